@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * log: one line to stderr with a level. Under systemd, or into a pipe or a file, each line starts with `<n>`, which
+ * the journal turns into a priority; on a terminal it does not. The level is the daemon's only mutable global.
+ */
+#ifndef PMEMARENA_LOG_H
+#define PMEMARENA_LOG_H
+
+#include <stdbool.h>
+
+/* The numbers are syslog's. */
+enum log_level { LOG_LEVEL_ERROR = 3, LOG_LEVEL_WARNING, LOG_LEVEL_NOTICE, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
+
+/* Lines above the level are dropped; at start it is LOG_LEVEL_INFO. Any thread may log, one may set the level. */
+void log_set_level(enum log_level level);
+enum log_level log_level(void);
+
+/* "error", "warning", "notice", "info", "debug": 0 or -EINVAL; the inverse never fails. */
+int log_level_parse(enum log_level *out, const char *name);
+const char *log_level_name(enum log_level level);
+
+void log_write(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+#define log_error(...)   log_write(LOG_LEVEL_ERROR, __VA_ARGS__)
+#define log_warning(...) log_write(LOG_LEVEL_WARNING, __VA_ARGS__)
+#define log_notice(...)  log_write(LOG_LEVEL_NOTICE, __VA_ARGS__)
+#define log_info(...)    log_write(LOG_LEVEL_INFO, __VA_ARGS__)
+#define log_debug(...)   log_write(LOG_LEVEL_DEBUG, __VA_ARGS__)
+
+#endif
