@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * scrub: worker threads that make freed ranges read as zeroes. Knows media and ranges; what a finished range means is for
+ * the one who asked: results are collected by the loop thread when the scrubber's descriptor is readable.
+ */
+#ifndef PMEMARENA_SCRUB_H
+#define PMEMARENA_SCRUB_H
+
+#include <stdint.h>
+#include <bsd/sys/queue.h>
+
+#include "daemon/media/media.h"
+
+struct scrub_job {
+	STAILQ_ENTRY(scrub_job) link;   /* scrubber.todo or .done */
+	struct media *media;            /* borrowed; outlives the job */
+	uint64_t off, len;              /* bytes of the media */
+	int      result;                /* 0, or -errno: not known to be zero */
+	void    *owner;                 /* whoever asked */
+	uint64_t arg;
+};
+
+struct scrubber;
+
+/* @nr_threads 0: jobs are done inside scrubber_submit(), as tests want it. @rate: bytes a second, 0: unlimited. */
+int scrubber_new(struct scrubber **out, unsigned nr_threads, uint64_t rate);
+void scrubber_free(struct scrubber *scrubber);          /* waits for the jobs under way, drops the others */
+void scrubber_set_rate(struct scrubber *scrubber, uint64_t rate);
+int scrubber_fd(const struct scrubber *scrubber);       /* eventfd: readable when something is done */
+
+void scrubber_submit(struct scrubber *scrubber, struct scrub_job *job);         /* the job stays the caller's, untouched until collected */
+struct scrub_job *scrubber_collect(struct scrubber *scrubber);                  /* one that is done, or NULL */
+/* Forget all jobs of @owner that are not under way and wait for those that are. */
+void scrubber_cancel(struct scrubber *scrubber, const void *owner);
+
+#endif
