@@ -24,11 +24,10 @@
 #include "lib/why.h"
 
 #define CONFIG_SOCKET_MAX 108                   /* struct sockaddr_un */
-#define CONFIG_NAME_MAX   32                    /* an arena's name, with its end */
+#define CONFIG_NAME_MAX   64                    /* an arena, a user or a group, with its end */
 
 enum config_format { CONFIG_FORMAT_NEVER, CONFIG_FORMAT_IF_BLANK };
 enum config_memmap { CONFIG_MEMMAP_DRAM, CONFIG_MEMMAP_DEVICE };
-enum config_metadata { CONFIG_METADATA_AUTO, CONFIG_METADATA_DEVICE, CONFIG_METADATA_PATH };
 
 struct config_daemon {
 	char     runtime_directory[CONFIG_SOCKET_MAX];
@@ -47,8 +46,7 @@ struct config_daemon {
 struct config_arena {
 	char     name[CONFIG_NAME_MAX];
 	char     device[PATH_MAX];                      /* absolute path, "uuid:UUID" or "auto" */
-	uint32_t metadata;                              /* enum config_metadata; AUTO: apart for files, else on the device */
-	char     metadata_path[PATH_MAX];               /* CONFIG_METADATA_PATH only, else "" */
+	char     metadata[PATH_MAX];                    /* "auto" (apart for files, else on the device), "device", or a path */
 	uint64_t size;                                  /* regular files: bytes when created; 0: the file must exist */
 	uint64_t page_size;                             /* 4K, 2M or 1G */
 	uint32_t format;                                /* enum config_format */

@@ -53,7 +53,6 @@ struct alloc {
 	char    *name;                  /* owned; NULL: none. Stays until the retirement is durable */
 	uint8_t  name_len;
 	RB_ENTRY(alloc) by_name;        /* arena.names, while it has a name */
-	RB_ENTRY(alloc) by_id;          /* arena.ids */
 	TAILQ_ENTRY(alloc) link;        /* arena.freeing, in that state */
 	struct hold_list holds;
 	uint32_t *records;              /* owned; table slots of its current record, nr_records of them */

@@ -136,8 +136,11 @@ struct alloc *arena_find(const struct arena *arena, uint32_t slot, uint64_t id);
 struct alloc *arena_find_name(const struct arena *arena, const char *name, uint8_t name_len);
 /* The allocation at a byte offset of the device (data area). Via the memmap. */
 struct alloc *arena_find_offset(const struct arena *arena, uint64_t offset);
-/* The first with an id >= @id, or a name >= @name. Published ones only. */
-struct alloc *arena_next_id(const struct arena *arena, uint64_t id);
+/*
+ * Published ones only: the first in a slot >= @slot (the list's cursor without a prefix is the last slot + 1), or the first with a
+ * name >= @name (> with @after).
+ */
+struct alloc *arena_next_slot(const struct arena *arena, uint32_t slot);
 struct alloc *arena_next_name(const struct arena *arena, const char *name, uint8_t name_len, bool after);
 
 uint64_t arena_alloc_bytes(const struct alloc *alloc);
