@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* table_slot: what table.c (writing) and table_read.c (reading) share; for nobody else. */
+#ifndef PMEMARENA_TABLE_SLOT_H
+#define PMEMARENA_TABLE_SLOT_H
+
+#include "daemon/arena/table.h"
+
+/*
+ *	 0  word      8  LIVE or ~LIVE, by UUID and number
+ *	 8  crc       4  CRC32C of UUID, number, and bytes 12 to 127
+ *	12  index     2
+ *	14  count     2
+ *	16  id        8
+ *	24  version   4
+ *	28  0         4
+ *	32  index 0: attributes (32 bytes), then 64 bytes of payload; others: 96 bytes of payload
+ */
+struct slot_head {
+	uint64_t word;
+	uint32_t crc;
+	uint16_t index, count;
+	uint64_t id;
+	uint32_t version, unused;
+};
+
+struct slot_first {
+	uint32_t uid, gid, mode, object;
+	uint64_t created_ns;
+	uint32_t nr_extents;
+	uint8_t  kind, name_len, unused[2];
+};
+
+#define SLOT_CRC_FROM          12u
+#define SLOT_NEXT_PAYLOAD_OFF  32u
+#define SLOT_FIRST_PAYLOAD_OFF 64u
+_Static_assert(sizeof(struct slot_head) == SLOT_NEXT_PAYLOAD_OFF, "FORMAT.md");
+_Static_assert(sizeof(struct slot_head) + sizeof(struct slot_first) == SLOT_FIRST_PAYLOAD_OFF, "FORMAT.md");
+
+struct table {
+	struct media *media;                    /* borrowed */
+	struct superblock *sb;                  /* borrowed; the table advances nr_chunks */
+	uint32_t  nr_slots;
+	uint64_t  word_seed;
+	uint32_t  crc_seed;
+	uint64_t *used;                         /* owned; one bit a slot */
+	uint32_t  nr_used;
+	uint32_t *free_slots;                   /* owned; a stack of initialised slots that can be had */
+	uint32_t  nr_free, room_free;
+	uint32_t *fresh;                        /* owned; staged: bodies are stored, words are not */
+	uint32_t  nr_fresh, room_fresh;
+	uint32_t *retired;                      /* owned; staged: words still to be taken away */
+	uint32_t  nr_retired, room_retired;
+};
+
+uint64_t slot_live_word(const struct table *table, uint32_t number);
+uint32_t slot_crc(const struct table *table, uint32_t number, const uint8_t *body);
+uint64_t slot_off(const struct table *table, int copy, uint32_t number);
+void slot_encode(uint8_t body[TABLE_SLOT_SIZE], const struct table *table, const struct record *record, uint32_t number,
+		 uint16_t index, uint16_t count);
+uint32_t table_nr_ready(const struct table *table);     /* slots of initialised chunks */
+
+#endif
