@@ -4,7 +4,7 @@
  * pages for an arena, base pages for what one owner has left in split pages).
  *
  * Two red-black trees over the same nodes, by offset (to merge neighbours) and by length (to fit best): claim and
- * release are O(log n).
+ * release are O(log n). A length of 0 or an end past 2^64 is -EINVAL everywhere.
  */
 #ifndef PMEMARENA_EXTENT_H
 #define PMEMARENA_EXTENT_H
@@ -34,7 +34,7 @@ int extent_claim_at(struct extent_map *map, uint64_t off, uint64_t len);
 int extent_claim_largest(struct extent *out, struct extent_map *map, uint64_t max);
 /*
  * Put a range back; merges with neighbours. *merged (may be NULL) is the range it is now part of. -EEXIST when it overlaps what is in the
- * map (nothing changed), -ENOMEM only when the map's reserve of nodes is used up (extent_map_reserve()).
+ * map (nothing changed), -EINVAL when a boundary is inside it, -ENOMEM only when the map's reserve of nodes is used up (extent_map_reserve()).
  */
 int extent_release(struct extent_map *map, struct extent range, struct extent *merged);
 /* Nodes set aside so that the next @nr releases and claims cannot fail for want of memory. -ENOMEM. */
