@@ -61,7 +61,7 @@ struct alloc {
 	uint64_t staged;                /* the table transaction that its last change is part of */
 };
 
-/* As files have: does @uid (in @groups) have @want (4 read, 2 write)? uid 0 always has. */
+/* As files have: does @uid (in @groups, his primary one among them) have @want (4 read, 2 write)? uid 0 always has. */
 bool alloc_allows(const struct alloc *alloc, uint32_t uid, const uint32_t *groups, int nr_groups, uint32_t want);
 
 int alloc_new(struct alloc **out, uint32_t nr_extents);

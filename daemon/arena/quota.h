@@ -23,7 +23,7 @@ void quota_clear_limits(struct quota *quota);           /* before a reload sets 
 
 /* -EDQUOT with used and limit in the message, and nothing charged; -ENOMEM. */
 int quota_charge(struct quota *quota, uint32_t uid, enum quota_kind kind, uint64_t amount, struct why *why);
-/* Charge whatever the limit says (recovery). -ENOMEM. */
+/* Charge whatever the limit says (recovery). -ENOMEM, -EOVERFLOW. */
 int quota_charge_anyway(struct quota *quota, uint32_t uid, enum quota_kind kind, uint64_t amount);
 void quota_return(struct quota *quota, uint32_t uid, enum quota_kind kind, uint64_t amount);
 
