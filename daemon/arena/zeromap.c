@@ -136,6 +136,23 @@ bool zeromap_get(const struct zeromap *map, uint64_t page)
 	return map->words[page / 64] >> (page % 64) & 1;
 }
 
+uint64_t zeromap_run(bool *zero, const struct zeromap *map, uint64_t page, uint64_t max)
+{
+	uint64_t nr = 0;
+
+	*zero = zeromap_get(map, page);
+	while (nr < max) {
+		uint64_t at = (page + nr) % 64;
+		uint64_t word = map->words[(page + nr) / 64] ^ (*zero ? ~UINT64_C(0) : 0);     /* ones differ */
+		uint64_t differ = word >> at;
+
+		if (differ)
+			return nr + (uint64_t)__builtin_ctzll(differ) < max ? nr + (uint64_t)__builtin_ctzll(differ) : max;
+		nr += 64 - at;
+	}
+	return max;
+}
+
 uint64_t zeromap_count(const struct zeromap *map)
 {
 	return map->nr_set;

@@ -25,6 +25,8 @@ int zeromap_open(struct zeromap **out, struct media *media, const struct superbl
 void zeromap_free(struct zeromap *map);
 
 bool zeromap_get(const struct zeromap *map, uint64_t page);
+/* How many of the @max pages from @page on are alike, and how: *zero. At least 1. */
+uint64_t zeromap_run(bool *zero, const struct zeromap *map, uint64_t page, uint64_t max);
 uint64_t zeromap_count(const struct zeromap *map);
 
 /* Stores and flushes; the fence is the caller's: at once after a clear that a hand-out waits for, whenever after a set. */

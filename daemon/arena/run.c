@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * run: base pages of compound pages that are split for one owner, and the good rest of pages that have a bad one. A head's nr_used
+ * counts every base page of its page that is not in its owner's runs (used, quarantined, being scrubbed, bad).
+ */
+#include <config.h>
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "daemon/arena/space_internal.h"
+
+int run_compare(const struct owner *a, const struct owner *b)
+{
+	return a->uid < b->uid ? -1 : a->uid > b->uid;
+}
+
+RB_GENERATE(owner_tree, owner, link, run_compare)
+
+static struct owner *find_owner(const struct space *space, uint32_t uid)
+{
+	struct owner key = { .uid = uid };
+
+	return RB_FIND(owner_tree, (struct owner_tree *)(uintptr_t)&space->owners, &key);
+}
+
+static int get_owner(struct owner **out, struct space *space, uint32_t uid)
+{
+	struct owner *owner = find_owner(space, uid);
+
+	if (!owner) {
+		owner = calloc(1, sizeof(*owner));
+		if (!owner)
+			return -ENOMEM;
+		owner->uid = uid;
+		if (extent_map_new(&owner->runs, space->pfns_per_page) < 0) {
+			free(owner);
+			return -ENOMEM;
+		}
+		RB_INSERT(owner_tree, &space->owners, owner);
+	}
+	*out = owner;
+	return 0;
+}
+
+void run_free_owners(struct space *space)
+{
+	struct owner *owner;
+
+	while ((owner = RB_MIN(owner_tree, &space->owners))) {
+		RB_REMOVE(owner_tree, &space->owners, owner);
+		extent_map_free(owner->runs);
+		free(owner);
+	}
+}
+
+uint64_t run_largest(const struct space *space, uint32_t uid)
+{
+	const struct owner *owner = find_owner(space, uid);
+
+	return owner ? extent_largest(owner->runs) : 0;
+}
+
+static struct desc *head_of(const struct space *space, uint64_t pfn)
+{
+	return memmap_head(space->p.mm, page_of(space, pfn));
+}
+
+/* ---- pages become split ---- */
+
+int run_split(struct space *space, uint64_t page, uint32_t uid)
+{
+	struct desc *head;
+	int r = memmap_activate(space->p.mm, page, 1);
+
+	if (r == 0)
+		r = memmap_restore(space->p.mm, page);
+	if (r < 0)
+		return r;
+	head = memmap_head(space->p.mm, page);
+	head->flags |= DESC_SPLIT;
+	head->object = 0;
+	head->uid = uid;
+	head->nr_used = (uint32_t)space->pfns_per_page;
+	return 0;
+}
+
+/* Every good base page of [pfn, end) that no object has goes to @owner. Those it cannot take (no memory) stay used: lost until a restart. */
+static void put_runs(struct space *space, struct owner *owner, struct extent range)
+{
+	struct desc *head = head_of(space, range.off);
+	struct extent run = { range.off, 0 };
+
+	for (uint64_t pfn = range.off; pfn <= range.off + range.len; pfn++) {
+		bool bad = pfn < range.off + range.len && memmap_desc(space->p.mm, pfn)->flags & DESC_POISON;
+
+		if (pfn < range.off + range.len && !bad) {
+			run.len++;
+			continue;
+		}
+		if (run.len && extent_release(owner->runs, run, NULL) == 0) {
+			head->nr_used -= (uint32_t)run.len;
+			space->free_run_pfns += run.len;
+		}
+		run = (struct extent){ pfn + 1, 0 };
+	}
+}
+
+int run_adopt_poisoned(struct space *space, uint64_t page)
+{
+	struct owner *nobody;
+	int r = space->p.order ? get_owner(&nobody, space, NOBODY) : -ENOENT;
+
+	if (r == 0)
+		r = run_split(space, page, NOBODY);
+	if (r < 0)
+		return r;
+	put_runs(space, nobody, (struct extent){ pfn_of(space, page), space->pfns_per_page });
+	return 0;
+}
+
+/* All runs of @page change hands. */
+static void move_runs(struct space *space, struct owner *to, struct owner *from, uint64_t page)
+{
+	uint64_t at = pfn_of(space, page), end = at + space->pfns_per_page;
+	struct extent run;
+
+	while (extent_find(&run, from->runs, at) && run.off < end) {
+		if (extent_claim_at(from->runs, run.off, run.len) < 0 || extent_release(to->runs, run, NULL) < 0)
+			break;
+		at = run.off + run.len;
+	}
+	memmap_head(space->p.mm, page)->uid = to->uid;
+}
+
+/* The good rest of a bad page that nobody has is as good as a new page, and costs none. */
+static bool take_from_nobody(struct space *space, struct owner *owner, uint64_t nr_pfns)
+{
+	struct owner *nobody = find_owner(space, NOBODY);
+	struct extent run;
+
+	if (!nobody || extent_claim(&run, nobody->runs, nr_pfns) < 0)
+		return false;
+	if (extent_release(nobody->runs, run, NULL) < 0)
+		return false;
+	move_runs(space, owner, nobody, page_of(space, run.off));
+	return true;
+}
+
+static int take_new_page(struct space *space, struct owner *owner)
+{
+	uint64_t page;
+	int r = space_take_page(space, &page);
+
+	if (r < 0)
+		return r;
+	r = run_split(space, page, owner->uid);
+	if (r < 0) {
+		space_give_page(space, page);
+		return r;
+	}
+	put_runs(space, owner, (struct extent){ pfn_of(space, page), space->pfns_per_page });
+	return 0;
+}
+
+int run_claim(struct extent *out, struct space *space, uint64_t nr_pfns, uint32_t uid)
+{
+	struct owner *owner;
+	int r = get_owner(&owner, space, uid);
+
+	if (r < 0)
+		return r;
+	r = extent_claim(out, owner->runs, nr_pfns);
+	if (r == -ENOSPC) {
+		r = take_from_nobody(space, owner, nr_pfns) ? 0 : take_new_page(space, owner);
+		if (r == 0)
+			r = extent_claim(out, owner->runs, nr_pfns);
+	}
+	/* What is on its way through the scrubber may be ours. */
+	if (r == -ENOSPC && space->scrubbing_pfns > 0)
+		r = -EAGAIN;
+	if (r < 0)
+		return r;
+	head_of(space, out->off)->nr_used += (uint32_t)nr_pfns;
+	space->free_run_pfns -= nr_pfns;
+	return 0;
+}
+
+int space_claim_behind(struct space *space, struct extent run, uint64_t nr_pfns)
+{
+	uint64_t off = run.off + run.len;
+	struct owner *owner;
+
+	if (off % space->pfns_per_page == 0 || nr_pfns > space->pfns_per_page - off % space->pfns_per_page)
+		return -ENOSPC;
+	owner = find_owner(space, head_of(space, run.off)->uid);
+	if (!owner || extent_claim_at(owner->runs, off, nr_pfns) < 0)
+		return -ENOSPC;
+	head_of(space, run.off)->nr_used += (uint32_t)nr_pfns;
+	space->free_run_pfns -= nr_pfns;
+	return 0;
+}
+
+/* ---- runs come back ---- */
+
+/* The last one is free: one page again, and its tails can be shared. */
+static void make_whole(struct space *space, struct owner *owner, uint64_t page)
+{
+	struct desc *head = memmap_head(space->p.mm, page);
+
+	if (extent_claim_at(owner->runs, pfn_of(space, page), space->pfns_per_page) < 0)
+		return;
+	space->free_run_pfns -= space->pfns_per_page;
+	head->flags &= (uint16_t)~DESC_SPLIT;
+	head->uid = 0;
+	memmap_dedup(space->p.mm, page, 1);
+	space_give_page(space, page);
+}
+
+int run_release_clean(struct space *space, struct extent run)
+{
+	struct desc *head = head_of(space, run.off);
+	struct owner *owner, *nobody;
+	int r = get_owner(&owner, space, head->uid);
+
+	if (r < 0)
+		return r;
+	put_runs(space, owner, run);
+	if (head->nr_used == 0)
+		make_whole(space, owner, page_of(space, run.off));
+	else if (head->nr_used == head->nr_poisoned && get_owner(&nobody, space, NOBODY) == 0 && nobody != owner)
+		move_runs(space, nobody, owner, page_of(space, run.off));
+	return 0;
+}
+
+/* ---- recovery ---- */
+
+int run_mark_used(struct space *space, struct extent run, uint32_t uid, uint32_t object)
+{
+	uint64_t page = page_of(space, run.off);
+	int r = memmap_activate(space->p.mm, page, 1);
+
+	if (r < 0)
+		return r;
+	if (memmap_head(space->p.mm, page)->flags & DESC_SPLIT) {
+		for (uint64_t i = 0; i < run.len; i++)
+			if (memmap_desc(space->p.mm, run.off + i)->object)
+				return -EEXIST;
+	} else {
+		r = memmap_head(space->p.mm, page)->object ? -EEXIST : run_split(space, page, uid);
+		if (r < 0)
+			return r;
+	}
+	space_set_object(space, run, true, object);
+	return 0;
+}
+
+int run_build(struct space *space, uint64_t page)
+{
+	struct extent gap = { pfn_of(space, page), 0 };
+	int r = 0;
+
+	for (uint64_t i = 0; i <= space->pfns_per_page && r == 0; i++) {
+		uint64_t pfn = pfn_of(space, page) + i;
+		const struct desc *desc = i < space->pfns_per_page ? memmap_desc(space->p.mm, pfn) : NULL;
+
+		if (desc && desc->object == 0 && !(desc->flags & DESC_POISON)) {
+			gap.len++;
+			continue;
+		}
+		if (gap.len)
+			r = space_submit(space, gap, true);
+		gap = (struct extent){ pfn + 1, 0 };
+	}
+	return r;
+}
+
+/* ---- what changes about a run in use ---- */
+
+bool space_is_shared(const struct space *space, struct extent run)
+{
+	const struct desc *head = head_of(space, run.off);
+	uint64_t first = pfn_of(space, page_of(space, run.off));
+
+	for (uint64_t pfn = first; pfn < first + space->pfns_per_page; pfn++) {
+		bool ours = pfn >= run.off && pfn < run.off + run.len;
+
+		if (!ours && memmap_desc(space->p.mm, pfn)->object)
+			return true;
+	}
+	return head->nr_used != run.len + head->nr_poisoned;    /* something of it is being scrubbed */
+}
+
+void space_set_owner(struct space *space, struct extent run, uint32_t uid)
+{
+	struct owner *from = find_owner(space, head_of(space, run.off)->uid), *to;
+
+	if (!from || get_owner(&to, space, uid) < 0 || from == to)
+		return;
+	move_runs(space, to, from, page_of(space, run.off));
+}
+
+void run_take_bad(struct space *space, uint64_t pfn)
+{
+	struct desc *head = head_of(space, pfn);
+	struct owner *owner = find_owner(space, head->uid);
+
+	if (owner && extent_claim_at(owner->runs, pfn, 1) == 0) {
+		head->nr_used++;
+		space->free_run_pfns--;
+	}
+}

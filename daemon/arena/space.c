@@ -1,0 +1,539 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * space: compound pages, from clean to used to dirty and back. Base pages of split ones are run.c's. It writes descriptors and zero
+ * bits, asks the scrubber, and refuses to know who asked it for what.
+ */
+#include <config.h>
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "daemon/arena/space_internal.h"
+
+/* Large enough that a job's cost is the zeroing, small enough that the first ones are soon clean. */
+#define JOB_BYTES    (UINT64_C(64) << 20)
+#define MAX_JOBS     8u
+/* Scrubbed on the spot: cheaper than waking a worker. */
+#define INLINE_BYTES (UINT64_C(64) << 10)
+
+int space_new(struct space **out, const struct space_params *params)
+{
+	struct space *space = calloc(1, sizeof(*space));
+	int r;
+
+	if (!space)
+		return -ENOMEM;
+	space->p = *params;
+	space->pfns_per_page = UINT64_C(1) << params->order;
+	RB_INIT(&space->owners);
+	TAILQ_INIT(&space->jobs);
+	r = extent_map_new(&space->clean, 0);
+	if (r == 0)
+		r = extent_map_new(&space->dirty, 0);
+	if (r < 0) {
+		space_free(space);
+		return r;
+	}
+	*out = space;
+	return 0;
+}
+
+void space_free(struct space *space)
+{
+	struct space_job *job;
+
+	if (!space)
+		return;
+	if (space->p.scrubber)
+		scrubber_cancel(space->p.scrubber, space);
+	while ((job = TAILQ_FIRST(&space->jobs))) {
+		TAILQ_REMOVE(&space->jobs, job, link);
+		free(job);
+	}
+	run_free_owners(space);
+	extent_map_free(space->clean);
+	extent_map_free(space->dirty);
+	free(space);
+}
+
+bool space_take_fence(struct space *space)
+{
+	bool wants = space->wants_fence;
+
+	space->wants_fence = false;
+	return wants;
+}
+
+static struct extent pages_of(const struct space *space, struct extent range)
+{
+	return (struct extent){ page_of(space, range.off), range.len >> space->p.order };
+}
+
+static uint64_t byte_of(uint64_t pfn)
+{
+	return pfn << DESC_SHIFT;
+}
+
+/* ---- recovery ---- */
+
+static bool is_free(const struct space *space, uint64_t page)
+{
+	const struct desc *head = memmap_head(space->p.mm, page);
+
+	return head->object == 0 && !(head->flags & DESC_SPLIT);
+}
+
+static int mark_pages(struct space *space, struct extent pages, uint32_t object)
+{
+	int r = memmap_activate(space->p.mm, pages.off, pages.len);
+
+	if (r < 0)
+		return r;
+	for (uint64_t i = 0; i < pages.len; i++)
+		if (!is_free(space, pages.off + i))
+			return -EEXIST;
+	for (uint64_t i = 0; i < pages.len; i++)
+		memmap_head(space->p.mm, pages.off + i)->object = object;
+	return 0;
+}
+
+int space_mark_used(struct space *space, struct extent range, bool is_run, uint32_t uid, uint32_t object)
+{
+	uint64_t nr_pfns = pfn_of(space, space->p.nr_pages);
+
+	if (range.len == 0 || range.off > nr_pfns || range.len > nr_pfns - range.off)
+		return -ERANGE;
+	if (is_run) {
+		if (page_of(space, range.off) != page_of(space, range.off + range.len - 1))
+			return -ERANGE;
+		return run_mark_used(space, range, uid, object);
+	}
+	if ((range.off | range.len) & (space->pfns_per_page - 1))
+		return -ERANGE;
+	return mark_pages(space, pages_of(space, range), object);
+}
+
+/* How many pages from @page on are free, as far as one look can tell: the rest of an inactive section, or one page. */
+static uint64_t free_from(const struct space *space, uint64_t page)
+{
+	uint64_t per_section = space->p.order < 15 ? UINT64_C(1) << (15 - space->p.order) : 1;
+	uint64_t end = (page / per_section + 1) * per_section;
+
+	if (memmap_is_active(space->p.mm, page))
+		return is_free(space, page) && memmap_head(space->p.mm, page)->nr_poisoned == 0;
+	return (end < space->p.nr_pages ? end : space->p.nr_pages) - page;
+}
+
+static int release_free(struct space *space, struct extent pages)
+{
+	bool zero;
+	int r = 0;
+
+	while (pages.len > 0 && r == 0) {
+		uint64_t nr = zeromap_run(&zero, space->p.zero, pages.off, pages.len);
+
+		r = extent_release(zero ? space->clean : space->dirty, (struct extent){ pages.off, nr }, NULL);
+		pages.off += nr;
+		pages.len -= nr;
+	}
+	return r;
+}
+
+int space_build(struct space *space)
+{
+	struct extent gap = { 0, 0 };
+	int r = 0;
+
+	for (uint64_t page = 0, nr; page < space->p.nr_pages && r == 0; page += nr ? nr : 1) {
+		nr = free_from(space, page);
+		if (nr > 0) {
+			gap = gap.len ? gap : (struct extent){ page, 0 };
+			gap.len += nr;
+			continue;
+		}
+		r = release_free(space, gap);
+		gap.len = 0;
+		if (r == 0 && memmap_head(space->p.mm, page)->flags & DESC_SPLIT)
+			r = run_build(space, page);
+		else if (r == 0 && is_free(space, page))        /* has a bad base page: scrubbed, then set aside */
+			r = space_submit(space, (struct extent){ pfn_of(space, page), space->pfns_per_page }, false);
+	}
+	if (r == 0)
+		r = release_free(space, gap);
+	if (r == 0)
+		space_kick(space);
+	return r;
+}
+
+/* ---- claim ---- */
+
+static int out_of_space(const struct space *space, uint64_t nr_pages)
+{
+	uint64_t pending = extent_total(space->dirty) + (space->scrubbing_pfns >> space->p.order);
+
+	return pending > 0 && extent_total(space->clean) + pending >= nr_pages ? -EAGAIN : -ENOSPC;
+}
+
+static void unclaim_pages(struct space *space, const struct extent *extents, uint32_t nr)
+{
+	for (uint32_t i = 0; i < nr; i++) {
+		struct extent pages = pages_of(space, extents[i]);
+
+		/* Cannot fail: the claim freed the node that this takes. */
+		if (extent_release(space->clean, pages, NULL) == 0)
+			zeromap_set(space->p.zero, pages.off, pages.len);
+	}
+}
+
+/* One gap if there is one, else the largest ones: few extents are few mappings in every client. */
+static int claim_extents(struct extent *extents, uint32_t *nr, struct space *space, uint64_t nr_pages, uint32_t max)
+{
+	struct extent pages;
+	uint64_t left = nr_pages;
+	int r = 0;
+
+	if (extent_total(space->clean) < nr_pages)
+		return out_of_space(space, nr_pages);
+	for (*nr = 0; left > 0 && r == 0; left -= pages.len) {
+		if (*nr == max) {
+			r = -ENOSPC;
+			break;
+		}
+		r = extent_claim(&pages, space->clean, left);
+		if (r == -ENOSPC && max > 1)
+			r = extent_claim_largest(&pages, space->clean, left);
+		if (r < 0)
+			break;
+		extents[(*nr)++] = (struct extent){ pfn_of(space, pages.off), pfn_of(space, pages.len) };
+	}
+	if (r == 0)
+		return 0;
+	unclaim_pages(space, extents, *nr);
+	if (r == -ENOSPC)                       /* too scattered: may get better when more is clean */
+		return extent_total(space->dirty) + space->nr_page_jobs ? -EAGAIN : -ENOSPC;
+	return r;
+}
+
+static int prepare_extents(struct space *space, const struct extent *extents, uint32_t nr)
+{
+	int r = 0;
+
+	for (uint32_t i = 0; i < nr && r == 0; i++) {
+		struct extent pages = pages_of(space, extents[i]);
+
+		r = memmap_activate(space->p.mm, pages.off, pages.len);
+		if (r == 0)
+			r = zeromap_clear(space->p.zero, pages.off, pages.len);
+		if (r == 0)
+			r = media_allocate(space->p.data, byte_of(extents[i].off), byte_of(extents[i].len));
+	}
+	space->wants_fence = true;
+	return r;
+}
+
+int space_take_page(struct space *space, uint64_t *page)
+{
+	struct extent extent;
+	uint32_t nr;
+	int r = claim_extents(&extent, &nr, space, 1, 1);
+
+	if (r < 0)
+		return r;
+	r = memmap_activate(space->p.mm, page_of(space, extent.off), 1);
+	if (r == 0)
+		r = zeromap_clear(space->p.zero, page_of(space, extent.off), 1);
+	if (r < 0) {
+		unclaim_pages(space, &extent, 1);
+		return r;
+	}
+	space->wants_fence = true;
+	*page = page_of(space, extent.off);
+	return 0;
+}
+
+void space_give_page(struct space *space, uint64_t page)
+{
+	struct extent extent = { pfn_of(space, page), space->pfns_per_page };
+
+	unclaim_pages(space, &extent, 1);
+}
+
+static int claim_run(struct extent *out, struct space *space, uint64_t nr_pfns, uint32_t uid)
+{
+	int r = run_claim(out, space, nr_pfns, uid);
+
+	if (r < 0)
+		return r;
+	r = media_allocate(space->p.data, byte_of(out->off), byte_of(out->len));
+	if (r < 0)
+		space_unclaim(space, *out, true);
+	return r;
+}
+
+int space_claim(struct extent *extents, uint32_t *nr, bool *is_run, struct space *space, uint64_t nr_pfns, uint32_t max, uint32_t uid)
+{
+	uint64_t nr_pages = (nr_pfns + space->pfns_per_page - 1) >> space->p.order;
+	int r;
+
+	if (nr_pfns < space->pfns_per_page) {
+		r = claim_run(&extents[0], space, nr_pfns, uid);
+		*nr = 1;
+		*is_run = true;
+	} else {
+		*is_run = false;
+		r = claim_extents(extents, nr, space, nr_pages, max);
+		if (r == 0) {
+			r = prepare_extents(space, extents, *nr);
+			if (r < 0)
+				unclaim_pages(space, extents, *nr);
+		}
+	}
+	if (r == -EAGAIN)
+		space_kick(space);
+	return r;
+}
+
+void space_unclaim(struct space *space, struct extent range, bool is_run)
+{
+	space_set_object(space, range, is_run, 0);
+	if (!is_run)
+		unclaim_pages(space, &range, 1);
+	else if (run_release_clean(space, range) < 0)
+		space_submit(space, range, true);
+}
+
+void space_set_object(struct space *space, struct extent range, bool is_run, uint32_t object)
+{
+	struct extent pages = pages_of(space, range);
+
+	for (uint64_t i = 0; is_run && i < range.len; i++)
+		memmap_tail(space->p.mm, range.off + i)->object = object;
+	for (uint64_t i = 0; !is_run && i < pages.len; i++)
+		memmap_head(space->p.mm, pages.off + i)->object = object;
+}
+
+uint32_t space_object_at(const struct space *space, uint64_t pfn)
+{
+	uint64_t page = page_of(space, pfn);
+	const struct desc *head;
+
+	if (page >= space->p.nr_pages || !memmap_is_active(space->p.mm, page))
+		return 0;
+	head = memmap_head(space->p.mm, page);
+	return head->flags & DESC_SPLIT ? memmap_desc(space->p.mm, pfn)->object : head->object;
+}
+
+/* ---- release and scrub ---- */
+
+/* A page that has a bad base page is no clean page again; what is good of it can serve runs. */
+static uint64_t set_poisoned_aside(struct space *space, struct extent pages)
+{
+	uint64_t nr_aside = 0;
+
+	for (uint64_t i = 0; i < pages.len; i++) {
+		if (memmap_head(space->p.mm, pages.off + i)->nr_poisoned == 0)
+			continue;
+		if (run_adopt_poisoned(space, pages.off + i) == 0)
+			nr_aside++;
+	}
+	return nr_aside;
+}
+
+static void set_scrubbing(struct space *space, struct extent pages, bool scrubbing)
+{
+	for (uint64_t i = 0; i < pages.len; i++) {
+		struct desc *head;
+
+		if (!memmap_is_active(space->p.mm, pages.off + i))
+			continue;       /* a picture is not worth a section's memory */
+		head = memmap_head(space->p.mm, pages.off + i);
+		if (scrubbing)
+			head->flags |= DESC_SCRUBBING;
+		else
+			head->flags &= (uint16_t)~DESC_SCRUBBING;
+	}
+}
+
+int space_release(struct space *space, struct extent range, bool is_run)
+{
+	struct extent pages = pages_of(space, range);
+	int r;
+
+	if (is_run && byte_of(range.len) <= INLINE_BYTES &&
+	    media_zero(space->p.data, byte_of(range.off), byte_of(range.len)) == 0 &&
+	    media_fence(space->p.data) == 0) {
+		space->scrubbed_pfns += range.len;
+		space_set_object(space, range, true, 0);
+		return run_release_clean(space, range);
+	}
+	if (is_run)
+		r = space_submit(space, range, true);
+	else
+		r = extent_release(space->dirty, pages, NULL);
+	if (r < 0)
+		return r;
+	space_set_object(space, range, is_run, 0);
+	space_kick(space);
+	return 0;
+}
+
+int space_submit(struct space *space, struct extent range, bool is_run)
+{
+	struct space_job *job = calloc(1, sizeof(*job));
+
+	if (!job)
+		return -ENOMEM;
+	job->range = range;
+	job->is_run = is_run;
+	job->job.media = space->p.data;
+	job->job.off = byte_of(range.off);
+	job->job.len = byte_of(range.len);
+	job->job.owner = space;
+	TAILQ_INSERT_TAIL(&space->jobs, job, link);
+	space->scrubbing_pfns += range.len;
+	space->nr_page_jobs += !is_run;
+	if (!is_run)
+		set_scrubbing(space, pages_of(space, range), true);
+	scrubber_submit(space->p.scrubber, &job->job);
+	return 0;
+}
+
+void space_kick(struct space *space)
+{
+	uint64_t max = JOB_BYTES >> DESC_SHIFT >> space->p.order;
+	struct extent pages;
+
+	while (space->nr_page_jobs < MAX_JOBS && extent_total(space->dirty) > 0) {
+		if (extent_claim_largest(&pages, space->dirty, max ? max : 1) < 0)
+			return;
+		if (space_submit(space, (struct extent){ pfn_of(space, pages.off), pfn_of(space, pages.len) }, false) < 0) {
+			extent_release(space->dirty, pages, NULL);
+			return;
+		}
+	}
+}
+
+/* The scrub failed: find which base pages are bad. What remains is scrubbed again without them. */
+static void find_bad(struct space *space, struct extent range)
+{
+	uint32_t object;
+
+	for (uint64_t i = 0; i < range.len; i++) {
+		if (media_zero(space->p.data, byte_of(range.off + i), byte_of(1)) == -EIO)
+			space_poison(space, range.off + i, &object);
+	}
+	media_fence(space->p.data);
+}
+
+static void finish_pages(struct space *space, struct extent pages)
+{
+	for (uint64_t i = 0; i < pages.len; i++) {
+		struct extent one = { pages.off + i, 1 };
+
+		if (memmap_is_active(space->p.mm, one.off) && memmap_head(space->p.mm, one.off)->nr_poisoned > 0)
+			continue;
+		if (extent_release(space->clean, one, NULL) == 0)
+			zeromap_set(space->p.zero, one.off, 1);
+	}
+	set_poisoned_aside(space, pages);
+}
+
+static bool has_poison(const struct space *space, struct extent pages)
+{
+	for (uint64_t i = 0; i < pages.len; i++)
+		if (memmap_is_active(space->p.mm, pages.off + i) && memmap_head(space->p.mm, pages.off + i)->nr_poisoned > 0)
+			return true;
+	return false;
+}
+
+static void finish(struct space *space, const struct space_job *job)
+{
+	struct extent pages = pages_of(space, job->range);
+
+	if (job->job.result < 0)
+		find_bad(space, job->range);
+	space->scrubbed_pfns += job->range.len;
+	if (job->is_run) {
+		run_release_clean(space, job->range);
+		return;
+	}
+	set_scrubbing(space, pages, false);
+	if (job->job.result < 0 || has_poison(space, pages)) {
+		finish_pages(space, pages);
+		return;
+	}
+	/* The scrub is fenced; the bits may become durable whenever they like. */
+	if (extent_release(space->clean, pages, NULL) == 0)
+		zeromap_set(space->p.zero, pages.off, pages.len);
+}
+
+bool space_collect(struct space *space, struct scrub_job *done)
+{
+	struct space_job *job = (struct space_job *)(void *)done;
+
+	TAILQ_REMOVE(&space->jobs, job, link);
+	space->scrubbing_pfns -= job->range.len;
+	space->nr_page_jobs -= !job->is_run;
+	finish(space, job);
+	free(job);
+	space_kick(space);
+	return true;
+}
+
+bool space_is_busy(const struct space *space)
+{
+	return !TAILQ_EMPTY(&space->jobs) || extent_total(space->dirty) > 0;
+}
+
+void space_upkeep(struct space *space)
+{
+	memmap_maintain(space->p.mm);
+	space_kick(space);
+}
+
+/* ---- poison ---- */
+
+int space_poison(struct space *space, uint64_t pfn, uint32_t *object)
+{
+	uint64_t page = page_of(space, pfn);
+	struct extent one = { page, 1 };
+	int r = memmap_activate(space->p.mm, page, 1);
+
+	*object = 0;
+	if (r == 0)
+		r = memmap_poison(space->p.mm, pfn);
+	if (r <= 0)
+		return r;
+	space->poisoned_pfns++;
+	*object = space_object_at(space, pfn);
+	if (*object)
+		return 1;
+	if (memmap_head(space->p.mm, page)->flags & DESC_SPLIT) {
+		run_take_bad(space, pfn);
+		return 1;
+	}
+	/* A free compound page leaves the pages; one that is being scrubbed is met again when it is done. */
+	if (extent_claim_at(space->clean, page, 1) == 0) {
+		zeromap_clear(space->p.zero, page, 1);
+		space->wants_fence = true;
+	} else if (extent_claim_at(space->dirty, page, 1) < 0) {
+		return 1;
+	}
+	if (space_submit(space, (struct extent){ pfn_of(space, one.off), space->pfns_per_page }, false) < 0)
+		extent_release(space->dirty, one, NULL);
+	return 1;
+}
+
+void space_stats(const struct space *space, struct space_stats *stats)
+{
+	*stats = (struct space_stats){
+		.free = byte_of(pfn_of(space, extent_total(space->clean) + extent_total(space->dirty)) + space->scrubbing_pfns +
+				space->free_run_pfns),
+		.known_zero = byte_of(pfn_of(space, extent_total(space->clean)) + space->free_run_pfns),
+		.largest_free = byte_of(pfn_of(space, extent_largest(space->clean))),
+		.scrubbing = byte_of(pfn_of(space, extent_total(space->dirty)) + space->scrubbing_pfns),
+		.poisoned = byte_of(space->poisoned_pfns),
+		.free_extents = extent_count(space->clean) + extent_count(space->dirty),
+		.scrubbed_total = byte_of(space->scrubbed_pfns),
+	};
+}
