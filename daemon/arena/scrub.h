@@ -22,15 +22,21 @@ struct scrub_job {
 
 struct scrubber;
 
-/* @nr_threads 0: jobs are done inside scrubber_submit(), as tests want it. @rate: bytes a second, 0: unlimited. */
+/*
+ * @nr_threads 0: jobs are done inside scrubber_submit(), at any rate, as tests want it. @rate: bytes a second that are written, 0:
+ * unlimited; holes are made at any rate. -ENOMEM, errors of eventfd() and pthread_create().
+ */
 int scrubber_new(struct scrubber **out, unsigned nr_threads, uint64_t rate);
-void scrubber_free(struct scrubber *scrubber);          /* waits for the jobs under way, drops the others */
+void scrubber_free(struct scrubber *scrubber);          /* cuts the jobs under way short and drops the others; NULL is fine */
 void scrubber_set_rate(struct scrubber *scrubber, uint64_t rate);
 int scrubber_fd(const struct scrubber *scrubber);       /* eventfd: readable when something is done */
 
 void scrubber_submit(struct scrubber *scrubber, struct scrub_job *job);         /* the job stays the caller's, untouched until collected */
 struct scrub_job *scrubber_collect(struct scrubber *scrubber);                  /* one that is done, or NULL */
-/* Forget all jobs of @owner that are not under way and wait for those that are. */
+/*
+ * Afterwards the scrubber knows no job of @owner any more: what waits or is done and not collected is forgotten, what is under way
+ * is stopped at its next piece and waited for.
+ */
 void scrubber_cancel(struct scrubber *scrubber, const void *owner);
 
 #endif
