@@ -153,11 +153,12 @@ static void *log_many(void *arg)
 
 START_TEST(test_log_lines_of_threads_do_not_mix)
 {
+	char a[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", b[] = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
 	pthread_t threads[2];
 	char *line;
 
-	pthread_create(&threads[0], NULL, log_many, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
-	pthread_create(&threads[1], NULL, log_many, "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb");
+	pthread_create(&threads[0], NULL, log_many, a);
+	pthread_create(&threads[1], NULL, log_many, b);
 	pthread_join(threads[0], NULL);
 	pthread_join(threads[1], NULL);
 	written();
