@@ -58,6 +58,8 @@ struct alloc {
 	uint32_t *records;              /* owned; table slots of its current record, nr_records of them */
 	uint16_t nr_records;
 	uint32_t entry;                 /* reserved or freeing: in the ledger; 0 none */
+	uint64_t session;               /* who reserved it, in that state */
+	uint64_t cut_from;              /* freeing: the id of what was shrunk; 0: nothing */
 	uint64_t staged;                /* the table transaction that its last change is part of */
 };
 

@@ -108,6 +108,7 @@ struct arena_ask {
 	uint64_t len;                   /* bytes */
 	uint32_t mode;                  /* 0: 0600 */
 	bool     publish, contiguous, lease;
+	bool     keep_open;             /* with publish: the caller's holder has it open afterwards (always so without) */
 };
 
 /*
@@ -116,7 +117,7 @@ struct arena_ask {
  */
 int arena_reserve(struct alloc **out, struct arena *arena, const struct caller *caller, const struct arena_ask *ask, struct why *why);
 int arena_publish(struct arena *arena, const struct caller *caller, struct alloc *alloc, struct why *why);
-int arena_abort(struct arena *arena, const struct caller *caller, struct alloc *alloc, struct why *why);
+int arena_abort(struct arena *arena, const struct caller *caller, struct alloc *alloc, bool unmapped, struct why *why);
 int arena_free_alloc(struct arena *arena, const struct caller *caller, struct alloc *alloc, bool unmapped, struct why *why);
 int arena_open_alloc(struct arena *arena, const struct caller *caller, struct alloc *alloc, bool read_only, struct why *why);
 int arena_close_alloc(struct arena *arena, const struct caller *caller, struct alloc *alloc, bool unmapped);
