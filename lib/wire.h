@@ -33,14 +33,15 @@
 #define WIRE_MAX        65536u          /* bytes a message */
 #define WIRE_MAX_ITEMS  256u
 #define WIRE_MAX_NAME   255u
-#define WIRE_MAX_INLINE_EXTENTS 16u     /* a reply carries the first ones; WIRE_EXTENTS fetches the others */
+#define WIRE_MAX_TEXT   511u            /* bytes of a message for a person */
+#define WIRE_MAX_INLINE_EXTENTS 16u     /* a reply carries the first ones; WIRE_EXTENTED as many as fit, to fetch the others */
 
 enum wire_opcode {
 	WIRE_HELLO = 1,         /* struct wire_hello */
 	WIRE_ATTACH,            /* item: arena, flags (WIRE_READ_ONLY or 0); one item */
 	WIRE_RESERVE,           /* arena, len, name, mode, flags (WIRE_PUBLISH: permanent at once; WIRE_CONTIGUOUS) */
 	WIRE_COMMIT,            /* handle: publish it */
-	WIRE_ABORT,             /* handle */
+	WIRE_ABORT,             /* handle; flags WIRE_UNMAPPED */
 	WIRE_FREE,              /* handle; flags WIRE_UNMAPPED */
 	WIRE_OPEN,              /* name, or handle when there is no name; flags WIRE_READ_ONLY, WIRE_WANT_UID (uid) */
 	WIRE_CLOSE,             /* handle; flags WIRE_UNMAPPED */
@@ -97,7 +98,7 @@ struct wire_header {                    /* 32 bytes */
 	uint16_t opcode;
 	uint32_t length;                /* of the whole message */
 	uint32_t count;                 /* items */
-	uint64_t tag;                   /* request: a sequence number, one more each message, from 1; reply: the request's */
+	uint64_t tag;                   /* request: a sequence number, one more each message, from 1 (hello: 0); reply: the request's */
 	uint64_t reserved;
 };
 
@@ -117,7 +118,8 @@ struct wire_welcome {                   /* 64 bytes: the first item of WIRE_WELC
 	uint64_t features;
 	uint64_t session;
 	uint8_t  token[16];
-	uint64_t last_tag;              /* resumed: the last request that was answered; 0 in a new session */
+	uint64_t last_tag;              /* resumed: the highest request that may have had an effect; what the client sent after
+					 * it was not done, and comes again under its old tag. 0 in a new session */
 	uint32_t resumed;               /* 1: the session goes on as it was */
 	uint32_t max_items;
 	uint8_t  unused[8];
@@ -139,6 +141,7 @@ struct wire_arena {                     /* 256 bytes: one an arena; the item of 
 	uint32_t state;                 /* 0 online, 1 degraded (no new allocations until repair), 2 offline */
 	uint32_t reserved;
 	char     device[96];            /* path, cut when longer; terminated */
+	uint64_t unused;
 };
 
 struct wire_request {                   /* 64 bytes, then the name, padded with zeroes to 8 */
@@ -172,7 +175,7 @@ struct wire_result {                    /* 96 bytes, then nr_inline extents, the
 	uint64_t version;               /* grows with every change of the record */
 	uint64_t created_ns;            /* CLOCK_REALTIME */
 	uint64_t cursor;                /* WIRE_LISTED, on its last item: ask again with this as arg; 0: the end */
-	uint64_t unused;
+	uint64_t unused[2];
 };
 
 enum wire_stat_flags { WIRE_IS_RESERVED = 1u << 0, WIRE_IS_POISONED = 1u << 1, WIRE_IS_LEASED = 1u << 2 };
@@ -200,11 +203,18 @@ int wire_add_result(struct wire_writer *w, const struct wire_result *result, con
 		    const char *text, size_t text_len);
 int wire_add_raw(struct wire_writer *w, const void *item, size_t size);       /* hello, welcome, arena */
 size_t wire_end(struct wire_writer *w);
+/*
+ * 256 results with long names or many extents are more than a message holds. Before adding a result that @nr_after others follow: lowers
+ * result->nr_inline, and returns how much of the text to give, so that all of them still fit. The client fetches extents
+ * with WIRE_EXTENTS; names are of use in WIRE_STATTED and WIRE_LISTED only, where one that does not fit makes that
+ * result -EMSGSIZE (a list ends early instead, before it comes to that).
+ */
+size_t wire_fit_result(const struct wire_writer *w, struct wire_result *result, size_t text_len, uint32_t nr_after);
 
 /*
  * Reading: wire_open() checks magic, version, opcode, length and count; wire_next_*() check and return one item
  * after the other. 1 an item, 0 the end, -EPROTO the sender does not keep the protocol. What is returned points into
- * the message.
+ * the message: names are not terminated, extents are read with wire_extent_at().
  */
 struct wire_reader {
 	struct wire_header header;
@@ -217,7 +227,9 @@ int wire_next_request(struct wire_reader *r, struct wire_request *request, const
 int wire_next_result(struct wire_reader *r, struct wire_result *result, const struct wire_extent **extents,
 		     const char **text);
 int wire_next_raw(struct wire_reader *r, void *item, size_t size);
+struct wire_extent wire_extent_at(const struct wire_extent *extents, uint32_t i);
 
+uint32_t wire_known_flags(uint16_t opcode);     /* the enum wire_flags that mean something in such a request */
 const char *wire_opcode_name(uint16_t opcode);  /* "reserve"; for logs and metrics; "unknown" */
 
 #endif

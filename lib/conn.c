@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * conn: system calls on one local socket. Never blocks, never logs, never leaks a descriptor that came in; knows
+ * packets, not messages.
+ */
+#include <config.h>
+
+#include "lib/conn.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+/* More supplementary groups than we keep are rare: take the first ones. Fewer groups never allow more. */
+static int many_groups(int sock, struct conn_peer *peer, socklen_t size)
+{
+	gid_t *groups = malloc(size);
+	int r = 0;
+
+	if (!groups)
+		return -ENOMEM;
+	if (getsockopt(sock, SOL_SOCKET, SO_PEERGROUPS, groups, &size) < 0)
+		r = -errno;
+	else
+		memcpy(peer->groups, groups, sizeof(peer->groups));
+	free(groups);
+	return r;
+}
+
+int conn_peer(int sock, struct conn_peer *peer)
+{
+	struct ucred cred;
+	socklen_t size = sizeof(cred);
+	int max = sizeof(peer->groups) / sizeof(peer->groups[0]);
+	int r = 0;
+
+	if (getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &cred, &size) < 0)
+		return -errno;
+	size = sizeof(peer->groups);
+	if (getsockopt(sock, SOL_SOCKET, SO_PEERGROUPS, peer->groups, &size) < 0)
+		r = errno == ERANGE ? many_groups(sock, peer, size) : -errno;
+	if (r < 0)
+		return r;
+	peer->uid = cred.uid;
+	peer->gid = cred.gid;
+	peer->pid = cred.pid;
+	peer->nr_groups = (int)(size / sizeof(gid_t));
+	if (peer->nr_groups > max)
+		peer->nr_groups = max;
+	return 0;
+}
+
+union control {
+	struct cmsghdr align;
+	char bytes[CMSG_SPACE(CONN_MAX_FDS * sizeof(int))];
+};
+
+static void put_fds(struct msghdr *msg, union control *control, const int *fds, int nr_fds)
+{
+	struct cmsghdr *cmsg;
+
+	if (nr_fds == 0)
+		return;
+	memset(control, 0, sizeof(*control));
+	msg->msg_control = control->bytes;
+	msg->msg_controllen = CMSG_SPACE((size_t)nr_fds * sizeof(int));
+	cmsg = CMSG_FIRSTHDR(msg);
+	cmsg->cmsg_level = SOL_SOCKET;
+	cmsg->cmsg_type = SCM_RIGHTS;
+	cmsg->cmsg_len = CMSG_LEN((size_t)nr_fds * sizeof(int));
+	memcpy(CMSG_DATA(cmsg), fds, (size_t)nr_fds * sizeof(int));
+}
+
+int conn_send(int sock, const void *buf, size_t length, const int *fds, int nr_fds)
+{
+	struct iovec iov = { .iov_base = (void *)(uintptr_t)buf, .iov_len = length };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	union control control;
+	ssize_t sent;
+
+	if (nr_fds < 0 || nr_fds > CONN_MAX_FDS)
+		return -EINVAL;
+	put_fds(&msg, &control, fds, nr_fds);
+	do {
+		sent = sendmsg(sock, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+	} while (sent < 0 && errno == EINTR);
+	return sent < 0 ? -errno : 0;
+}
+
+/* All descriptors of @msg, wanted or not; more than CONN_MAX_FDS the kernel has dropped for want of room. */
+static int take_fds(int fds[CONN_MAX_FDS], struct msghdr *msg)
+{
+	int nr = 0;
+
+	for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(msg); cmsg; cmsg = CMSG_NXTHDR(msg, cmsg)) {
+		size_t size = cmsg->cmsg_len - CMSG_LEN(0);
+
+		if (cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS)
+			continue;
+		memcpy(fds + nr, CMSG_DATA(cmsg), size);
+		nr += (int)(size / sizeof(int));
+	}
+	return nr;
+}
+
+static void close_fds(const int *fds, int nr)
+{
+	for (int i = 0; i < nr; i++)
+		close(fds[i]);
+}
+
+/* What is wrong with a packet of @length bytes that came with @nr descriptors. */
+static int check_packet(const struct msghdr *msg, ssize_t length, int nr, int max_fds)
+{
+	if (msg->msg_flags & MSG_CTRUNC || nr > max_fds || (length == 0 && nr > 0))
+		return -EPROTO;
+	return msg->msg_flags & MSG_TRUNC ? -EMSGSIZE : 0;
+}
+
+ssize_t conn_recv(int sock, void *buf, size_t size, int *fds, int max_fds, int *nr_fds)
+{
+	union control control;
+	struct iovec iov = { .iov_base = buf, .iov_len = size };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control.bytes) };
+	int got[CONN_MAX_FDS], nr, r;
+	ssize_t length;
+
+	do {
+		length = recvmsg(sock, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	} while (length < 0 && errno == EINTR);
+	if (length < 0)
+		return errno == ECONNRESET ? 0 : -errno;
+	nr = take_fds(got, &msg);
+	r = check_packet(&msg, length, nr, max_fds);
+	if (r < 0) {
+		close_fds(got, nr);
+		return r;
+	}
+	if (nr > 0)
+		memcpy(fds, got, (size_t)nr * sizeof(int));
+	if (nr_fds)
+		*nr_fds = nr;
+	return length;
+}
+
+/* The address of @path, or -errno. */
+static int make_address(struct sockaddr_un *address, socklen_t *size, const char *path)
+{
+	size_t len = strlen(path);
+
+	if (len == 0)
+		return -ENOENT;
+	if (len >= sizeof(address->sun_path))
+		return -ENAMETOOLONG;
+	memset(address, 0, sizeof(*address));
+	address->sun_family = AF_UNIX;
+	memcpy(address->sun_path, path, len + 1);
+	*size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len + 1);
+	if (path[0] == '@') {
+		/* Abstract names are not terminated: their length says where they end. */
+		address->sun_path[0] = '\0';
+		*size -= 1;
+	}
+	return 0;
+}
+
+static int new_socket(int type)
+{
+	int sock = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	return sock < 0 ? -errno : sock;
+}
+
+int conn_connect(const char *path, int type)
+{
+	struct sockaddr_un address;
+	socklen_t size;
+	int sock, r;
+
+	r = make_address(&address, &size, path);
+	if (r < 0)
+		return r;
+	sock = new_socket(type);
+	if (sock < 0)
+		return sock;
+	if (connect(sock, (struct sockaddr *)&address, size) < 0) {
+		r = -errno;
+		close(sock);
+		return r;
+	}
+	return sock;
+}
+
+/* Somebody, or nobody any more, has a socket file at @path: is it in the way? 0: it was nobody, and it is gone. */
+static int remove_stale(const char *path)
+{
+	struct stat st;
+	int r;
+
+	if (lstat(path, &st) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (!S_ISSOCK(st.st_mode))
+		return -ENOTSOCK;
+	r = conn_connect(path, SOCK_SEQPACKET);
+	if (r >= 0)
+		close(r);
+	/* Any other answer comes from someone who is alive: another type, a full backlog. */
+	if (r != -ECONNREFUSED)
+		return -EADDRINUSE;
+	return unlink(path) < 0 ? -errno : 0;
+}
+
+static int bind_path(int sock, const char *path, mode_t mode)
+{
+	struct sockaddr_un address;
+	socklen_t size;
+	int r;
+
+	r = make_address(&address, &size, path);
+	if (r < 0)
+		return r;
+	/* Before bind(): the file is never more open than it should be, and afterwards, for what the umask took. */
+	if (fchmod(sock, mode) < 0)
+		return -errno;
+	if (bind(sock, (struct sockaddr *)&address, size) < 0)
+		return -errno;
+	if (path[0] != '@' && chmod(path, mode) < 0)
+		return -errno;
+	return 0;
+}
+
+int conn_listen(const char *path, int type, mode_t mode)
+{
+	int sock, r;
+
+	sock = new_socket(type);
+	if (sock < 0)
+		return sock;
+	r = bind_path(sock, path, mode);
+	if (r == -EADDRINUSE && path[0] != '@') {
+		r = remove_stale(path);
+		if (r == 0)
+			r = bind_path(sock, path, mode);
+	}
+	if (r == 0 && listen(sock, SOMAXCONN) < 0)
+		r = -errno;
+	if (r < 0) {
+		close(sock);
+		return r;
+	}
+	return sock;
+}
