@@ -96,5 +96,7 @@ void ledger_remove(struct ledger *ledger, uint32_t entry);      /* the whole ite
 
 /* Entries in use. */
 uint32_t ledger_used(const struct ledger *ledger);
+/* Items that were not whole when it was opened, and are gone: none, unless somebody else wrote to the file. */
+uint32_t ledger_dropped(const struct ledger *ledger);
 
 #endif
