@@ -194,6 +194,25 @@ START_TEST(test_config_installed_file_has_every_key)
 }
 END_TEST
 
+START_TEST(test_config_manual_has_every_key)
+{
+	const struct config_key *key = &config_keys[_i];
+	const char *srcdir = getenv("srcdir");
+	char path[4096], line[512], expected[64];
+	bool is_there = false;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/doc/pmemarenad.conf.5", srcdir ? srcdir : ".");
+	f = fopen(path, "re");
+	ck_assert_msg(f != NULL, "%s: %s", path, strerror(errno));
+	snprintf(expected, sizeof(expected), ".It Cm %s", key->name);
+	while (fgets(line, sizeof(line), f))
+		is_there |= strncmp(line, expected, strlen(expected)) == 0 && key->reloadable == (strstr(line, "Em reload") != NULL);
+	fclose(f);
+	ck_assert_msg(is_there, "%s, or whether a reload takes it, is not in %s", key->name, path);
+}
+END_TEST
+
 START_TEST(test_config_installed_file_loads)
 {
 	const char *srcdir = getenv("srcdir");
@@ -592,6 +611,7 @@ static Suite *suite(void)
 	tcase_add_test(t, test_config_arena_defaults);
 	tcase_add_loop_test(t, test_config_every_default_can_be_written, 0, (int)nr_config_keys);
 	tcase_add_loop_test(t, test_config_installed_file_has_every_key, 0, (int)nr_config_keys);
+	tcase_add_loop_test(t, test_config_manual_has_every_key, 0, (int)nr_config_keys);
 	tcase_add_test(t, test_config_installed_file_loads);
 	tcase_add_loop_test(t, test_config_value_is_taken_or_refused_with_a_reason, 0, (int)(sizeof(values) / sizeof(*values)));
 	tcase_add_test(t, test_config_values_land_where_they_belong);
