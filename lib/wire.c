@@ -258,6 +258,12 @@ size_t wire_end(struct wire_writer *w)
 	return w->length;
 }
 
+void wire_set_tag(void *message, uint64_t tag)
+{
+	tag = htole64(tag);
+	memcpy((uint8_t *)message + offsetof(struct wire_header, tag), &tag, sizeof(tag));
+}
+
 /* ---- reading ---- */
 
 static bool is_request(uint16_t opcode)

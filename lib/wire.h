@@ -18,7 +18,8 @@
  *	                                  <-     WIRE_STATTED x n  (tag 8)
  *	                                  <-     WIRE_EVENT x n    (tag 0)
  *
- * Replies to different messages may overtake each other (a reserve may wait for space to be scrubbed); the tag
+ * The daemon begins a session's messages in the order in which they came, but replies may overtake each other: a reserve or a
+ * resize may wait for space to be scrubbed, and later messages do not wait for it. The tag
  * says which request a reply belongs to. A reply has as many items as the request, in its order, each with its own result,
  * but for WIRE_LISTED, which has as many as there were.
  */
@@ -50,7 +51,7 @@ enum wire_opcode {
 	WIRE_SETATTR,           /* handle; flags WIRE_SET_UID, _GID, _MODE; uid, gid, mode */
 	WIRE_STAT,              /* name, or handle */
 	WIRE_EXTENTS,           /* handle; arg: index of the first extent wanted; one item */
-	WIRE_LIST,              /* arena; name: prefix; arg: cursor (0 at first); one item */
+	WIRE_LIST,              /* arena; name: prefix; arg: cursor (0 at first); len: at most so many results (0: any); one item */
 	WIRE_SUBSCRIBE,         /* arena; name: prefix; flags: WIRE_UNSUBSCRIBE; one item */
 	WIRE_OPCODES,           /* one past the last request */
 
@@ -98,7 +99,7 @@ struct wire_header {                    /* 32 bytes */
 	uint16_t opcode;
 	uint32_t length;                /* of the whole message */
 	uint32_t count;                 /* items */
-	uint64_t tag;                   /* request: a sequence number, one more each message, from 1 (hello: 0); reply: the request's */
+	uint64_t tag;                   /* request: from 1, greater with each message (hello: 0); reply: the request's */
 	uint64_t reserved;
 };
 
@@ -118,8 +119,8 @@ struct wire_welcome {                   /* 64 bytes: the first item of WIRE_WELC
 	uint64_t features;
 	uint64_t session;
 	uint8_t  token[16];
-	uint64_t last_tag;              /* resumed: the highest request that may have had an effect; what the client sent after
-					 * it was not done, and comes again under its old tag. 0 in a new session */
+	uint64_t last_tag;              /* resumed: the highest tag of a request that may have had an effect; what the client sent
+					 * after it was not done, and comes again under a new tag. 0 in a new session */
 	uint32_t resumed;               /* 1: the session goes on as it was */
 	uint32_t max_items;
 	uint8_t  unused[8];
@@ -203,6 +204,7 @@ int wire_add_result(struct wire_writer *w, const struct wire_result *result, con
 		    const char *text, size_t text_len);
 int wire_add_raw(struct wire_writer *w, const void *item, size_t size);       /* hello, welcome, arena */
 size_t wire_end(struct wire_writer *w);
+void wire_set_tag(void *message, uint64_t tag);         /* of a message that is written already */
 /*
  * 256 results with long names or many extents are more than a message holds. Before adding a result that @nr_after others follow: lowers
  * result->nr_inline, and returns how much of the text to give, so that all of them still fit. The client fetches extents
