@@ -20,6 +20,7 @@
 
 #define ALLOC_MAX_NAME    255
 #define ALLOC_MAX_EXTENTS 4096
+#define ALLOC_MODE_MASK   0666u     /* bits that mean something */
 
 enum alloc_state { ALLOC_RESERVED, ALLOC_PUBLISHED, ALLOC_FREEING };
 

@@ -190,6 +190,7 @@ int space_claim_behind(struct space *space, struct extent run, uint64_t nr_pfns)
 {
 	uint64_t off = run.off + run.len;
 	struct owner *owner;
+	int r;
 
 	if (off % space->pfns_per_page == 0 || nr_pfns > space->pfns_per_page - off % space->pfns_per_page)
 		return -ENOSPC;
@@ -198,7 +199,10 @@ int space_claim_behind(struct space *space, struct extent run, uint64_t nr_pfns)
 		return -ENOSPC;
 	head_of(space, run.off)->nr_used += (uint32_t)nr_pfns;
 	space->free_run_pfns -= nr_pfns;
-	return 0;
+	r = media_allocate(space->p.data, off << DESC_SHIFT, nr_pfns << DESC_SHIFT);
+	if (r < 0)
+		run_release_clean(space, (struct extent){ off, nr_pfns });
+	return r;
 }
 
 /* ---- runs come back ---- */

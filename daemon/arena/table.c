@@ -332,9 +332,14 @@ int table_stage(struct table *table, const struct record *record, uint32_t *slot
 	return 0;
 }
 
+int table_make_room(struct table *table, uint32_t nr)
+{
+	return make_room(&table->retired, &table->room_retired, table->nr_retired + nr);
+}
+
 int table_retire(struct table *table, const uint32_t *slots, uint32_t nr)
 {
-	int r = make_room(&table->retired, &table->room_retired, table->nr_retired + nr);
+	int r = table_make_room(table, nr);
 
 	if (r < 0)
 		return r;

@@ -60,6 +60,8 @@ uint32_t table_nr_slots(const struct table *table);
  * Stage a new record: claims @nr = table_slots_for() slots into @slots and stores the bodies. -ENFILE the table is full; -EIO.
  */
 int table_stage(struct table *table, const struct record *record, uint32_t *slots, uint32_t nr);
+/* Afterwards, retiring @nr slots cannot fail. -ENOMEM. */
+int table_make_room(struct table *table, uint32_t nr);
 /* Stage the retirement of a record's slots. -ENOMEM. They can be claimed again after the settle. */
 int table_retire(struct table *table, const uint32_t *slots, uint32_t nr);
 bool table_is_staged(const struct table *table);

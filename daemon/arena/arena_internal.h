@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * arena_internal: what the files that make up the arena share; for nobody else.
+ *
+ *	arena.c     open, close, settle, upkeep            reserve.c, change.c, release.c   what requests do
+ *	format.c    geometry, a new arena                  holder.c   sessions, what they have open, quarantine
+ *	recover.c   from the table and the ledger          index.c    names, handles, object slots, events
+ *	check.c     memory against media, repair
+ */
+#ifndef PMEMARENA_ARENA_INTERNAL_H
+#define PMEMARENA_ARENA_INTERNAL_H
+
+#include <bsd/sys/queue.h>
+#include <bsd/sys/tree.h>
+
+#include "daemon/arena/arena.h"
+#include "daemon/arena/ledger.h"
+#include "daemon/arena/plane.h"
+#include "daemon/arena/space.h"
+#include "daemon/arena/table.h"
+#include "daemon/arena/zeromap.h"
+#include "daemon/media/superblock.h"
+
+struct holder {
+	TAILQ_ENTRY(holder) link;               /* arena.holders */
+	struct arena *arena;                    /* borrowed; outlives its holders */
+	uint64_t session;
+	uint32_t uid;
+	struct hold_list holds;                 /* owned */
+	uint32_t entry;                         /* in the ledger */
+	bool     is_connected;                  /* a session uses it; else it only waits for its marks to go */
+	bool     is_orphan;                     /* of a daemon before; may be joined again */
+};
+
+RB_HEAD(name_tree, alloc);
+TAILQ_HEAD(alloc_list, alloc);
+
+/* A base page that went bad, with the record that remembers it. */
+struct bad_page {
+	TAILQ_ENTRY(bad_page) link;             /* arena.bad_pages */
+	uint64_t pfn, id;
+	uint32_t slot;                          /* in the table */
+};
+
+struct arena {
+	struct arena_identity identity;
+	struct superblock sb;
+	struct device *device, *meta_device;    /* owned; meta_device NULL: metadata on the device */
+	struct media *meta, *data;              /* owned */
+	struct table *table;                    /* these are owned */
+	struct zeromap *zero;
+	struct memmap *mm;
+	struct space *space;
+	struct ledger *ledger;
+	struct plane *plane;
+	struct scrubber *scrubber;              /* borrowed */
+	struct quota *quota;                    /* borrowed */
+	void *memmap_base;                      /* owned mapping; descriptors on the device, or NULL */
+	size_t memmap_len;
+
+	struct name_tree names;                 /* reserved and published ones */
+	struct alloc **objects;                 /* owned array of owned allocs, by slot */
+	uint32_t nr_objects;                    /* slots ever used are below it */
+	uint32_t *free_objects;                 /* owned stack */
+	uint32_t nr_free_objects, room_free_objects;
+	struct alloc **owner_of_record;         /* owned array, by table slot: whose record it is; borrowed allocs */
+	uint64_t next_id;
+
+	TAILQ_HEAD(, holder) holders;           /* owned */
+	struct alloc_list freeing;              /* retired; waits until nobody holds it */
+	TAILQ_HEAD(, bad_page) bad_pages;       /* owned */
+
+	/* staged since the last settle */
+	uint64_t txn;
+	struct alloc_list retiring;             /* to be freed once the retirement is durable */
+	uint32_t nr_names_retiring;             /* names that must not be claimed before the settle */
+	uint32_t *unledger;                     /* owned; ledger entries that go with the settle */
+	uint32_t nr_unledger, room_unledger;
+
+	struct arena_event *events;             /* owned ring */
+	uint32_t first_event, nr_events, nr_events_settled, room_events;
+
+	enum arena_state state;
+	char reason[256];
+	uint32_t verify_at;
+	struct arena_stats counts;              /* the counters of it are kept here */
+	struct extent scratch[ALLOC_MAX_EXTENTS];
+	bool read_only;
+};
+
+/* arena.c */
+void arena_go_offline(struct arena *arena, int err, const char *what);
+int arena_take_id(struct arena *arena, uint64_t *id);                   /* -EIO */
+uint64_t arena_page_pfns(const struct arena *arena);
+int arena_stage_record(struct arena *arena, struct alloc *alloc);       /* new version; its old record is staged to go */
+int arena_unledger_later(struct arena *arena, uint32_t entry);          /* with the settle */
+void record_of(struct record *record, const struct alloc *alloc);
+
+/* format.c */
+int resolve_device(char path[PATH_MAX], const struct arena_params *params, struct why *why);
+void metadata_path(char path[PATH_MAX], const struct arena_params *params, const char *device_path);    /* "": on the device */
+int open_pair(struct device **device, struct device **meta, const struct arena_params *params, struct why *why);
+int read_superblock(struct superblock *sb, int *mended, struct device *device, bool read_only, struct why *why);
+
+/* recover.c */
+int recover(struct arena *arena, struct why *why);
+
+/* index.c */
+int name_compare(const struct alloc *a, const struct alloc *b);
+RB_PROTOTYPE(name_tree, alloc, by_name, name_compare)
+int object_take(struct arena *arena, uint32_t *slot, struct why *why);  /* -ENFILE, -ENOSPC (runtime directory), -ENOMEM */
+void object_set(struct arena *arena, uint32_t slot, struct alloc *alloc);       /* visible: plane and array */
+void object_hide(struct arena *arena, struct alloc *alloc);             /* no handle or name leads to it any more */
+void object_drop(struct arena *arena, struct alloc *alloc);             /* gone; frees it */
+int object_collect_free(struct arena *arena);                           /* after recovery */
+void event_add(struct arena *arena, enum arena_event_kind kind, const struct alloc *alloc);
+void events_settle(struct arena *arena);
+
+/* holder.c */
+struct hold *hold_find(const struct holder *holder, const struct alloc *alloc);
+int hold_add(struct arena *arena, struct holder *holder, struct alloc *alloc, bool read_only);
+void hold_drop(struct arena *arena, struct hold *hold);
+int holder_new(struct holder **out, struct arena *arena, uint64_t session, uint32_t uid, uint32_t entry);
+struct holder *holder_find(const struct arena *arena, uint64_t session);
+void holders_free(struct arena *arena);
+void quarantine_look(struct arena *arena);
+void freeing_release(struct arena *arena, struct alloc *alloc);         /* when nobody holds it: its space is free and it is gone */
+
+/* reserve.c */
+int check_serving(const struct arena *arena, bool new_space, struct why *why);
+int check_owner(const struct caller *caller, const struct alloc *alloc, const char *what, struct why *why);
+bool is_owner(const struct caller *caller, const struct alloc *alloc);
+int check_name(const struct arena *arena, const char *name, uint8_t name_len, struct why *why);
+int settle_if_staged(struct arena *arena, const struct alloc *alloc, bool claims_name);
+int round_len(uint64_t *nr_pfns, const struct arena *arena, uint64_t len, struct why *why);
+int explain_no_space(const struct arena *arena, int r, uint64_t nr_pfns, bool contiguous, struct why *why);
+int copy_name(struct alloc *alloc, const char *name, uint8_t name_len);
+enum quota_kind bytes_kind(const struct alloc *alloc);
+int charge(struct arena *arena, uint32_t uid, enum quota_kind kind, uint64_t bytes, struct why *why);
+void uncharge(struct arena *arena, const struct alloc *alloc);
+struct ledger_range range_of(const struct alloc *alloc, enum ledger_state state);
+
+/* release.c */
+void reservation_end(struct arena *arena, struct alloc *alloc);         /* RESERVED becomes FREEING */
+
+#endif
