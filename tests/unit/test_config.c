@@ -592,6 +592,47 @@ START_TEST(test_config_reload_takes_what_can_change_and_nothing_else)
 }
 END_TEST
 
+/* ---- memory ---- */
+
+/* The linker sends the allocations of config*.c here (--wrap). */
+static int fail_at;             /* the allocation that fails, from 1; 0: none */
+static int nr_allocations;
+
+void *__real_calloc(size_t nr, size_t size);
+void *__wrap_calloc(size_t nr, size_t size);
+void *__real_reallocarray(void *ptr, size_t nr, size_t size);
+void *__wrap_reallocarray(void *ptr, size_t nr, size_t size);
+
+void *__wrap_calloc(size_t nr, size_t size)
+{
+	return ++nr_allocations == fail_at ? NULL : __real_calloc(nr, size);
+}
+
+void *__wrap_reallocarray(void *ptr, size_t nr, size_t size)
+{
+	return ++nr_allocations == fail_at ? NULL : __real_reallocarray(ptr, nr, size);
+}
+
+START_TEST(test_config_out_of_memory_anywhere_is_said_and_leaks_nothing)
+{
+	int r = -ENOMEM;
+
+	write_conf("[daemon]\nlog-level = info\n[arena a]\ndevice = /a\n[arena b]\ndevice = /b\n[quota 1]\nbytes = 1\n[quota 2]\nbytes = 2\n");
+	for (fail_at = 1; r < 0; fail_at++) {
+		nr_allocations = 0;
+		why.text[0] = '\0';
+		r = load();
+		if (r < 0) {
+			ck_assert_int_eq(r, -ENOMEM);
+			assert_says("out of memory");
+		}
+	}
+	ck_assert_int_ge(fail_at, 10);
+	fail_at = 0;
+	ck_assert_uint_eq(config.nr_arenas, 2);
+}
+END_TEST
+
 START_TEST(test_config_fini_twice_does_no_harm)
 {
 	write_conf("[arena a]\ndevice = /a\n");
@@ -640,6 +681,7 @@ static Suite *suite(void)
 	tcase_add_test(t, test_config_reload_names_what_needs_a_restart);
 	tcase_add_test(t, test_config_reload_diff_is_cut_not_overrun);
 	tcase_add_test(t, test_config_reload_takes_what_can_change_and_nothing_else);
+	tcase_add_test(t, test_config_out_of_memory_anywhere_is_said_and_leaks_nothing);
 	tcase_add_test(t, test_config_fini_twice_does_no_harm);
 	suite_add_tcase(s, t);
 	return s;
