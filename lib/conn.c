@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * conn: system calls on one local socket. Never blocks, never logs, never leaks a descriptor that came in; knows
- * packets, not messages.
+ * conn: system calls on one local socket. Never logs, never leaks a descriptor that came in; knows packets, not messages.
  */
 #include <config.h>
 
@@ -120,7 +119,7 @@ static int check_packet(const struct msghdr *msg, ssize_t length, int nr, int ma
 	return msg->msg_flags & MSG_TRUNC ? -EMSGSIZE : 0;
 }
 
-ssize_t conn_recv(int sock, void *buf, size_t size, int *fds, int max_fds, int *nr_fds)
+static ssize_t receive(int sock, void *buf, size_t size, int *fds, int max_fds, int *nr_fds, int flags)
 {
 	union control control;
 	struct iovec iov = { .iov_base = buf, .iov_len = size };
@@ -129,7 +128,7 @@ ssize_t conn_recv(int sock, void *buf, size_t size, int *fds, int max_fds, int *
 	ssize_t length;
 
 	do {
-		length = recvmsg(sock, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+		length = recvmsg(sock, &msg, flags | MSG_CMSG_CLOEXEC);
 	} while (length < 0 && errno == EINTR);
 	if (length < 0)
 		return errno == ECONNRESET ? 0 : -errno;
@@ -144,6 +143,16 @@ ssize_t conn_recv(int sock, void *buf, size_t size, int *fds, int max_fds, int *
 	if (nr_fds)
 		*nr_fds = nr;
 	return length;
+}
+
+ssize_t conn_recv(int sock, void *buf, size_t size, int *fds, int max_fds, int *nr_fds)
+{
+	return receive(sock, buf, size, fds, max_fds, nr_fds, MSG_DONTWAIT);
+}
+
+ssize_t conn_recv_wait(int sock, void *buf, size_t size, int *fds, int max_fds, int *nr_fds)
+{
+	return receive(sock, buf, size, fds, max_fds, nr_fds, 0);
 }
 
 /* The address of @path, or -errno. */

@@ -36,10 +36,12 @@ int conn_send(int sock, const void *buf, size_t length, const int *fds, int nr_f
  * the caller's; *nr_fds says how many.
  */
 ssize_t conn_recv(int sock, void *buf, size_t size, int *fds, int max_fds, int *nr_fds);
+/* The same, but waits for a packet if the socket is a blocking one: one system call where poll() and conn_recv() are two. */
+ssize_t conn_recv_wait(int sock, void *buf, size_t size, int *fds, int max_fds, int *nr_fds);
 
 /* A connected, non-blocking, CLOEXEC socket of @type at @path ("@name": abstract), or -errno. */
 int conn_connect(const char *path, int type);
-/* A listening one, mode @mode; a stale socket file (nobody listens) is replaced, a live one is -EADDRINUSE. */
+/* A listening one, mode @mode; a stale socket file (nobody listens) is replaced, a live one is -EADDRINUSE, another file -ENOTSOCK. */
 int conn_listen(const char *path, int type, mode_t mode);
 
 #endif

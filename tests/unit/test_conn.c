@@ -102,6 +102,20 @@ START_TEST(test_conn_larger_packet_is_emsgsize)
 }
 END_TEST
 
+START_TEST(test_conn_recv_wait_takes_packets_and_hang_up)
+{
+	char buf[4];
+
+	ck_assert_int_eq(conn_send(pair[0], "one", 3, NULL, 0), 0);
+	ck_assert_int_eq(conn_recv_wait(pair[1], buf, sizeof(buf), NULL, 0, NULL), 3);
+	ck_assert_int_eq(fcntl(pair[1], F_SETFL, O_NONBLOCK), 0);
+	ck_assert_int_eq(conn_recv_wait(pair[1], buf, sizeof(buf), NULL, 0, NULL), -EAGAIN);
+	close(pair[0]);
+	ck_assert_int_eq(conn_recv_wait(pair[1], buf, sizeof(buf), NULL, 0, NULL), 0);
+	pair[0] = dup(pair[1]);
+}
+END_TEST
+
 START_TEST(test_conn_descriptors_arrive_closed_on_exec)
 {
 	int fds[CONN_MAX_FDS], nr_fds;
@@ -257,6 +271,7 @@ int main(void)
 	tcase_add_test(t, test_conn_hang_up_with_unread_packets_is_zero);
 	tcase_add_test(t, test_conn_full_socket_is_eagain);
 	tcase_add_test(t, test_conn_larger_packet_is_emsgsize);
+	tcase_add_test(t, test_conn_recv_wait_takes_packets_and_hang_up);
 	tcase_add_test(t, test_conn_descriptors_arrive_closed_on_exec);
 	tcase_add_test(t, test_conn_unwanted_descriptors_are_refused_and_closed);
 	tcase_add_test(t, test_conn_descriptors_with_a_packet_too_large_are_closed);
