@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""One QEMU guest: started on an image directory, listened to line by line over a virtio port, killed or waited for."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+LEFT_BY_ITSELF = 3          # isa-debug-exit: (1 << 1) | 1; a power-off and a panic are 0
+
+
+class GuestError(Exception):
+    """The guest did not do what it was started for; the text says what was seen instead."""
+
+
+class Machine:
+    """A guest with root file system and lab disk, and, as asked for, an NVDIMM image and RAM set aside as a dax region."""
+
+    def __init__(self, image: Path, disk: Path, scratch: Path, cmdline: str, *, nvdimm: Path | None = None,
+                 hmem_mib: int = 0, memory_mib: int = 1024, echo: bool = False):
+        self.console = scratch / "console.log"
+        self.echo = echo
+        self.started = time.monotonic()
+        self._pending = b""
+        self._port, theirs = socket.socketpair()
+        arguments = self._arguments(image, disk, scratch, cmdline, nvdimm, hmem_mib, memory_mib,
+                                    theirs.fileno(), self.console)
+        with open(scratch / "qemu.log", "ab") as log:
+            self._process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                             pass_fds=[theirs.fileno()], env={**os.environ, "TMPDIR": str(scratch)})
+        theirs.close()
+
+    @staticmethod
+    def _arguments(image, disk, scratch, cmdline, nvdimm, hmem_mib, memory_mib, port_fd, console):
+        kernel = image / "vmlinux"
+        if not kernel.exists():
+            kernel = image / "vmlinuz"
+        # Below 4 GiB a q35 machine has 2 GiB of its RAM when it has more; the dax region is all that lies above.
+        if hmem_mib:
+            memory_mib = 2048 + hmem_mib
+            cmdline += f" memmap={hmem_mib}M%4G-1+0xefffffff"
+        arguments = [
+            "qemu-system-x86_64", "-machine", "q35,nvdimm=on,nvdimm-persistence=mem-ctrl", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "1",
+            "-m", f"{memory_mib}M,slots=4,maxmem=64G", "-display", "none", "-nodefaults", "-no-reboot",
+            "-serial", f"file:{console}", "-device", "isa-debug-exit,iobase=0xf4,iosize=0x4",
+            "-kernel", str(kernel),
+            "-append", "console=ttyS0 quiet panic=-1 root=/dev/nvme0n1 rw rootfstype=ext4 init=/sbin/lab-init "
+                       f"mitigations=off random.trust_cpu=on {cmdline}",
+            "-drive", f"if=none,id=root,file={image / 'root.ext4'},format=raw,snapshot=on",
+            "-device", "nvme,drive=root,serial=root",
+            # Not NVMe as well: two disks of a kind are numbered in the order in which they happen to be found.
+            "-drive", f"if=none,id=lab,file={disk},format=raw,readonly=on", "-device", "virtio-blk-pci,drive=lab",
+            "-device", "virtio-serial-pci", "-chardev", f"socket,id=lab,fd={port_fd}",
+            "-device", "virtserialport,chardev=lab,name=lab",
+        ]
+        if nvdimm:
+            arguments += ["-object", f"memory-backend-file,id=nv0,share=on,mem-path={nvdimm},size={nvdimm.stat().st_size}",
+                          "-device", "nvdimm,id=dimm0,memdev=nv0,label-size=2M"]
+        return arguments
+
+    def lines(self, timeout_s: float):
+        """Yield what the guest says until it ends; GuestError when nothing was heard for @timeout_s."""
+        while True:
+            while b"\n" in self._pending:
+                line, self._pending = self._pending.split(b"\n", 1)
+                text = line.decode(errors="replace")
+                if self.echo:
+                    print(f"  [guest {time.monotonic() - self.started:6.1f}] {text}", flush=True)
+                yield text
+            self._port.settimeout(timeout_s)
+            try:
+                more = self._port.recv(65536)
+            except TimeoutError:
+                raise GuestError(f"nothing was heard from the guest for {timeout_s:.0f} s{self.console_tail()}") from None
+            except ConnectionResetError:
+                more = b""
+            if not more:
+                return
+            self._pending += more
+
+    def say(self, text: str):
+        self._port.sendall(text.encode() + b"\n")
+
+    @staticmethod
+    def pause(seconds: float):
+        """Let the guest go on for a while: a power cut comes at a moment that nothing in the guest has chosen."""
+        time.sleep(seconds)
+
+    def cut_power(self):
+        """SIGKILL: nothing in the guest or in QEMU gets to do anything more."""
+        self._process.send_signal(signal.SIGKILL)
+        self._process.wait()
+
+    def wait(self, timeout_s: float = 20):
+        """The guest's end; GuestError unless it came to it by itself."""
+        try:
+            status = self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            raise GuestError(f"the guest did not end{self.console_tail()}") from None
+        if status != LEFT_BY_ITSELF:
+            raise GuestError(f"QEMU exited with {status}{self.console_tail()}")
+
+    def close(self):
+        if self._process.poll() is None:
+            self.cut_power()
+        self._port.close()
+
+    def console_tail(self) -> str:
+        lines = self.console.read_text(errors="replace").splitlines()[-15:]
+        return "; the console's end:\n" + "\n".join(f"    {line}" for line in lines) if lines else "; the console is empty"
+
+
+def new_nvdimm(path: Path, size_mib: int) -> Path:
+    """A sparse image, 2 MiB larger than asked for: QEMU keeps the labels there and the rest stays aligned."""
+    with open(path, "wb") as file:
+        file.truncate((size_mib + 2) << 20)
+    return path

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# What every kind of device-dax must do: found by `device = auto`, given to the daemon's group by the udev rule, served, and there
+# again after a restart.
+
+# serve_devdax ALIGN-IN-BYTES [LINE...]: $node is the only usable device of this host.
+serve_devdax() {
+	local align=$1
+	expect 'pmemarena-dev 660' stat -c '%G %a' "$node"
+	arena main auto "${@:2}"
+	start_daemon
+	expect "$(basename "$node")" pmemarenactl status
+	check_status "$align"
+
+	note examples, as an ordinary user
+	run_examples
+
+	note contents stay over a restart, and a stop
+	as alice "$client" put main kept 3000000
+	systemctl restart pmemarenad.service
+	as alice "$client" get main kept
+	expect kept pmemarenactl list
+	systemctl stop "${units[@]}"
+	expect '' pmemarenactl check "$node"
+	start_daemon
+	as alice "$client" get main kept
+	as alice "$client" free main kept
+	expect '' pmemarenactl check
+}
+
+check_status() {
+	pmemarenactl status --json | jq -e --arg chardev "$(basename "$node")" --argjson align "$1" '
+		.. | objects | select(.chardev? == $chardev and .align? == $align and has("numa_node") and has("persistence"))' ||
+		fail "status does not name chardev, alignment, NUMA node and persistence domain: $(pmemarenactl status --json)"
+}
+
+run_examples() {
+	as alice /lab/examples/producer
+	as bob /lab/examples/consumer
+	as alice /lab/examples/kvlog
+}
