@@ -11,7 +11,11 @@
  * one msync.
  *
  * Threads: a media may be used by one thread at a time, except media_read(), media_zero() and media_persist(), which
- * any number of threads may call on ranges that do not touch.
+ * any number of threads may call on ranges that do not touch. A fence is the calling thread's: what a worker zeroed is
+ * made durable by that worker's media_persist() (of length 0, if there is nothing else), not by the loop's media_fence().
+ *
+ * A media of a device that was opened read-only answers -EROFS to all that would write. After a write-back failed (page
+ * granularity) every later fence is -EIO: the kernel reports such a failure once and forgets what it could not write.
  */
 #ifndef PMEMARENA_MEDIA_H
 #define PMEMARENA_MEDIA_H
@@ -52,7 +56,10 @@ int media_deep_flush(struct media *media, uint64_t off, uint64_t len);         /
  * where the device cannot (device-dax): then media_zero() does it.
  */
 int media_punch(struct media *media, uint64_t off, uint64_t len);
-/* Make sure that stores to the range cannot fail for want of space: -ENOSPC, -EDQUOT. Nothing to do on device-dax. */
+/*
+ * Make sure that stores to the range cannot fail for want of space: -ENOSPC, -EDQUOT. Nothing to do on device-dax. A file
+ * that a client truncated is -EIO here, as everywhere: it never grows back by itself.
+ */
 int media_allocate(struct media *media, uint64_t off, uint64_t len);
 
 #endif
