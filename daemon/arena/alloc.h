@@ -51,6 +51,7 @@ struct alloc {
 	bool     is_run;                /* one run of base pages inside a split compound page */
 	bool     is_lease;
 	bool     is_poisoned;
+	bool     wants_record;          /* recovered with a change that only repair may make durable */
 	char    *name;                  /* owned; NULL: none. Stays until the retirement is durable */
 	uint8_t  name_len;
 	RB_ENTRY(alloc) by_name;        /* arena.names, while it has a name */

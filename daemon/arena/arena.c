@@ -156,8 +156,9 @@ static int open_parts(struct arena *arena, const struct arena_params *params, st
 		r = open_memmap(arena, params, why);
 	if (r == 0)
 		r = open_space(arena);
-	if (r == 0)
-		r = ledger_open(&arena->ledger, params->runtime_dir, arena->sb.uuid, why);
+	if (r < 0 || params->read_only)         /* a look at a device leaves no trace, also not of who uses it */
+		return r;
+	r = ledger_open(&arena->ledger, params->runtime_dir, arena->sb.uuid, why);
 	if (r == 0)
 		r = plane_open(&arena->plane, params->runtime_dir, arena->sb.uuid, arena->sb.nr_slots, why);
 	return r;
@@ -177,7 +178,7 @@ static int mark_open(struct arena *arena, struct why *why)
 	return r < 0 ? why_set(why, r, "the superblocks cannot be written") : 0;
 }
 
-static int open_all(struct arena *arena, const struct arena_params *params, struct why *why)
+int arena_open_parts(struct arena *arena, const struct arena_params *params, struct why *why)
 {
 	int r = open_media(arena, params, why);
 
@@ -190,7 +191,7 @@ static int open_all(struct arena *arena, const struct arena_params *params, stru
 	return r < 0 ? r : recover(arena, why);
 }
 
-static struct arena *arena_zero(const struct arena_params *params)
+struct arena *arena_zero(const struct arena_params *params)
 {
 	struct arena *arena = calloc(1, sizeof(*arena));
 
@@ -208,7 +209,7 @@ static struct arena *arena_zero(const struct arena_params *params)
 	return arena;
 }
 
-static void arena_drop(struct arena *arena)
+void arena_drop(struct arena *arena)
 {
 	struct bad_page *bad;
 
@@ -248,13 +249,13 @@ int arena_open(struct arena **out, const struct arena_params *params, struct why
 
 	if (!arena)
 		return -ENOMEM;
-	r = open_all(arena, params, why);
+	r = arena_open_parts(arena, params, why);
 	if (r == -ENODATA && params->format == ARENA_FORMAT_IF_BLANK && !params->read_only) {
 		arena_drop(arena);
 		r = arena_format(params, why);
 		arena = r < 0 ? NULL : arena_zero(params);
 		if (r == 0)
-			r = arena ? open_all(arena, params, why) : -ENOMEM;
+			r = arena ? arena_open_parts(arena, params, why) : -ENOMEM;
 	}
 	if (r < 0) {
 		arena_drop(arena);
@@ -459,7 +460,7 @@ uint64_t arena_verify_step(struct arena *arena, uint32_t nr_slots)
 	uint32_t end = table_nr_slots(arena->table);
 	uint64_t nr_mended = 0;
 
-	if (arena->state == ARENA_OFFLINE || table_is_staged(arena->table))
+	if (arena->state != ARENA_ONLINE || table_is_staged(arena->table))
 		return 0;
 	for (; nr_slots > 0 && arena->verify_at < end; nr_slots--, arena->verify_at++) {
 		const struct alloc *alloc = arena->owner_of_record[arena->verify_at];

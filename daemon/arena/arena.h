@@ -176,7 +176,7 @@ struct arena_stats {
 	uint64_t free_extents;
 	uint64_t nr_published, nr_reserved, nr_freeing;
 	uint64_t slots_total, slots_used;
-	uint64_t settles, records_written, records_mended, scrubbed_bytes;
+	uint64_t settles, records_written, records_mended, damaged, scrubbed_bytes;
 	uint64_t holders, holds;
 	double   fragmentation;         /* 1 - largest_free / free; 0 when nothing is free */
 	struct memmap_stats memmap;

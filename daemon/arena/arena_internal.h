@@ -86,9 +86,14 @@ struct arena {
 	struct arena_stats counts;              /* the counters of it are kept here */
 	struct extent scratch[ALLOC_MAX_EXTENTS];
 	bool read_only;
+	arena_complain_fn *complain;            /* NULL: nobody wants to know */
+	void *complain_arg;
 };
 
 /* arena.c */
+void arena_drop(struct arena *arena);                                    /* NULL and half-built are fine; writes nothing */
+struct arena *arena_zero(const struct arena_params *params);
+int arena_open_parts(struct arena *arena, const struct arena_params *params, struct why *why);
 void arena_go_offline(struct arena *arena, int err, const char *what);
 int arena_take_id(struct arena *arena, uint64_t *id);                   /* -EIO */
 uint64_t arena_page_pfns(const struct arena *arena);
@@ -104,6 +109,7 @@ int read_superblock(struct superblock *sb, int *mended, struct device *device, b
 
 /* recover.c */
 int recover(struct arena *arena, struct why *why);
+void arena_complain(struct arena *arena, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* index.c */
 int name_compare(const struct alloc *a, const struct alloc *b);

@@ -394,8 +394,26 @@ int space_submit(struct space *space, struct extent range, bool is_run)
 	space->nr_page_jobs += !is_run;
 	if (!is_run)
 		set_scrubbing(space, pages_of(space, range), true);
-	scrubber_submit(space->p.scrubber, &job->job);
+	job->is_held = space->held;
+	if (!job->is_held)
+		scrubber_submit(space->p.scrubber, &job->job);
 	return 0;
+}
+
+void space_hold(struct space *space, bool held)
+{
+	struct space_job *job;
+
+	space->held = held;
+	if (held)
+		return;
+	TAILQ_FOREACH(job, &space->jobs, link) {
+		if (!job->is_held)
+			continue;
+		job->is_held = false;
+		scrubber_submit(space->p.scrubber, &job->job);
+	}
+	space_kick(space);
 }
 
 void space_kick(struct space *space)
@@ -403,6 +421,8 @@ void space_kick(struct space *space)
 	uint64_t max = JOB_BYTES >> DESC_SHIFT >> space->p.order;
 	struct extent pages;
 
+	if (space->held)
+		return;
 	while (space->nr_page_jobs < MAX_JOBS && extent_total(space->dirty) > 0) {
 		if (extent_claim_largest(&pages, space->dirty, max ? max : 1) < 0)
 			return;

@@ -68,6 +68,8 @@ bool space_take_fence(struct space *space);
 
 /* A job of ours is done. True when there is more clean space than before. */
 bool space_collect(struct space *space, struct scrub_job *job);
+/* Held: nothing is scrubbed but what is released from here on. Letting go starts what has gathered. */
+void space_hold(struct space *space, bool held);
 void space_kick(struct space *space);           /* put dirty space to work; cheap when there is none */
 bool space_is_busy(const struct space *space);  /* something is being scrubbed, or waits for it */
 void space_upkeep(struct space *space);         /* memmap_maintain(), what could not be done for want of memory */

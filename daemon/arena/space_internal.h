@@ -24,6 +24,7 @@ struct space_job {
 	TAILQ_ENTRY(space_job) link;    /* space.jobs */
 	struct extent range;            /* pfns */
 	bool is_run;
+	bool is_held;                   /* not with the scrubber yet */
 };
 
 struct space {
@@ -38,6 +39,7 @@ struct space {
 	uint64_t poisoned_pfns;
 	uint64_t scrubbed_pfns;
 	bool     wants_fence;
+	bool     held;
 };
 
 static inline uint64_t page_of(const struct space *space, uint64_t pfn)

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * check: does everything that is kept twice agree? Memory with media, descriptors with allocations, copies with each other. And
+ * repair: the only thing that ever gives a damaged record up.
+ */
+#include <config.h>
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "daemon/arena/arena_internal.h"
+
+struct report {
+	arena_complain_fn *complain;            /* NULL: only counted */
+	void *arg;
+	int64_t nr;
+};
+
+__attribute__((format(printf, 2, 3)))
+static void report(struct report *rep, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+
+	rep->nr++;
+	if (!rep->complain)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	rep->complain(rep->arg, text);
+}
+
+/* ---- descriptors ---- */
+
+static void check_extent(struct report *rep, const struct arena *arena, const struct alloc *alloc, struct extent e)
+{
+	uint64_t step = alloc->is_run ? 1 : arena_page_pfns(arena);
+
+	for (uint64_t pfn = e.off; pfn < e.off + e.len; pfn += step) {
+		uint32_t object = space_object_at(arena->space, pfn);
+
+		if (object != alloc->slot + 1)
+			report(rep, "pfn %" PRIu64 " belongs to allocation %" PRIu64 " (slot %u), its descriptor says slot %d", pfn,
+			       alloc->id, alloc->slot, (int)object - 1);
+	}
+}
+
+static bool is_plain_tail(const struct desc *desc)
+{
+	return desc->kind == DESC_TAIL && desc->object == 0 && desc->flags == 0;
+}
+
+/* Whose is what a descriptor names? Counted, since check_extent() has compared each pfn the other way round. */
+static uint64_t check_page(struct report *rep, const struct arena *arena, uint64_t page)
+{
+	uint64_t per_page = arena_page_pfns(arena), first = page << arena->sb.order, owned = 0;
+	const struct desc *head = memmap_desc(arena->mm, first);
+	bool split = head->flags & DESC_SPLIT;
+
+	for (uint64_t i = 0; split && i < per_page; i++)
+		owned += memmap_desc(arena->mm, first + i)->object != 0;
+	for (uint64_t i = 1; !split && head->nr_poisoned == 0 && i < per_page; i++)
+		if (!is_plain_tail(memmap_desc(arena->mm, first + i)))
+			report(rep, "pfn %" PRIu64 ": the tail of a page that is not split is not plain", first + i);
+	return split ? owned : head->object ? per_page : 0;
+}
+
+static void check_descriptors(struct report *rep, const struct arena *arena)
+{
+	uint64_t expected = 0, found = 0;
+
+	for (uint32_t slot = 0; slot < arena->nr_objects; slot++) {
+		const struct alloc *alloc = arena->objects[slot];
+
+		for (uint32_t i = 0; alloc && i < alloc->nr_extents; i++) {
+			check_extent(rep, arena, alloc, alloc->extents[i]);
+			expected += alloc->extents[i].len;
+		}
+	}
+	for (uint64_t page = 0; page < arena->sb.nr_pages; page++)
+		if (memmap_is_active(arena->mm, page))
+			found += check_page(rep, arena, page);
+	if (found != expected)
+		report(rep, "descriptors give %" PRIu64 " base pages to allocations, the allocations have %" PRIu64, found, expected);
+}
+
+int64_t arena_check_memmap(struct arena *arena, arena_complain_fn *complain, void *arg)
+{
+	struct report rep = { .complain = complain, .arg = arg };
+
+	check_descriptors(&rep, arena);
+	return rep.nr;
+}
+
+/* ---- media ---- */
+
+static void check_records(struct report *rep, struct arena *arena)
+{
+	for (uint32_t slot = 0; slot < arena->nr_objects; slot++) {
+		const struct alloc *alloc = arena->objects[slot];
+		struct record record;
+		int r;
+
+		if (!alloc || alloc->state != ALLOC_PUBLISHED)
+			continue;
+		record_of(&record, alloc);
+		r = table_verify(arena->table, &record, alloc->records, alloc->nr_records, false);
+		if (r != 0)
+			report(rep, "allocation %" PRIu64 " (%.*s): its record on media differs from memory", alloc->id, alloc->name_len,
+			       alloc->name ? alloc->name : "");
+	}
+}
+
+/* A slot that is nobody's must be free on media, or a start would find a ghost. */
+static int check_free_slots(struct report *rep, struct arena *arena)
+{
+	uint64_t ready = (uint64_t)arena->sb.nr_chunks * arena->sb.slots_per_chunk;
+	const struct bad_page *bad;
+	struct slot slot;
+	struct piece piece;
+	int r = 0;
+
+	for (uint32_t n = 0; n < ready && n < arena->sb.nr_slots && r == 0; n++) {
+		bool owned = arena->owner_of_record[n] != NULL;
+
+		TAILQ_FOREACH(bad, &arena->bad_pages, link)
+			owned |= bad->slot == n;
+		if (owned)
+			continue;
+		r = table_look(arena->table, &slot, &piece, n);
+		if (r == 0 && slot.state == SLOT_DAMAGED)
+			report(rep, "table slot %u: both copies are damaged", n);
+		else if (r == 0 && slot.state == SLOT_LIVE)
+			report(rep, "table slot %u: holds allocation %" PRIu64 " that is not in memory", n, piece.id);
+		else if (r == 0 && (slot.copy_bad[0] || slot.copy_bad[1]))
+			report(rep, "table slot %u: copy %d is bad", n, slot.copy_bad[0] ? 0 : 1);
+	}
+	return r;
+}
+
+static int check_superblocks(struct report *rep, struct arena *arena)
+{
+	struct superblock sb;
+	int mended = 0;
+	int r = superblock_read(&sb, &mended, arena->meta, arena->sb.poison_unit, true, NULL);
+
+	if (r == 0 && mended)
+		report(rep, "%d of the two superblocks is bad", mended);
+	if (r == 0 && (sb.seq != arena->sb.seq || sb.nr_chunks != arena->sb.nr_chunks || sb.id_limit != arena->sb.id_limit))
+		report(rep, "the superblocks differ from memory");
+	if (r == -EUCLEAN || r == -ENODATA)
+		report(rep, "both superblocks are bad");
+	return r == -EUCLEAN || r == -ENODATA ? 0 : r;
+}
+
+int64_t arena_check(struct arena *arena, arena_complain_fn *complain, void *arg)
+{
+	struct report rep = { .complain = complain, .arg = arg };
+	int64_t differ;
+	int r = arena_settle(arena);
+
+	if (r == 0)
+		r = check_superblocks(&rep, arena);
+	if (r == 0)
+		r = check_free_slots(&rep, arena);
+	if (r < 0)
+		return r;
+	check_records(&rep, arena);
+	differ = zeromap_verify(arena->zero, false);
+	if (differ < 0)
+		return differ;
+	if (differ > 0)
+		report(&rep, "%" PRId64 " words of the zero map differ from memory", differ);
+	check_descriptors(&rep, arena);
+	return rep.nr;
+}
+
+/* ---- repair ---- */
+
+static int give_up(struct report *rep, struct arena *arena, uint32_t number, bool dry_run, const char *what)
+{
+	report(rep, "table slot %u: %s%s", number, what, dry_run ? "; would be given up" : "; given up");
+	return dry_run ? 0 : table_give_up(arena->table, number);
+}
+
+static int repair_slots(struct report *rep, struct arena *arena, bool dry_run)
+{
+	uint64_t ready = (uint64_t)arena->sb.nr_chunks * arena->sb.slots_per_chunk;
+	const struct bad_page *bad;
+	struct slot slot;
+	struct piece piece;
+	int r = 0;
+
+	for (uint32_t n = 0; n < ready && n < arena->sb.nr_slots && r == 0; n++) {
+		bool owned = arena->owner_of_record[n] != NULL;
+
+		TAILQ_FOREACH(bad, &arena->bad_pages, link)
+			owned |= bad->slot == n;
+		if (owned)
+			continue;
+		r = table_look(arena->table, &slot, &piece, n);
+		if (r == 0 && slot.state == SLOT_DAMAGED)
+			r = give_up(rep, arena, n, dry_run, "both copies are damaged");
+		else if (r == 0 && slot.state == SLOT_LIVE)
+			r = give_up(rep, arena, n, dry_run, "part of a record that is not whole or contradicts another");
+		else if (r == 0 && (slot.copy_bad[0] || slot.copy_bad[1]))
+			r = give_up(rep, arena, n, dry_run, "a free slot with a bad copy");
+	}
+	return r;
+}
+
+static int repair_names(struct report *rep, struct arena *arena, bool dry_run)
+{
+	int r = 0;
+
+	for (uint32_t slot = 0; slot < arena->nr_objects && r == 0; slot++) {
+		struct alloc *alloc = arena->objects[slot];
+
+		if (!alloc || !alloc->wants_record)
+			continue;
+		report(rep, "allocation %" PRIu64 ": loses its name, which another one has", alloc->id);
+		if (!dry_run)
+			r = arena_stage_record(arena, alloc);
+		alloc->wants_record = dry_run;
+	}
+	return r;
+}
+
+int64_t arena_repair(struct arena *arena, bool dry_run, arena_complain_fn *complain, void *arg)
+{
+	struct report rep = { .complain = complain, .arg = arg };
+	int64_t differ;
+	int r = arena_settle(arena);
+
+	if (r == 0)
+		r = repair_slots(&rep, arena, dry_run);
+	if (r == 0)
+		r = repair_names(&rep, arena, dry_run);
+	if (r < 0)
+		return r;
+	differ = zeromap_verify(arena->zero, !dry_run);
+	if (differ < 0)
+		return differ;
+	if (differ > 0)
+		report(&rep, "%" PRId64 " words of the zero map were bad", differ);
+	if (dry_run)
+		return rep.nr;
+	r = superblock_write(&arena->sb, arena->meta);
+	if (r == 0)
+		r = arena_settle(arena);
+	if (r < 0)
+		return r;
+	if (arena->state == ARENA_DAMAGED) {
+		arena->state = ARENA_ONLINE;
+		arena->reason[0] = '\0';
+		space_hold(arena->space, false);
+	}
+	return rep.nr;
+}
+
+/* ---- offline ---- */
+
+struct counter {
+	arena_complain_fn *complain;
+	void *arg;
+	int64_t nr;
+};
+
+static void count(void *arg, const char *what)
+{
+	struct counter *counter = arg;
+
+	counter->nr++;
+	if (counter->complain)
+		counter->complain(counter->arg, what);
+}
+
+static int look_at(struct arena *arena, const struct arena_params *params, struct counter *counter, struct why *why)
+{
+	struct report rep = { .complain = count, .arg = counter };
+	int r;
+
+	arena->complain = count;
+	arena->complain_arg = counter;
+	r = arena_open_parts(arena, params, why);
+	if (r < 0)
+		return r;
+	check_descriptors(&rep, arena);
+	return params->read_only ? check_superblocks(&rep, arena) : 0;
+}
+
+int64_t arena_check_device(const struct arena_params *params, bool repair, uint64_t *nr_mended, arena_complain_fn *complain, void *arg,
+			   struct why *why)
+{
+	struct counter counter = { .complain = complain, .arg = arg };
+	struct arena_params mine = *params;
+	struct arena *arena;
+	int64_t n = 0;
+	int r;
+
+	mine.read_only = !repair;
+	mine.format = ARENA_FORMAT_NEVER;
+	arena = arena_zero(&mine);
+	if (!arena)
+		return -ENOMEM;
+	r = look_at(arena, &mine, &counter, why);
+	if (r == 0 && repair)
+		n = arena_repair(arena, false, NULL, NULL);
+	if (r == 0 && n >= 0 && nr_mended)
+		*nr_mended = (uint64_t)n + arena->counts.records_mended;
+	if (r < 0)
+		arena_drop(arena);
+	else
+		arena_close(arena);
+	return r < 0 ? r : n < 0 ? n : counter.nr;
+}
