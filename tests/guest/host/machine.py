@@ -42,7 +42,8 @@ class Machine:
             memory_mib = 2048 + hmem_mib
             cmdline += f" memmap={hmem_mib}M%4G-1+0xefffffff"
         arguments = [
-            "qemu-system-x86_64", "-machine", "q35,nvdimm=on,nvdimm-persistence=mem-ctrl", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "1",
+            # A guest never outlives the lab, however that ends.
+            "setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64", "-machine", "q35,nvdimm=on,nvdimm-persistence=mem-ctrl", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "1",
             "-m", f"{memory_mib}M,slots=4,maxmem=64G", "-display", "none", "-nodefaults", "-no-reboot",
             "-serial", f"file:{console}", "-device", "isa-debug-exit,iobase=0xf4,iosize=0x4",
             "-kernel", str(kernel),
