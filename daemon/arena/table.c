@@ -341,7 +341,7 @@ int table_retire(struct table *table, const uint32_t *slots, uint32_t nr)
 {
 	int r = table_make_room(table, nr);
 
-	if (r < 0)
+	if (r < 0 || nr == 0)
 		return r;
 	memcpy(table->retired + table->nr_retired, slots, nr * sizeof(*slots));
 	table->nr_retired += nr;

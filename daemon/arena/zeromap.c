@@ -93,6 +93,12 @@ static int read_copies(struct zeromap *map)
 	return r;
 }
 
+/* The last word has bits of pages that do not exist; on media they may be anything. */
+static uint64_t used_bits(const struct zeromap *map, uint64_t i)
+{
+	return map->nr_pages - i * 64 >= 64 ? ~UINT64_C(0) : (UINT64_C(1) << (map->nr_pages % 64)) - 1;
+}
+
 int zeromap_open(struct zeromap **out, struct media *media, const struct superblock *sb)
 {
 	struct zeromap *map = calloc(1, sizeof(*map));
@@ -115,10 +121,10 @@ int zeromap_open(struct zeromap **out, struct media *media, const struct superbl
 		zeromap_free(map);
 		return r;
 	}
-	if (map->nr_pages % 64)
-		map->words[map->nr_pages / 64] &= (UINT64_C(1) << (map->nr_pages % 64)) - 1;
-	for (uint64_t i = 0; i < len / 8; i++)
+	for (uint64_t i = 0; i < len / 8; i++) {
+		map->words[i] &= used_bits(map, i);
 		map->nr_set += (uint64_t)__builtin_popcountll(map->words[i]);
+	}
 	*out = map;
 	return 0;
 }
@@ -219,7 +225,7 @@ int64_t zeromap_verify(struct zeromap *map, bool mend)
 		for (int copy = 0; copy < 2; copy++) {
 			r = media_read(map->media, &word, map->sb->zero_off[copy] + i * 8, sizeof(word));
 			/* A bit that is set in memory only costs a scrub too many; one set on media only would cost a secret. */
-			differs |= r < 0 || le64toh(word) != map->words[i];
+			differs |= r < 0 || ((le64toh(word) ^ map->words[i]) & used_bits(map, i)) != 0;
 		}
 		r = 0;
 		if (!differs)

@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The arena core over a recording media and table-driven devices: every state a request can meet, and random histories. */
+#include <config.h>
+
+#include <check.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/arena/arena.h"
+#include "tests/standin/fake_device.h"
+#include "tests/standin/recorder.h"
+
+#define MiB (UINT64_C(1) << 20)
+#define KiB (UINT64_C(1) << 10)
+
+static struct recorder *rec;
+static struct scrubber *scrubber;
+static struct quota *quota;
+static char dir[64];
+static struct arena_params params;
+static struct arena *arena;
+static struct holder *holder;
+static struct why why;
+
+static struct caller caller_of(uint32_t uid)
+{
+	return (struct caller){ .uid = uid, .gid = uid, .holder = holder };
+}
+
+static void new_params(enum device_kind kind, uint64_t size, uint64_t page_size)
+{
+	fake_device_add(kind, "dev", size, kind == DEVICE_DAX ? 2 * MiB : 4096);
+	params = (struct arena_params){
+		.name = "test", .device = "dev", .metadata = kind == DEVICE_DAX ? "device" : NULL, .size = size, .page_size = page_size,
+		.nr_slots = 2048, .format = ARENA_FORMAT_IF_BLANK, .numa_node = -1, .runtime_dir = dir, .scrubber = scrubber, .quota = quota,
+	};
+}
+
+static void open_arena(void)
+{
+	int r = arena_open(&arena, &params, &why);
+
+	ck_assert_msg(r == 0, "%d: %s", r, why.text);
+	ck_assert_int_eq(arena_join(&holder, arena, 1, 1000), 0);
+}
+
+static void setup(void)
+{
+	rec = recorder_new();
+	ck_assert_int_eq(scrubber_new(&scrubber, 0, 0), 0);
+	ck_assert_int_eq(quota_new(&quota), 0);
+	strcpy(dir, "/tmp/test-arena-XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	why.text[0] = '\0';
+}
+
+static void clear_dir(void)
+{
+	char command[128];
+
+	snprintf(command, sizeof(command), "rm -f %s/*", dir);
+	ck_assert_int_eq(system(command), 0);
+}
+
+static void teardown(void)
+{
+	arena_close(arena);
+	arena = NULL;
+	clear_dir();
+	rmdir(dir);
+	scrubber_free(scrubber);
+	quota_free(quota);
+	recorder_free(rec);
+	fake_device_reset();
+}
+
+/* The daemon is killed: nothing more reaches the device. The ledger stays, unless the machine went down as well. */
+static void crash(bool machine)
+{
+	struct image *image = image_copy(recorder_image(rec));
+
+	recorder_fail_from(rec, 0);
+	arena_close(arena);
+	recorder_load(rec, image);
+	image_free(image);
+	if (machine)
+		clear_dir();
+	quota_free(quota);
+	ck_assert_int_eq(quota_new(&quota), 0);
+	params.quota = quota;
+}
+
+static int reserve(struct alloc **out, const char *name, uint64_t len, bool publish)
+{
+	struct caller caller = caller_of(1000);
+	struct arena_ask ask = { .name = name, .name_len = name ? (uint8_t)strlen(name) : 0, .len = len, .publish = publish };
+	int r;
+
+	while ((r = arena_reserve(out, arena, &caller, &ask, &why)) == -EAGAIN)
+		ck_assert(arena_collect(scrubber));
+	return r;
+}
+
+static struct alloc *create(const char *name, uint64_t len)
+{
+	struct alloc *alloc;
+	int r = reserve(&alloc, name, len, true);
+
+	ck_assert_msg(r == 0, "%s", why.text);
+	ck_assert_int_eq(arena_settle(arena), 0);
+	return alloc;
+}
+
+static struct alloc *find(const char *name)
+{
+	return arena_find_name(arena, name, (uint8_t)strlen(name));
+}
+
+static void complain(void *arg, const char *what)
+{
+	(void)arg;
+	fprintf(stderr, "check: %s\n", what);
+}
+
+static void assert_clean(void)
+{
+	ck_assert_int_eq(arena_check(arena, complain, NULL), 0);
+}
+
+START_TEST(test_arena_blank_device_is_formatted_and_reopened)
+{
+	new_params(_i == 2 ? DEVICE_DAX : DEVICE_FILE, 256 * MiB, _i == 1 ? 4096 : 2 * MiB);
+	open_arena();
+	create("a", 3 * MiB);
+	assert_clean();
+	arena_close(arena);
+	open_arena();
+	ck_assert_ptr_nonnull(find("a"));
+	ck_assert_uint_ge(arena_alloc_bytes(find("a")), 3 * MiB);
+	assert_clean();
+}
+END_TEST
+
+START_TEST(test_arena_reservation_survives_the_daemon_not_the_machine)
+{
+	struct alloc *alloc;
+	struct caller caller;
+	uint64_t id;
+
+	new_params(DEVICE_FILE, 256 * MiB, 0);
+	open_arena();
+	ck_assert_int_eq(reserve(&alloc, "r", 4 * MiB, false), 0);
+	ck_assert_int_eq(arena_settle(arena), 0);
+	id = alloc->id;
+	crash(false);
+	open_arena();
+	alloc = find("r");
+	ck_assert_ptr_nonnull(alloc);
+	ck_assert_uint_eq(alloc->id, id);
+	caller = caller_of(1000);
+	ck_assert_int_eq(arena_publish(arena, &caller, alloc, &why), 0);
+	ck_assert_int_eq(arena_settle(arena), 0);
+	ck_assert_int_eq(reserve(&alloc, "gone", 4 * MiB, false), 0);
+	ck_assert_int_eq(arena_settle(arena), 0);
+	crash(true);
+	open_arena();
+	ck_assert_ptr_nonnull(find("r"));
+	ck_assert_ptr_null(find("gone"));
+	assert_clean();
+}
+END_TEST
+
+START_TEST(test_arena_name_twice_is_refused)
+{
+	struct alloc *alloc;
+
+	new_params(DEVICE_FILE, 256 * MiB, 0);
+	open_arena();
+	create("a", 4096);
+	ck_assert_int_eq(reserve(&alloc, "a", 4096, true), -EEXIST);
+	ck_assert_ptr_nonnull(strstr(why.text, "taken"));
+}
+END_TEST
+
+START_TEST(test_arena_freed_name_and_space_come_back)
+{
+	struct arena_stats before, after;
+	struct caller caller;
+
+	new_params(DEVICE_FILE, 256 * MiB, 0);
+	open_arena();
+	caller = caller_of(1000);
+	arena_stats(arena, &before);
+	for (int i = 0; i < 1000; i++) {
+		struct alloc *alloc = create("a", i % 2 ? 100 * MiB : 12 * KiB);
+
+		ck_assert_int_eq(arena_free_alloc(arena, &caller, alloc, true, &why), 0);
+		ck_assert_int_eq(arena_settle(arena), 0);
+		arena_collect(scrubber);
+	}
+	arena_stats(arena, &after);
+	ck_assert_uint_eq(before.free, after.free);
+	ck_assert_uint_eq(after.known_zero, after.free);
+	ck_assert_uint_eq(after.slots_used, 0);
+	assert_clean();
+}
+END_TEST
+
+START_TEST(test_arena_full_says_largest_free_extent)
+{
+	struct alloc *alloc;
+	int r;
+
+	new_params(DEVICE_FILE, 256 * MiB, 0);
+	open_arena();
+	create("a", 200 * MiB);
+	r = reserve(&alloc, "b", 100 * MiB, true);
+	ck_assert_int_eq(r, -ENOSPC);
+	ck_assert_ptr_nonnull(strstr(why.text, "largest free extent"));
+	assert_clean();
+}
+END_TEST
+
+/* ---- random histories ---- */
+
+#define SLOTS 64
+
+struct model {
+	bool used;
+	uint64_t id, len;
+	char name[16];
+};
+
+static struct model model[SLOTS];
+static uint64_t seed;
+
+static uint64_t rnd(uint64_t n)
+{
+	seed = seed * 6364136223846793005u + 1442695040888963407u;
+	return (seed >> 33) % n;
+}
+
+static uint64_t random_len(void)
+{
+	static const uint64_t most[] = { 8 * KiB, 300 * KiB, 2 * MiB, 9 * MiB };
+
+	return 1 + rnd(most[rnd(4)]);
+}
+
+static struct alloc *model_alloc(const struct model *m)
+{
+	struct alloc *alloc = find(m->name);
+
+	ck_assert_msg(alloc != NULL, "%s is lost", m->name);
+	ck_assert_uint_eq(alloc->id, m->id);
+	ck_assert_uint_ge(arena_alloc_bytes(alloc), m->len);
+	return alloc;
+}
+
+static void step(struct model *m, struct caller *caller)
+{
+	struct alloc *alloc;
+	uint64_t len = random_len();
+	int r;
+
+	if (!m->used) {
+		snprintf(m->name, sizeof(m->name), "n%llu", (unsigned long long)rnd(1000000));
+		r = reserve(&alloc, m->name, len, true);
+		if (r == -EEXIST || r == -ENOSPC || r == -ENFILE)
+			return;
+		ck_assert_msg(r == 0, "%d %s", r, why.text);
+		*m = (struct model){ .used = true, .id = alloc->id, .len = len };
+		memcpy(m->name, alloc->name, alloc->name_len);
+		return;
+	}
+	alloc = model_alloc(m);
+	switch (rnd(4)) {
+	case 0:
+		while ((r = arena_resize(arena, caller, alloc, len, &why)) == -EAGAIN)
+			ck_assert(arena_collect(scrubber));
+		ck_assert_msg(r == 0 || r == -ENOSPC, "%d %s", r, why.text);
+		if (r == 0)
+			m->len = len;
+		break;
+	case 1:
+		snprintf(m->name, sizeof(m->name), "m%llu", (unsigned long long)rnd(1000000));
+		r = arena_rename(arena, caller, alloc, m->name, (uint8_t)strlen(m->name), &why);
+		if (r < 0) {
+			ck_assert_int_eq(r, -EEXIST);
+			memset(m->name, 0, sizeof(m->name));
+			memcpy(m->name, alloc->name, alloc->name_len);
+		}
+		break;
+	default:
+		ck_assert_int_eq(arena_free_alloc(arena, caller, alloc, rnd(2), &why), 0);
+		m->used = false;
+	}
+}
+
+static void assert_model(void)
+{
+	unsigned nr = 0;
+
+	for (int i = 0; i < SLOTS; i++)
+		if (model[i].used) {
+			model_alloc(&model[i]);
+			nr++;
+		}
+	for (struct alloc *a = arena_next_slot(arena, 0); a; a = arena_next_slot(arena, a->slot + 1))
+		nr--;
+	ck_assert_uint_eq(nr, 0);
+}
+
+START_TEST(test_arena_random_histories_survive_kills)
+{
+	seed = 42 + (uint64_t)_i;
+	memset(model, 0, sizeof(model));
+	new_params(_i % 3 == 2 ? DEVICE_DAX : DEVICE_FILE, 192 * MiB, _i % 3 == 1 ? 4096 : 2 * MiB);
+	params.memmap = MEMMAP_DRAM;
+	open_arena();
+	for (int round = 0; round < 60; round++) {
+		struct caller caller = caller_of(1000);
+
+		for (int i = 0; i < 50; i++) {
+			step(&model[rnd(SLOTS)], &caller);
+			if (rnd(3) == 0)
+				ck_assert_int_eq(arena_settle(arena), 0);
+			if (rnd(5) == 0)
+				arena_collect(scrubber);
+			if (rnd(20) == 0)
+				arena_tick(arena);
+		}
+		assert_clean();
+		if (rnd(3) == 0)
+			crash(rnd(2));
+		else
+			arena_close(arena), quota_free(quota), quota_new(&quota), params.quota = quota;
+		open_arena();
+		assert_model();
+		assert_clean();
+	}
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("arena");
+	TCase *tc = tcase_create("arena");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_set_timeout(tc, 120);
+	tcase_add_loop_test(tc, test_arena_blank_device_is_formatted_and_reopened, 0, 3);
+	tcase_add_test(tc, test_arena_reservation_survives_the_daemon_not_the_machine);
+	tcase_add_test(tc, test_arena_name_twice_is_refused);
+	tcase_add_test(tc, test_arena_freed_name_and_space_come_back);
+	tcase_add_test(tc, test_arena_full_says_largest_free_extent);
+	tcase_add_loop_test(tc, test_arena_random_histories_survive_kills, 0, 9);
+	suite_add_tcase(suite, tc);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed != 0;
+}
