@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "daemon/arena/arena_internal.h"
+#include "daemon/media/poison.h"
 #include "lib/size.h"
 
 /* Ids set aside with one write of the superblocks; what is left of them is lost at a restart, which 64 bits can bear. */
@@ -178,6 +179,22 @@ static int mark_open(struct arena *arena, struct why *why)
 	return r < 0 ? why_set(why, r, "the superblocks cannot be written") : 0;
 }
 
+static int see_bad_page(void *arg, uint64_t pfn)
+{
+	struct arena *arena = arg;
+	int r = arena_poison(arena, arena->sb.data_off + (pfn << DESC_SHIFT), NULL);
+
+	return r == -EIO || r == -ENOMEM ? r : 0;
+}
+
+/* What went bad while nobody looked. */
+static int read_bad_blocks(struct arena *arena)
+{
+	if (arena->read_only)
+		return 0;
+	return poison_each(arena->device, arena->sb.data_off, arena->identity.size, see_bad_page, arena);
+}
+
 int arena_open_parts(struct arena *arena, const struct arena_params *params, struct why *why)
 {
 	int r = open_media(arena, params, why);
@@ -188,7 +205,9 @@ int arena_open_parts(struct arena *arena, const struct arena_params *params, str
 	r = open_parts(arena, params, why);
 	if (r == 0 && !params->read_only)
 		r = mark_open(arena, why);
-	return r < 0 ? r : recover(arena, why);
+	if (r == 0)
+		r = recover(arena, why);
+	return r < 0 ? r : read_bad_blocks(arena);
 }
 
 struct arena *arena_zero(const struct arena_params *params)
