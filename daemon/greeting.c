@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * greeting: HELLO and WELCOME. It knows the roster and no socket; that a resumed session's earlier connection must go first is
+ * the caller's to see to.
+ */
+#include <config.h>
+
+#include "daemon/greeting.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "daemon/request.h"
+
+int greeting_read(struct wire_hello *hello, const void *message, size_t length)
+{
+	struct wire_reader reader;
+	int r;
+
+	r = wire_open(&reader, message, length);
+	if (r < 0 || reader.header.opcode != WIRE_HELLO)
+		return -EPROTO;
+	r = wire_next_raw(&reader, hello, sizeof(*hello));
+	if (r == 1)
+		r = wire_next_raw(&reader, &(struct wire_hello){ 0 }, sizeof(*hello));
+	return r == 0 ? 0 : -EPROTO;
+}
+
+bool greeting_is_understood(const struct wire_hello *hello)
+{
+	return hello->min_version <= WIRE_VERSION && hello->max_version >= WIRE_VERSION;
+}
+
+/* A session that goes on takes part again wherever it may have something, before its grace time is over. */
+static int join_all(struct client *client, struct service *service)
+{
+	int r = 0;
+
+	for (uint32_t i = 0; r == 0 && i < service->nr_arenas; i++) {
+		if (service->arenas[i].arena)
+			r = client_join(client, service, i);
+	}
+	return r;
+}
+
+static void count(struct counters *counters, int r, bool resumed)
+{
+	if (r < 0)
+		counters->sessions_refused++;
+	else if (resumed)
+		counters->sessions_resumed++;
+	else
+		counters->sessions_begun++;
+}
+
+static int seat(struct service *service, struct client *client, bool resumed)
+{
+	return resumed ? join_all(client, service) : roster_enter(&client->seat, service->roster, client->uid);
+}
+
+size_t greeting_answer(int *r, uint8_t *buf, struct service *service, struct client *client, bool resumed, int unwelcome)
+{
+	struct wire_welcome welcome = { .version = WIRE_VERSION, .max_items = WIRE_MAX_ITEMS };
+	struct wire_arena arena;
+	struct wire_writer w;
+
+	*r = unwelcome ? unwelcome : seat(service, client, resumed);
+	count(&service->counters, *r, resumed);
+	welcome.result = *r;
+	if (*r == 0) {
+		welcome.nr_arenas = (uint16_t)service->nr_arenas;
+		welcome.session = client->seat->number;
+		memcpy(welcome.token, client->seat->token, sizeof(welcome.token));
+		welcome.last_tag = client->seat->last_tag;
+		welcome.resumed = resumed;
+	}
+	wire_begin(&w, buf, WIRE_WELCOME, 0);
+	wire_add_raw(&w, &welcome, sizeof(welcome));
+	for (uint32_t i = 0; i < welcome.nr_arenas; i++) {
+		request_describe_arena(&arena, service, i);
+		wire_add_raw(&w, &arena, sizeof(arena));
+	}
+	return wire_end(&w);
+}
