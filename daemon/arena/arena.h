@@ -134,6 +134,8 @@ int arena_settle(struct arena *arena);
 /* ---- looking; NULL when there is none ---- */
 
 struct alloc *arena_find(const struct arena *arena, uint32_t slot, uint64_t id);        /* reserved or published */
+/* One that the session has open, also when it was freed since. NULL: not open in this session. */
+struct alloc *arena_find_held(const struct arena *arena, const struct holder *holder, uint32_t slot, uint64_t id);
 struct alloc *arena_find_name(const struct arena *arena, const char *name, uint8_t name_len);
 /* The allocation at a byte offset of the device (data area). Via the memmap. */
 struct alloc *arena_find_offset(const struct arena *arena, uint64_t offset);

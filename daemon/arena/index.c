@@ -32,6 +32,13 @@ struct alloc *arena_find(const struct arena *arena, uint32_t slot, uint64_t id)
 	return alloc && alloc->id == id && alloc->state != ALLOC_FREEING ? alloc : NULL;
 }
 
+struct alloc *arena_find_held(const struct arena *arena, const struct holder *holder, uint32_t slot, uint64_t id)
+{
+	struct alloc *alloc = slot < arena->nr_objects ? arena->objects[slot] : NULL;
+
+	return alloc && alloc->id == id && hold_find(holder, alloc) ? alloc : NULL;
+}
+
 static struct name_tree *names_of(const struct arena *arena)
 {
 	return (struct name_tree *)(uintptr_t)&arena->names;
