@@ -108,7 +108,8 @@ int arena_attach(int *fd, struct holder *holder, bool read_only)
 	int r = device_reopen(&opened, holder->arena->device, read_only ? O_RDONLY : O_RDWR);
 
 	if (r == 0)
-		r = device_mark(opened, mark_of(holder, read_only), read_only);
+		/* Shared: a session that comes back may still have its first description. */
+		r = device_mark(opened, mark_of(holder, read_only), true);
 	if (r < 0) {
 		if (opened >= 0)
 			close(opened);

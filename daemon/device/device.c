@@ -210,6 +210,11 @@ int device_badblocks(const struct device *device, struct device_range **out, siz
 	return 0;
 }
 
+int device_deep_flush(const struct device *device)
+{
+	return device->info.kind == DEVICE_DAX ? device_dax_deep_flush(device) : -EOPNOTSUPP;
+}
+
 bool device_is_present(const struct device *device)
 {
 	if (device->info.kind == DEVICE_DAX)

@@ -63,9 +63,9 @@ int device_reopen(int *fd, const struct device *device, int flags);
 /*
  * Every session marks its open file description with an OFD lock on a byte of its own; a mapping pins the description,
  * so the lock tells whether *anyone* (a child, a process that was passed the descriptor) still holds it.
- * One number a session and mode; numbers are below 2^61.
+ * One number a session and mode; numbers are below 2^61. Only a shared mark can be on several descriptions, or on a read-only one.
  */
-int device_mark(int fd, uint64_t number, bool read_only);
+int device_mark(int fd, uint64_t number, bool shared);
 int device_is_marked(const struct device *device, uint64_t number);    /* 1 somebody holds it, 0 nobody, -errno */
 
 /* Every device-dax of the host, also the unusable ones. The caller frees *out. An empty list is 0 with *nr = 0. */
@@ -73,6 +73,9 @@ int device_list(struct device_info **out, size_t *nr, struct why *why);
 
 /* Bad ranges known to the platform, byte offsets on the device. The caller frees *out; none: 0 with *nr = 0. */
 int device_badblocks(const struct device *device, struct device_range **out, size_t *nr);
+
+/* Push what the platform holds in its write queues onto the media. -EOPNOTSUPP where it has none, or cannot be told to. */
+int device_deep_flush(const struct device *device);
 
 /*
  * What else lives here: a file system or partition table (libblkid), a pmemobj pool, a famfs superblock, an LVM or

@@ -366,6 +366,37 @@ int device_dax_badblocks(const struct device *device, struct device_range **out,
 	return r;
 }
 
+/* Whether the region has flush hints: without them the kernel takes the order, does nothing, and says that it did. */
+static bool has_deep_flush(struct ndctl_region *region)
+{
+	char path[64], has = '0';
+	int fd;
+
+	snprintf(path, sizeof(path), "/sys/bus/nd/devices/%s/deep_flush", ndctl_region_get_devname(region));
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	if (read(fd, &has, 1) != 1)
+		has = '0';
+	close(fd);
+	return has == '1';
+}
+
+int device_dax_deep_flush(const struct device *device)
+{
+	struct ndctl_region *region;
+	struct scan scan;
+	int r;
+
+	r = scan_init(&scan, NULL);
+	if (r < 0)
+		return r;
+	region = find_nd_region(scan.nd, device->info.chardev);
+	r = region && has_deep_flush(region) ? ndctl_region_deep_flush(region) : -EOPNOTSUPP;
+	scan_fini(&scan);
+	return r;
+}
+
 /* What only opening it can tell: no right to, or somebody has it. */
 static int check_free(const struct device_info *info, struct why *why)
 {

@@ -27,6 +27,7 @@ bool device_file_is_present(const struct device *device);
 bool device_dax_is_present(const struct device *device);
 
 int device_dax_list(struct device_info **out, size_t *nr, struct why *why);
+int device_dax_deep_flush(const struct device *device);
 int device_dax_badblocks(const struct device *device, struct device_range **out, size_t *nr);
 
 /* Open @path; an error says what a person can do about it (-EACCES: which group). */

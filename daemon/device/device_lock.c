@@ -155,12 +155,12 @@ int device_is_locked(int fd)
 	return is_taken(fd, DAEMON_BYTE);
 }
 
-int device_mark(int fd, uint64_t number, bool read_only)
+int device_mark(int fd, uint64_t number, bool shared)
 {
 	if (number >= MARK_LIMIT)
 		return -EINVAL;
 	/* The kernel grants a write lock on writable descriptions only. */
-	return take(fd, MARK_FIRST + number, read_only ? F_RDLCK : F_WRLCK);
+	return take(fd, MARK_FIRST + number, shared ? F_RDLCK : F_WRLCK);
 }
 
 int device_is_marked(const struct device *device, uint64_t number)

@@ -146,9 +146,9 @@ int device_reopen(int *fd, const struct device *device, int flags)
 	return open_again(fd, device->line, flags);
 }
 
-int device_mark(int fd, uint64_t number, bool read_only)
+int device_mark(int fd, uint64_t number, bool shared)
 {
-	struct flock lock = { .l_type = read_only ? F_RDLCK : F_WRLCK, .l_len = 1 };
+	struct flock lock = { .l_type = shared ? F_RDLCK : F_WRLCK, .l_len = 1 };
 
 	if (number >= MARK_LIMIT)
 		return -EINVAL;
@@ -203,6 +203,12 @@ int device_badblocks(const struct device *device, struct device_range **out, siz
 	*out = ranges;
 	*nr = device->line->nr_bad;
 	return 0;
+}
+
+int device_deep_flush(const struct device *device)
+{
+	(void)device;
+	return -EOPNOTSUPP;
 }
 
 int device_find_foreign(const struct device *device, char *name, size_t len)
