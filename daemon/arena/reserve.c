@@ -243,7 +243,7 @@ static int build(struct arena *arena, const struct caller *caller, struct alloc 
 int arena_reserve(struct alloc **out, struct arena *arena, const struct caller *caller, const struct arena_ask *ask, struct why *why)
 {
 	enum quota_kind kind = ask->lease ? QUOTA_LEASED_BYTES : QUOTA_BYTES;
-	struct alloc *alloc;
+	struct alloc *alloc = NULL;
 	uint64_t nr_pfns;
 	int r = check_serving(arena, true, why);
 

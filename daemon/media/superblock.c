@@ -260,7 +260,7 @@ static bool is_same(const struct copy *copy, const struct superblock *sb)
 
 int superblock_read(struct superblock *sb, int *mended, struct media *media, uint64_t align, bool read_only, struct why *why)
 {
-	const struct copy *best;
+	const struct copy *best = NULL;
 	struct copy first, second;
 	int r, nr_bad = 0;
 
