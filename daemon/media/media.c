@@ -1,31 +1,26 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A mapped range of a real device, and the only file of the daemon that knows libpmem2. The range is mapped with plain
- * mmap and handed to libpmem2 as an existing mapping, because its own pmem2_map_new() crashes on a device-dax with no
- * NVDIMM namespace behind it. It knows nothing of what the bytes mean.
- *
- * Every function that touches the mapping arms a guard first; see guard.h. libpmem2's copy and flush functions hold no
- * lock, so jumping out of them is safe.
+ * A mapped range of a real device. It is mapped with plain mmap, after a check of our own: the kernel lets an offset or
+ * an end through that the device does not have. Every function that touches the mapping arms a guard first; see
+ * guard.h. How stores become durable is hardware.c's; what the bytes mean is not known here.
  */
 #include <config.h>
 
 #include "daemon/media/media.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <libpmem2.h>
 #include <linux/mman.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "daemon/media/guard.h"
+#include "daemon/media/hardware.h"
 
 #define HOST_PAGE UINT64_C(4096)
 
@@ -34,12 +29,7 @@ struct media {
 	char             *base;         /* owned mapping */
 	uint64_t          off, len;     /* of the device */
 	bool              writable;
-	enum media_granularity granularity;
-	struct pmem2_map *map;          /* owned; describes the mapping, does not own it */
-	pmem2_persist_fn  persist;
-	pmem2_flush_fn    flush;
-	pmem2_drain_fn    drain;
-	pmem2_memset_fn   memset;
+	const struct hardware *hw;      /* static */
 
 	/* MEDIA_PAGE: what was flushed since the last fence; the loop thread's alone. Empty: begin == end. */
 	uint64_t          pending_begin, pending_end;
@@ -58,96 +48,6 @@ static const char *const granularity_names[] = {
 const char *media_granularity_name(enum media_granularity granularity)
 {
 	return granularity_names[granularity];
-}
-
-static enum pmem2_granularity to_pmem2(enum media_granularity granularity)
-{
-	switch (granularity) {
-	case MEDIA_BYTE:
-		return PMEM2_GRANULARITY_BYTE;
-	case MEDIA_CACHE_LINE:
-		return PMEM2_GRANULARITY_CACHE_LINE;
-	default:
-		return PMEM2_GRANULARITY_PAGE;
-	}
-}
-
-static enum media_granularity from_pmem2(enum pmem2_granularity granularity)
-{
-	switch (granularity) {
-	case PMEM2_GRANULARITY_BYTE:
-		return MEDIA_BYTE;
-	case PMEM2_GRANULARITY_CACHE_LINE:
-		return MEDIA_CACHE_LINE;
-	default:
-		return MEDIA_PAGE;
-	}
-}
-
-/* libpmem2 has numbers of its own below PMEM2_E_UNKNOWN; its function that translates them is not exported. */
-static int to_errno(int r)
-{
-	if (r == PMEM2_E_NOSUPP || r == PMEM2_E_DAX_REGION_NOT_FOUND)
-		return -EOPNOTSUPP;
-	return r <= PMEM2_E_UNKNOWN ? -EINVAL : r;
-}
-
-/* pmem2_map_from_existing() believes its caller, so libpmem2's own override for tests has to be read here as well. */
-static bool is_forced(enum media_granularity *granularity)
-{
-	const char *force = getenv("PMEM2_FORCE_GRANULARITY");
-
-	if (!force)
-		return false;
-	if (strcasecmp(force, "BYTE") == 0)
-		*granularity = MEDIA_BYTE;
-	else if (strcasecmp(force, "CACHE_LINE") == 0 || strcasecmp(force, "CACHELINE") == 0)
-		*granularity = MEDIA_CACHE_LINE;
-	else if (strcasecmp(force, "PAGE") == 0)
-		*granularity = MEDIA_PAGE;
-	else
-		return false;
-	return true;
-}
-
-/*
- * Ask libpmem2 by a throw-away map of one page: it knows whether the file system is dax and whether the platform
- * flushes its caches when the power goes. Safe for files; it is device-dax that it must not be asked about. Not
- * knowing means pages, which is always right and only slow.
- */
-static enum media_granularity probe_file(int fd, bool writable)
-{
-	enum media_granularity granularity = MEDIA_PAGE;
-	struct pmem2_source *source = NULL;
-	struct pmem2_config *config = NULL;
-	struct pmem2_map *map = NULL;
-
-	if (pmem2_config_new(&config) == 0 && pmem2_source_from_fd(&source, fd) == 0 &&
-	    pmem2_config_set_required_store_granularity(config, PMEM2_GRANULARITY_PAGE) == 0 &&
-	    pmem2_config_set_length(config, HOST_PAGE) == 0 &&
-	    pmem2_config_set_protection(config, writable ? PMEM2_PROT_READ | PMEM2_PROT_WRITE : PMEM2_PROT_READ) == 0 &&
-	    pmem2_map_new(&map, config, source) == 0)
-		granularity = from_pmem2(pmem2_map_get_store_granularity(map));
-	if (map)
-		pmem2_map_delete(&map);
-	if (source)
-		pmem2_source_delete(&source);
-	if (config)
-		pmem2_config_delete(&config);
-	return granularity;
-}
-
-static enum media_granularity find_granularity(const struct device *device, bool writable)
-{
-	const struct device_info *info = device_info(device);
-	enum media_granularity forced;
-
-	if (is_forced(&forced))
-		return forced;
-	if (info->kind == DEVICE_FILE)
-		return probe_file(device_fd(device), writable);
-	/* Only a platform that says so itself flushes its caches at power loss (eADR). */
-	return strcmp(info->persistence, "cpu-cache") == 0 ? MEDIA_BYTE : MEDIA_CACHE_LINE;
 }
 
 static int check_range(const struct device_info *info, uint64_t off, uint64_t len, struct why *why)
@@ -173,7 +73,7 @@ static int map_range(struct media *media, struct why *why)
 	int fd = device_fd(media->device);
 	void *base = MAP_FAILED;
 
-	if (info->kind == DEVICE_FILE && media->granularity != MEDIA_PAGE)
+	if (info->kind == DEVICE_FILE && media->hw->granularity != MEDIA_PAGE)
 		base = mmap(NULL, media->len, prot, MAP_SHARED_VALIDATE | MAP_SYNC, fd, (off_t)media->off);
 	if (base == MAP_FAILED)
 		base = mmap(NULL, media->len, prot, MAP_SHARED, fd, (off_t)media->off);
@@ -183,28 +83,6 @@ static int map_range(struct media *media, struct why *why)
 	media->base = base;
 	/* What clients keep here has no place in a core file. Refused by some kernels for device memory: then be it. */
 	(void)madvise(base, media->len, MADV_DONTDUMP);
-	return 0;
-}
-
-static int describe_to_pmem2(struct media *media, struct why *why)
-{
-	struct pmem2_source *source = NULL;
-	int r;
-
-	r = pmem2_source_from_fd(&source, device_fd(media->device));
-	if (r == 0)
-		r = pmem2_map_from_existing(&media->map, source, media->base, media->len, to_pmem2(media->granularity));
-	if (source)
-		pmem2_source_delete(&source);
-	if (r < 0) {
-		media->map = NULL;
-		return why_set(why, to_errno(r), "%s: libpmem2 refused the mapping: %s",
-			       device_info(media->device)->path, pmem2_errormsg());
-	}
-	media->persist = pmem2_get_persist_fn(media->map);
-	media->flush = pmem2_get_flush_fn(media->map);
-	media->drain = pmem2_get_drain_fn(media->map);
-	media->memset = pmem2_get_memset_fn(media->map);
 	return 0;
 }
 
@@ -222,11 +100,8 @@ static int open_range(struct media *media, struct why *why)
 	if (flags < 0)
 		return why_set(why, -errno, "%s: %s", device_info(media->device)->path, strerror(errno));
 	media->writable = (flags & O_ACCMODE) == O_RDWR;
-	media->granularity = find_granularity(media->device, media->writable);
-	r = map_range(media, why);
-	if (r < 0)
-		return r;
-	return describe_to_pmem2(media, why);
+		r = hardware_find(&media->hw, media->device, media->writable, why);
+	return r < 0 ? r : map_range(media, why);
 }
 
 int media_open(struct media **out, struct device *device, uint64_t off, uint64_t len, struct why *why)
@@ -252,8 +127,6 @@ void media_close(struct media *media)
 {
 	if (!media)
 		return;
-	if (media->map)
-		pmem2_map_delete(&media->map);
 	if (media->base)
 		munmap(media->base, media->len);
 	free(media);
@@ -266,7 +139,7 @@ uint64_t media_len(const struct media *media)
 
 enum media_granularity media_granularity(const struct media *media)
 {
-	return media->granularity;
+	return media->hw->granularity;
 }
 
 static int check_read(const struct media *media, uint64_t off, uint64_t len)
@@ -345,16 +218,15 @@ static int check_file_end(const struct media *media)
 static int sync_range(struct media *media, uint64_t off, uint64_t len)
 {
 	uint64_t begin = off - off % HOST_PAGE;
-	int r;
 
 	if (atomic_load_explicit(&media->broken, memory_order_relaxed))
 		return -EIO;
 	if (!len)
 		return 0;
 	if (msync(media->base + begin, off + len - begin, MS_SYNC) < 0) {
-		r = -errno;
+		/* Whatever the reason (a thin disk that is full says ENOSPC), it is no refusal but a loss. */
 		atomic_store_explicit(&media->broken, true, memory_order_relaxed);
-		return r;
+		return -EIO;
 	}
 	return check_file_end(media);
 }
@@ -366,7 +238,7 @@ int media_flush(struct media *media, uint64_t off, uint64_t len)
 
 	if (r < 0 || !len)
 		return r;
-	if (media->granularity == MEDIA_PAGE) {
+	if (media->hw->granularity == MEDIA_PAGE) {
 		bool first = media->pending_begin == media->pending_end;
 
 		if (first || off < media->pending_begin)
@@ -378,7 +250,7 @@ int media_flush(struct media *media, uint64_t off, uint64_t len)
 	guard_arm(&guard, media->base, media->len);
 	if (guard_trips(&guard))
 		return -EIO;
-	media->flush(media->base + off, len);
+	media->hw->flush(media->base + off, len);
 	guard_disarm(&guard);
 	return 0;
 }
@@ -392,8 +264,8 @@ int media_fence(struct media *media)
 {
 	int r;
 
-	if (media->granularity != MEDIA_PAGE) {
-		media->drain();
+	if (media->hw->granularity != MEDIA_PAGE) {
+		media->hw->drain();
 		return 0;
 	}
 	r = sync_range(media, media->pending_begin, media->pending_end - media->pending_begin);
@@ -409,12 +281,12 @@ int media_persist(struct media *media, uint64_t off, uint64_t len)
 
 	if (r < 0)
 		return r;
-	if (media->granularity == MEDIA_PAGE)
+	if (media->hw->granularity == MEDIA_PAGE)
 		return sync_range(media, off, len);
 	guard_arm(&guard, media->base, media->len);
 	if (guard_trips(&guard))
 		return -EIO;
-	media->persist(media->base + off, len);
+	media->hw->persist(media->base + off, len);
 	guard_disarm(&guard);
 	return 0;
 }
@@ -425,7 +297,7 @@ int media_persist(struct media *media, uint64_t off, uint64_t len)
  */
 int media_zero(struct media *media, uint64_t off, uint64_t len)
 {
-	bool page = media->granularity == MEDIA_PAGE;
+	bool page = media->hw->granularity == MEDIA_PAGE;
 	struct guard guard;
 	int r = check_write(media, off, len);
 
@@ -434,26 +306,19 @@ int media_zero(struct media *media, uint64_t off, uint64_t len)
 	guard_arm(&guard, media->base, media->len);
 	if (guard_trips(&guard))
 		return -EIO;
-	media->memset(media->base + off, 0, len, page ? PMEM2_F_MEM_NOFLUSH : PMEM2_F_MEM_NODRAIN | PMEM2_F_MEM_NONTEMPORAL);
+	hardware_zero(media->hw, media->base + off, len);
 	guard_disarm(&guard);
 	return page ? sync_range(media, off, len) : 0;
 }
 
+/* pmem2_deep_flush() answers 0 also when it could not; the device knows whether its region has flush hints. */
 int media_deep_flush(struct media *media, uint64_t off, uint64_t len)
 {
-	struct guard guard;
-	int r = check_write(media, off, len);
+	int r = media_persist(media, off, len);
 
-	if (r < 0)
+	if (r < 0 || device_info(media->device)->kind == DEVICE_FILE)
 		return r;
-	if (device_info(media->device)->kind == DEVICE_FILE)
-		return sync_range(media, off, len);
-	guard_arm(&guard, media->base, media->len);
-	if (guard_trips(&guard))
-		return -EIO;
-	r = pmem2_deep_flush(media->map, media->base + off, len);
-	guard_disarm(&guard);
-	return to_errno(r);
+	return device_deep_flush(media->device);
 }
 
 static int allocate_blocks(int fd, int mode, uint64_t off, uint64_t len)
