@@ -92,8 +92,12 @@ static void add_success(struct job *job, const struct operation *op, uint32_t nr
 static void add_refusal(struct job *job, const struct wire_request *item, int r, const char *text, uint32_t nr_after)
 {
 	struct wire_result result = { .result = wire_status(r), .arena = item->arena, .slot = item->slot, .id = item->id };
-	size_t text_len = strnlen(text, WIRE_MAX_TEXT);
+	size_t text_len;
 
+	/* Where there is no sentence the cause is plain: no memory, an input or output error. */
+	if (!text[0])
+		text = strerror(-r);
+	text_len = strnlen(text, WIRE_MAX_TEXT);
 	job->service->counters.refused[job->opcode]++;
 	text_len = wire_fit_result(&job->reply, &result, text_len, nr_after);
 	wire_add_result(&job->reply, &result, NULL, text, text_len);

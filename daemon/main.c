@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * main: the command line of pmemarenad. The only place that exits.
+ */
+#include <config.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "daemon/config.h"
+#include "daemon/log.h"
+#include "daemon/notify.h"
+#include "daemon/offline.h"
+#include "daemon/sandbox.h"
+#include "daemon/server.h"
+
+#define OVERRIDES_MAX 256
+
+struct options {
+	const char *file;               /* -c */
+	const char *overrides[OVERRIDES_MAX];
+	size_t nr_overrides;
+	bool check_config;
+	struct offline_request offline;
+};
+
+static const char usage[] =
+	"usage: pmemarenad [-c FILE] [-o KEY=VALUE]...\n"
+	"       pmemarenad --check-config [-c FILE] [-o KEY=VALUE]...\n"
+	"       pmemarenad --format DEVICE [--name NAME] [--size SIZE] [--page-size SIZE] [--metadata WHERE]\n"
+	"                  [--slots N] [--memmap-on-device] [--force]\n"
+	"       pmemarenad --check DEVICE [--metadata WHERE]\n"
+	"       pmemarenad --repair DEVICE [--metadata WHERE] [--dry-run] [--force]\n"
+	"\n"
+	"Serves persistent-memory arenas. Stays in the foreground; stops on SIGTERM, reloads on SIGHUP.\n"
+	"\n"
+	"  -c, --config FILE     read FILE instead of " PMEMARENA_CONF "\n"
+	"  -o, --option KEY=VALUE\n"
+	"                        set a key of [daemon], or arena.NAME.KEY, or quota.USER.KEY; wins over files\n"
+	"      --check-config    read the configuration, print what it comes to, and exit\n"
+	"      --version         print the version and exit\n"
+	"      --help            print this and exit\n"
+	"\n"
+	"On a device that no daemon serves; the result is JSON:\n"
+	"      --format DEVICE   write a new, empty arena\n"
+	"      --check DEVICE    look for damage, change nothing; exit status 4 when there is some\n"
+	"      --repair DEVICE   make a damaged arena whole; --dry-run: only say what would be done\n"
+	"\n"
+	"Exit status: 0 done, 1 failed, 4 differences were found, 64 wrong usage, 78 wrong configuration.\n";
+
+enum {
+	OPT_CHECK_CONFIG = 256, OPT_VERSION, OPT_HELP, OPT_FORMAT, OPT_CHECK, OPT_REPAIR, OPT_NAME, OPT_SIZE, OPT_PAGE_SIZE,
+	OPT_METADATA, OPT_SLOTS, OPT_MEMMAP, OPT_FORCE, OPT_DRY_RUN,
+};
+
+static const struct option long_options[] = {
+	{ "config", required_argument, NULL, 'c' },
+	{ "option", required_argument, NULL, 'o' },
+	{ "check-config", no_argument, NULL, OPT_CHECK_CONFIG },
+	{ "version", no_argument, NULL, OPT_VERSION },
+	{ "help", no_argument, NULL, OPT_HELP },
+	{ "format", required_argument, NULL, OPT_FORMAT },
+	{ "check", required_argument, NULL, OPT_CHECK },
+	{ "repair", required_argument, NULL, OPT_REPAIR },
+	{ "name", required_argument, NULL, OPT_NAME },
+	{ "size", required_argument, NULL, OPT_SIZE },
+	{ "page-size", required_argument, NULL, OPT_PAGE_SIZE },
+	{ "metadata", required_argument, NULL, OPT_METADATA },
+	{ "slots", required_argument, NULL, OPT_SLOTS },
+	{ "memmap-on-device", no_argument, NULL, OPT_MEMMAP },
+	{ "force", no_argument, NULL, OPT_FORCE },
+	{ "dry-run", no_argument, NULL, OPT_DRY_RUN },
+	{ NULL, 0, NULL, 0 },
+};
+
+/* -1: go on; else an exit status. */
+static int refuse(const char *what)
+{
+	fprintf(stderr, "pmemarenad: %s\nTry 'pmemarenad --help'.\n", what);
+	return EX_USAGE;
+}
+
+static int set_task(struct offline_request *offline, enum offline_task task, const char *device)
+{
+	if (offline->task != OFFLINE_NONE)
+		return refuse("--format, --check and --repair exclude each other");
+	offline->task = task;
+	offline->device = device;
+	return -1;
+}
+
+static int add_override(struct options *options, const char *text)
+{
+	if (options->nr_overrides == OVERRIDES_MAX)
+		return refuse("too many -o options");
+	options->overrides[options->nr_overrides++] = text;
+	return -1;
+}
+
+static int take_option(struct options *options, int option, char *value)
+{
+	struct offline_request *offline = &options->offline;
+
+	switch (option) {
+	case 'c':
+		options->file = value;
+		return -1;
+	case 'o':
+		return add_override(options, value);
+	case OPT_CHECK_CONFIG:
+		options->check_config = true;
+		return -1;
+	case OPT_VERSION:
+		puts("pmemarenad " PACKAGE_VERSION);
+		return EXIT_SUCCESS;
+	case OPT_HELP:
+		fputs(usage, stdout);
+		return EXIT_SUCCESS;
+	case OPT_FORMAT:
+		return set_task(offline, OFFLINE_FORMAT, value);
+	case OPT_CHECK:
+		return set_task(offline, OFFLINE_CHECK, value);
+	case OPT_REPAIR:
+		return set_task(offline, OFFLINE_REPAIR, value);
+	case OPT_NAME:
+		offline->name = value;
+		return -1;
+	case OPT_SIZE:
+		offline->size = value;
+		return -1;
+	case OPT_PAGE_SIZE:
+		offline->page_size = value;
+		return -1;
+	case OPT_METADATA:
+		offline->metadata = value;
+		return -1;
+	case OPT_SLOTS:
+		offline->slots = value;
+		return -1;
+	case OPT_MEMMAP:
+		offline->memmap_on_device = true;
+		return -1;
+	case OPT_FORCE:
+		offline->force = true;
+		return -1;
+	case OPT_DRY_RUN:
+		offline->dry_run = true;
+		return -1;
+	default:
+		return EX_USAGE;
+	}
+}
+
+static int read_options(struct options *options, int argc, char **argv)
+{
+	int option, status = -1;
+
+	while (status < 0 && (option = getopt_long(argc, argv, "c:o:", long_options, NULL)) != -1)
+		status = take_option(options, option, optarg);
+	if (status < 0 && optind < argc)
+		return refuse("there are no arguments, only options");
+	return status;
+}
+
+/* 0, 1 and 2 must be something: a device or a socket there would get our log. */
+static void open_standard_streams(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
+static int load(struct config *config, const struct config_sources *sources)
+{
+	struct why why;
+
+	if (config_load(config, sources, &why) < 0) {
+		log_error("%s", why.text);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int check_config(const struct config_sources *sources)
+{
+	struct config config;
+
+	if (load(&config, sources) < 0)
+		return EX_CONFIG;
+	config_print(&config, stdout);
+	config_fini(&config);
+	return EXIT_SUCCESS;
+}
+
+/* What a daemon of before left in its runtime directory is respected, if there was one. */
+static int run_offline(struct options *options, const struct config_sources *sources)
+{
+	struct config config = { 0 };
+	struct why why;
+	int status;
+
+	if (options->offline.task == OFFLINE_REPAIR && config_load(&config, sources, &why) == 0 &&
+	    access(config.daemon.runtime_directory, W_OK) == 0)
+		options->offline.runtime_dir = config.daemon.runtime_directory;
+	status = offline_run(&options->offline);
+	config_fini(&config);
+	return status;
+}
+
+static int serve(const struct config_sources *sources)
+{
+	struct server *server;
+	struct config config;
+	int client, admin;
+	struct why why;
+
+	if (load(&config, sources) < 0)
+		return EX_CONFIG;
+	log_set_level(config.daemon.log_level);
+	if (notify_sockets(&client, &admin, &why) < 0) {
+		log_error("%s", why.text);
+		config_fini(&config);
+		return EXIT_FAILURE;
+	}
+	sandbox_enter();
+	if (server_new(&server, &config, sources, client, admin, &why) < 0) {
+		log_error("%s", why.text);
+		notify_status(why.text);
+		return EXIT_FAILURE;
+	}
+	server_run(server);
+	server_free(server);
+	log_info("stopped");
+	return EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+	struct options options = { 0 };
+	struct config_sources sources = { 0 };
+	int status;
+
+	open_standard_streams();
+	status = read_options(&options, argc, argv);
+	if (status >= 0)
+		return status;
+	sources.file = options.file;
+	sources.overrides = options.overrides;
+	sources.nr_overrides = options.nr_overrides;
+	if (options.check_config)
+		return check_config(&sources);
+	if (options.offline.task != OFFLINE_NONE)
+		return run_offline(&options, &sources);
+	return serve(&sources);
+}
