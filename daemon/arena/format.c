@@ -23,6 +23,7 @@
 #define MIN_SLOTS      UINT64_C(1024)
 #define DEFAULT_SLOTS  UINT64_C(65536)          /* at least, where the device is large enough */
 #define MAX_AUTO_SLOTS (UINT64_C(4) << 20)
+#define SUBSECTION_PFNS UINT64_C(512)
 #define TABLE_SHARE    64u                      /* by itself the table takes at most this part of the device */
 
 static uint64_t round_up(uint64_t value, uint64_t unit)
@@ -89,7 +90,7 @@ static int order_of(uint32_t *order, uint64_t page_size, struct why *why)
 static int check_sizes(const struct superblock *sb, const struct device_info *info, struct why *why)
 {
 	char page[SIZE_TEXT_MAX], align[SIZE_TEXT_MAX], size[SIZE_TEXT_MAX], least[SIZE_TEXT_MAX];
-	uint64_t page_size = UINT64_C(4096) << sb->order;
+	uint64_t page_size = UINT64_C(4096) << sb->order, smallest = larger(page_size, SUBSECTION_PFNS * 4096);
 
 	if (page_size % info->align && info->align % page_size)
 		return why_set(why, -EINVAL, "pages of %s and an alignment of %s do not fit together", size_text(page, page_size),
@@ -97,9 +98,9 @@ static int check_sizes(const struct superblock *sb, const struct device_info *in
 	if (page_size < info->align)
 		return why_set(why, -EINVAL, "pages of %s are smaller than the device's alignment of %s: use a page size of %s, or create the device "
 			       "with a smaller alignment", size_text(page, page_size), size_text(align, info->align), size_text(align, info->align));
-	if (sb->data_off + page_size > info->size)
+	if (sb->data_off + smallest > info->size)
 		return why_set(why, -ENOSPC, "%s has %s; an arena with %s pages needs at least %s there", info->path, size_text(size, info->size),
-			       size_text(page, page_size), size_text(least, sb->data_off + page_size));
+			       size_text(page, page_size), size_text(least, sb->data_off + smallest));
 	return 0;
 }
 
@@ -122,9 +123,12 @@ static int geometry(struct superblock *sb, const struct arena_params *params, co
 	sb->meta_device_size = apart ? round_up(end, POISON_UNIT) : info->size;
 	sb->data_off = apart ? round_up(sb->poison_unit + SUPERBLOCK_SIZE, align) : round_up(end, align);
 	r = check_sizes(sb, info, why);
-	if (r == 0)
-		sb->nr_pages = (info->size - sb->data_off) / page_size;
-	return r;
+	if (r < 0)
+		return r;
+	sb->nr_pages = (info->size - sb->data_off) / page_size;
+	if (sb->order == 0)                     /* descriptors come in subsections of 2 MiB */
+		sb->nr_pages &= ~(SUBSECTION_PFNS - 1);
+	return 0;
 }
 
 /* ---- devices ---- */

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* vma_budget: reads two files of /proc; maps nothing. */
+#include <config.h>
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/memmap/vma_budget.h"
+
+#define DEFAULT_LIMIT 65530             /* the kernel's, where /proc does not say */
+
+static uint64_t read_limit(void)
+{
+	unsigned long long limit = 0;
+	FILE *f = fopen("/proc/sys/vm/max_map_count", "re");
+
+	if (!f)
+		return DEFAULT_LIMIT;
+	if (fscanf(f, "%llu", &limit) != 1)
+		limit = 0;
+	fclose(f);
+	return limit ? limit : DEFAULT_LIMIT;
+}
+
+static uint64_t count_maps(void)
+{
+	char buf[16384];
+	uint64_t nr = 0;
+	ssize_t n;
+	int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return 0;
+	while ((n = read(fd, buf, sizeof(buf))) > 0)
+		for (const char *at = buf; (at = memchr(at, '\n', (size_t)(buf + n - at))); at++)
+			nr++;
+	close(fd);
+	return nr;
+}
+
+void vma_budget_init(struct vma_budget *budget, uint64_t limit)
+{
+	*budget = (struct vma_budget){ .limit = limit ? limit : read_limit() };
+	vma_budget_recount(budget);
+}
+
+void vma_budget_recount(struct vma_budget *budget)
+{
+	uint64_t nr = count_maps();
+
+	budget->others = nr > budget->own ? nr - budget->own : 0;
+}
+
+bool vma_budget_has(const struct vma_budget *budget, uint64_t nr)
+{
+	return vma_budget_used(budget) + nr <= budget->limit - budget->limit / 8;
+}
