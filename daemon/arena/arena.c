@@ -321,7 +321,7 @@ void arena_go_offline(struct arena *arena, int err, const char *what)
 		return;
 	arena->state = ARENA_OFFLINE;
 	snprintf(arena->reason, sizeof(arena->reason), "%s: %s", what, strerror(-err));
-	event_add(arena, ARENA_WENT_OFFLINE, NULL);
+	events_add(arena, ARENA_WENT_OFFLINE, NULL);
 	events_settle(arena);
 }
 
@@ -520,7 +520,7 @@ int arena_poison(struct arena *arena, uint64_t offset, struct why *why)
 	TAILQ_INSERT_TAIL(&arena->bad_pages, bad, link);
 	if (object) {
 		arena->objects[object - 1]->is_poisoned = true;
-		event_add(arena, ARENA_POISONED, arena->objects[object - 1]);
+		events_add(arena, ARENA_POISONED, arena->objects[object - 1]);
 	}
 	r = arena_take_id(arena, &bad->id);
 	if (r == 0)

@@ -119,7 +119,7 @@ void object_set(struct arena *arena, uint32_t slot, struct alloc *alloc);       
 void object_hide(struct arena *arena, struct alloc *alloc);             /* no handle or name leads to it any more */
 void object_drop(struct arena *arena, struct alloc *alloc);             /* gone; frees it */
 int object_collect_free(struct arena *arena);                           /* after recovery */
-void event_add(struct arena *arena, enum arena_event_kind kind, const struct alloc *alloc);
+void events_add(struct arena *arena, enum arena_event_kind kind, const struct alloc *alloc);
 void events_settle(struct arena *arena);
 
 /* holder.c */

@@ -61,7 +61,7 @@ int arena_rename(struct arena *arena, const struct caller *caller, struct alloc 
 	if (alloc->name)
 		RB_INSERT(name_tree, &arena->names, alloc);
 	if (r == 0)
-		event_add(arena, ARENA_RENAMED, alloc);
+		events_add(arena, ARENA_RENAMED, alloc);
 	return r;
 }
 
@@ -127,7 +127,7 @@ int arena_setattr(struct arena *arena, const struct caller *caller, struct alloc
 	}
 	if (moves && alloc->is_run)
 		space_set_owner(arena->space, alloc->extents[0], uid);
-	event_add(arena, ARENA_CHANGED, alloc);
+	events_add(arena, ARENA_CHANGED, alloc);
 	return 0;
 }
 
@@ -361,6 +361,6 @@ int arena_resize(struct arena *arena, const struct caller *caller, struct alloc 
 	else
 		return 0;
 	if (r == 0)
-		event_add(arena, ARENA_RESIZED, alloc);
+		events_add(arena, ARENA_RESIZED, alloc);
 	return r;
 }

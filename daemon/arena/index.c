@@ -172,7 +172,7 @@ static bool make_event_room(struct arena *arena)
 	return true;
 }
 
-void event_add(struct arena *arena, enum arena_event_kind kind, const struct alloc *alloc)
+void events_add(struct arena *arena, enum arena_event_kind kind, const struct alloc *alloc)
 {
 	struct arena_event event = { .kind = kind };
 

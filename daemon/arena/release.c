@@ -81,7 +81,7 @@ int arena_free_alloc(struct arena *arena, const struct caller *caller, struct al
 		alloc->entry = 0;
 		return r;
 	}
-	event_add(arena, ARENA_FREED, alloc);
+	events_add(arena, ARENA_FREED, alloc);
 	object_hide(arena, alloc);
 	arena->nr_names_retiring += alloc->name != NULL;
 	alloc->state = ALLOC_FREEING;

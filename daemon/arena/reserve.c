@@ -271,7 +271,7 @@ int arena_reserve(struct alloc **out, struct arena *arena, const struct caller *
 		return r;
 	}
 	if (ask->publish)
-		event_add(arena, ARENA_PUBLISHED, alloc);
+		events_add(arena, ARENA_PUBLISHED, alloc);
 	*out = alloc;
 	return 0;
 }
@@ -305,6 +305,6 @@ int arena_publish(struct arena *arena, const struct caller *caller, struct alloc
 	alloc->entry = 0;
 	alloc->session = 0;
 	alloc->state = ALLOC_PUBLISHED;
-	event_add(arena, ARENA_PUBLISHED, alloc);
+	events_add(arena, ARENA_PUBLISHED, alloc);
 	return 0;
 }
