@@ -224,11 +224,19 @@ static int find_vacant(struct seat **out, struct roster *roster)
 	return 0;
 }
 
+uint64_t roster_take_number(struct roster *roster)
+{
+	uint64_t number = roster->header->next_number;
+
+	/* Before it is used: a number may be skipped, but is never given out twice. */
+	store64(&roster->header->next_number, number + 1);
+	return number;
+}
+
 int roster_enter(struct seat **out, struct roster *roster, uint32_t uid)
 {
 	uint8_t token[ROSTER_TOKEN];
 	struct seat *seat;
-	uint64_t number;
 	int r;
 
 	if (getrandom(token, sizeof(token), 0) != sizeof(token))
@@ -236,13 +244,10 @@ int roster_enter(struct seat **out, struct roster *roster, uint32_t uid)
 	r = find_vacant(&seat, roster);
 	if (r < 0)
 		return r;
-	number = roster->header->next_number;
-	/* Before it is used: a number may be skipped, but is never given out twice. */
-	store64(&roster->header->next_number, number + 1);
 	seat->last_tag = 0;
 	seat->uid = uid;
 	memcpy(seat->token, token, sizeof(token));
-	store64(&seat->number, number);
+	store64(&seat->number, roster_take_number(roster));
 	*out = seat;
 	return 0;
 }

@@ -34,6 +34,9 @@ struct roster;
 int roster_open(struct roster **out, const char *dir, uint32_t nr_seats, struct why *why);
 void roster_close(struct roster *roster);       /* the file and its seats stay; NULL is fine */
 
+/* A number that no session has or will have, for one that need not outlive the daemon. */
+uint64_t roster_take_number(struct roster *roster);
+
 /* A new session. -EBUSY all seats are taken, -ENOSPC the runtime directory is full. */
 int roster_enter(struct seat **out, struct roster *roster, uint32_t uid);
 /* The seat of a session that ended without the daemon, or is still there, if the secret and the user are right; else NULL. */

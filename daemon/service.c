@@ -162,12 +162,10 @@ static int open_parts(struct service *service, struct why *why)
 	if (r < 0)
 		return r;
 	/* First: it is the lock that keeps two daemons from the same ledgers. Orphans may need seats beside those allowed now. */
-	r = roster_open(&service->roster, config->runtime_directory, 2 * config->max_sessions + 1, why);
+	r = roster_open(&service->roster, config->runtime_directory, 2 * config->max_sessions, why);
 	if (r < 0)
 		return r;
-	r = roster_enter(&service->seat, service->roster, 0);
-	if (r < 0)
-		return why_set(why, r, "no seat in the roster for the daemon itself: %s", strerror(-r));
+	service->number = roster_take_number(service->roster);
 	r = quota_new(&service->quota);
 	if (r == 0)
 		r = apply_quotas(service);
@@ -212,7 +210,6 @@ void service_close(struct service *service)
 	free(service->arenas);
 	scrubber_free(service->scrubber);
 	quota_free(service->quota);
-	roster_leave(service->roster, service->seat);
 	roster_close(service->roster);
 	config_fini(&service->config);
 	free(service);
@@ -278,7 +275,7 @@ int service_own_caller(struct caller *caller, struct service *service, uint32_t 
 	int r;
 
 	if (!served->own) {
-		r = arena_join(&served->own, served->arena, service->seat->number, 0);
+		r = arena_join(&served->own, served->arena, service->number, 0);
 		if (r < 0)
 			return why_set(why, r, "%s", strerror(-r));
 	}

@@ -43,7 +43,7 @@ struct service {
 	struct quota *quota;            /* owned, as all below */
 	struct scrubber *scrubber;
 	struct roster *roster;
-	struct seat *seat;              /* the daemon's own */
+	uint64_t number;                /* the daemon's own, as a session has one */
 	struct served *arenas;
 	uint32_t nr_arenas;
 	struct counters counters;
