@@ -22,7 +22,6 @@
 #define ZERO_PIECE  (UINT64_C(2) << 20)
 /* A hole costs a journal commit whatever its size, and no memory bandwidth. */
 #define PUNCH_PIECE (UINT64_C(256) << 20)
-#define CACHE_LINE  64
 #define NS_PER_S    UINT64_C(1000000000)
 
 STAILQ_HEAD(job_queue, scrub_job);
@@ -126,11 +125,8 @@ static int zero(const struct scrub_job *job, struct worker *worker)
 		if (r < 0)
 			return r;
 	}
-	/*
-	 * Zeroing needs a fence of this very thread, and media_fence() is the loop thread's: persisting one line is a flush of
-	 * hardly anything and the fence.
-	 */
-	return media_persist(job->media, job->off, piece_len(job, 0, CACHE_LINE));
+	/* Zeroing needs a fence of this very thread, and media_fence() is the loop thread's: persisting nothing is just that. */
+	return media_persist(job->media, job->off, 0);
 }
 
 static int do_job(const struct scrub_job *job, struct worker *worker)
