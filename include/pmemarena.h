@@ -26,8 +26,9 @@
  * pma_disconnect() must be the last call, and pma_dispatch() runs callbacks on the thread that called it. Maps may be
  * used by many threads as memory may.
  *
- * fork. A child must not use its parent's struct pma; its inherited mappings stay valid, and keep the space from
- * being given to others for as long as they exist.
+ * fork. A child must not use its parent's struct pma (-EPERM; it may pma_disconnect() its copy, which ends nothing), and connects for
+ * itself; its inherited mappings stay valid, may be unmapped with pma_unmap() or munmap(), and keep the space from being given to others for
+ * as long as they exist. (A process made by clone(2) without libc's knowledge is not seen: do not free what it has mapped.)
  *
  * When the daemon goes away, mappings and their data stay. The next call connects again (pma_options_set_reconnect_ms()) and takes up the
  * same session: handles, reservations and opens are as before.
@@ -134,7 +135,7 @@ PMA_PUBLIC int pma_arena_find(uint32_t *index, struct pma *pma, const char *name
 
 enum pma_flags {
 	PMA_CONTIGUOUS = 1u << 1,       /* reserve: one extent or -ENOSPC */
-	PMA_READ_ONLY  = 1u << 2,       /* open: maps will be read-only, enforced by the kernel */
+	PMA_READ_ONLY  = 1u << 2,       /* open: maps will be read-only, enforced by the kernel. Opened both ways, it is open for writing */
 };
 
 /*
@@ -232,7 +233,7 @@ struct pma_op {
 
 /*
  * Do @nr operations in order. Neighbours of one opcode travel in one message, up to PMA_MAX_BATCH, and share the cost of being made durable.
- * 0 when each was answered: look at each result; else the error of the connection, and results not known are -ESTALE.
+ * 0 when each was answered: look at each result; else the error of the connection, and operations whose result is not known have it too.
  */
 PMA_PUBLIC int pma_run(struct pma *pma, struct pma_op *ops, size_t nr);
 
@@ -284,7 +285,7 @@ struct pma_event {
 /*
  * Call @callback from pma_dispatch() for each event of allocations whose names begin with @prefix (NULL or "": all, also unnamed). One
  * subscription an arena; a second replaces the first; callback NULL ends it. The callback may call the library, but for
- * pma_dispatch() and pma_disconnect().
+ * pma_dispatch() and pma_disconnect(). After the daemon was away there is a PMA_EVENT_LOST. -ENOENT no such arena, -EINVAL @prefix is too long.
  */
 PMA_PUBLIC int pma_subscribe(struct pma *pma, uint32_t arena, const char *prefix,
 			     void (*callback)(const struct pma_event *event, void *arg), void *arg);
@@ -297,7 +298,10 @@ PMA_PUBLIC int pma_subscribe(struct pma *pma, uint32_t arena, const char *prefix
  * -EREMOTE the daemon answered with an error (its code in *code when @code is not NULL).
  */
 PMA_PUBLIC int pma_admin_call(char **result, int *code, const char *socket, const char *method, const char *params);
-/* The same for a method that goes on sending: @line gets one JSON object after the other until it returns false. */
+/*
+ * The same for a method that goes on sending: after its reply, @line gets the params of one notification after the other, as JSON text, until it
+ * returns false (0), or the daemon goes away (-ENOTCONN). The text is valid during the call.
+ */
 PMA_PUBLIC int pma_admin_watch(const char *socket, const char *method, const char *params,
 			       bool (*line)(const char *json, void *arg), void *arg);
 

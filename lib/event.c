@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * event: a bounded queue. Whoever receives puts events in, pma_dispatch() alone takes them out and calls back, without the
+ * lock. What does not fit, or may have been missed while the daemon was away, becomes one PMA_EVENT_LOST.
+ */
+#include <config.h>
+
+#include "lib/event.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/client.h"
+#include "lib/error.h"
+
+#define MAX_EVENTS 4096
+
+struct event {
+	TAILQ_ENTRY(event) link;        /* pma.events */
+	struct pma_event event;
+	char name[];                    /* terminated */
+};
+
+struct subscription {
+	void (*callback)(const struct pma_event *event, void *arg);
+	void *arg;
+	size_t prefix_len;
+	char prefix[WIRE_MAX_NAME];
+};
+
+/* ---- arriving ---- */
+
+static bool is_sound(const struct pma *pma, const struct wire_result *result)
+{
+	return result->result == 0 && result->arena < pma->sites.nr && result->flags >= PMA_EVENT_PUBLISHED && result->flags <= PMA_EVENT_LOST;
+}
+
+static void lose(struct pma *pma, struct site *site)
+{
+	site->has_lost_events = true;
+	link_signal(&pma->link, true);
+}
+
+/* The daemon does not say whose. */
+static void lose_all(struct pma *pma)
+{
+	for (uint32_t i = 0; i < pma->sites.nr; i++) {
+		if (pma->sites.all[i].subscription)
+			lose(pma, &pma->sites.all[i]);
+	}
+}
+
+static void keep(struct pma *pma, const struct wire_result *result, const char *name)
+{
+	struct site *site = &pma->sites.all[result->arena];
+	struct event *event;
+
+	if (!site->subscription)
+		return;
+	event = pma->nr_events < MAX_EVENTS ? malloc(sizeof(*event) + result->text_len + 1u) : NULL;
+	if (!event) {
+		lose(pma, site);
+		return;
+	}
+	memcpy(event->name, name, result->text_len);
+	event->name[result->text_len] = '\0';
+	event->event = (struct pma_event){
+		.kind = (enum pma_event_kind)result->flags, .handle = { result->arena, result->slot, result->id },
+		.len = result->len, .uid = result->uid, .gid = result->gid, .mode = result->mode, .name = event->name,
+	};
+	TAILQ_INSERT_TAIL(&pma->events, event, link);
+	pma->nr_events++;
+	link_signal(&pma->link, true);
+}
+
+int event_arrived(struct pma *pma, struct wire_reader *reader)
+{
+	const struct wire_extent *extents;
+	struct wire_result result;
+	const char *text;
+	int r;
+
+	while ((r = wire_next_result(reader, &result, &extents, &text)) == 1) {
+		if (!is_sound(pma, &result))
+			return -EPROTO;
+		if (result.flags == PMA_EVENT_LOST)
+			lose_all(pma);
+		else
+			keep(pma, &result, text);
+	}
+	return r;
+}
+
+void event_drop_all(struct pma *pma)
+{
+	struct event *event;
+
+	while ((event = TAILQ_FIRST(&pma->events))) {
+		TAILQ_REMOVE(&pma->events, event, link);
+		free(event);
+	}
+	pma->nr_events = 0;
+}
+
+/* ---- subscribing ---- */
+
+struct ask {
+	struct call call;
+	struct wire_result result;
+	char text[WIRE_MAX_TEXT];
+	uint8_t message[sizeof(struct wire_header) + sizeof(struct wire_request) + WIRE_MAX_NAME + 1] __attribute__((aligned(8)));
+};
+
+static int absorb(struct call *call, struct wire_reader *reader, int *fds, int nr_fds)
+{
+	struct ask *ask = (struct ask *)call;
+	const struct wire_extent *extents;
+	const char *text;
+
+	if (wire_next_result(reader, &ask->result, &extents, &text) != 1)
+		return -EPROTO;
+	memcpy(ask->text, text, ask->result.text_len);
+	return 0;
+}
+
+static void ask_fill(struct ask *ask, uint32_t arena, const struct subscription *subscription)
+{
+	struct wire_request request = { .arena = arena, .flags = subscription ? 0 : WIRE_UNSUBSCRIBE };
+	struct wire_writer writer;
+
+	wire_begin(&writer, ask->message, WIRE_SUBSCRIBE, 0);
+	wire_add_request(&writer, &request, subscription ? subscription->prefix : NULL, subscription ? subscription->prefix_len : 0);
+	ask->call = (struct call){ .opcode = WIRE_SUBSCRIBE, .message = ask->message, .length = (uint32_t)wire_end(&writer), .absorb = absorb };
+}
+
+static void finished(struct call *call)
+{
+	free(call);
+}
+
+int event_resubscribe(struct pma *pma)
+{
+	for (uint32_t i = 0; i < pma->sites.nr; i++) {
+		struct site *site = &pma->sites.all[i];
+		struct ask *ask;
+
+		if (!site->subscription)
+			continue;
+		ask = malloc(sizeof(*ask));
+		if (!ask)
+			return -ENOMEM;
+		ask_fill(ask, i, site->subscription);
+		ask->call.finished = finished;
+		link_submit_first(&pma->link, &ask->call);
+		lose(pma, site);
+	}
+	return 0;
+}
+
+/* Exchanges under the lock; returns what was there. */
+static struct subscription *exchange(struct pma *pma, uint32_t arena, struct subscription *subscription)
+{
+	struct site *site = &pma->sites.all[arena];
+	struct subscription *old;
+
+	client_lock(pma);
+	old = site->subscription;
+	site->subscription = subscription;
+	client_unlock(pma);
+	return old;
+}
+
+static int ask_daemon(struct pma *pma, struct ask *ask)
+{
+	int r = client_call(pma, &ask->call);
+
+	if (r < 0)
+		return r;
+	return ask->result.result < 0 ? error_copy(ask->result.result, ask->text, ask->result.text_len) : 0;
+}
+
+static int subscription_new(struct subscription **out, const char *prefix, void (*callback)(const struct pma_event *event, void *arg), void *arg)
+{
+	size_t len = prefix ? strlen(prefix) : 0;
+	struct subscription *subscription;
+
+	if (len > WIRE_MAX_NAME)
+		return error_set(-EINVAL, "a prefix of %zu bytes; names have at most %d", len, PMA_MAX_NAME);
+	subscription = malloc(sizeof(*subscription));
+	if (!subscription)
+		return error_set(-ENOMEM, "out of memory");
+	subscription->callback = callback;
+	subscription->arg = arg;
+	subscription->prefix_len = len;
+	if (len)
+		memcpy(subscription->prefix, prefix, len);
+	*out = subscription;
+	return 0;
+}
+
+int pma_subscribe(struct pma *pma, uint32_t arena, const char *prefix, void (*callback)(const struct pma_event *event, void *arg), void *arg)
+{
+	struct subscription *new = NULL, *old;
+	struct ask ask;
+	int r = client_check(pma);
+
+	if (r < 0)
+		return r;
+	if (arena >= pma->sites.nr)
+		return error_set(-ENOENT, "there is no arena %u; the daemon serves %u", arena, pma->sites.nr);
+	if (callback && (r = subscription_new(&new, prefix, callback, arg)) < 0)
+		return r;
+	/* Ours first: events may be here before the reply is. And then it is no longer ours alone. */
+	ask_fill(&ask, arena, new);
+	old = exchange(pma, arena, new);
+	r = ask_daemon(pma, &ask);
+	free(r < 0 ? exchange(pma, arena, old) : old);
+	return r;
+}
+
+/* ---- dispatching ---- */
+
+static struct event *take_event(struct pma *pma)
+{
+	struct event *event = TAILQ_FIRST(&pma->events);
+
+	if (event) {
+		TAILQ_REMOVE(&pma->events, event, link);
+		pma->nr_events--;
+	}
+	return event;
+}
+
+/* Without the lock: the callback may call the library. */
+static void deliver(struct pma *pma, const struct pma_event *event)
+{
+	struct subscription subscription = { .callback = NULL };
+	struct site *site = &pma->sites.all[event->handle.arena];
+
+	client_lock(pma);
+	if (site->subscription)
+		subscription = *site->subscription;
+	client_unlock(pma);
+	if (subscription.callback)
+		subscription.callback(event, subscription.arg);
+}
+
+static void deliver_losses(struct pma *pma)
+{
+	for (uint32_t i = 0; i < pma->sites.nr; i++) {
+		struct pma_event event = { .kind = PMA_EVENT_LOST, .handle = { .arena = i }, .name = "" };
+		bool has_lost;
+
+		client_lock(pma);
+		has_lost = pma->sites.all[i].has_lost_events;
+		pma->sites.all[i].has_lost_events = false;
+		client_unlock(pma);
+		if (has_lost)
+			deliver(pma, &event);
+	}
+}
+
+/* Those that were there at the start: callbacks that cause events must not keep us for ever. */
+static void deliver_events(struct pma *pma, uint32_t nr)
+{
+	for (; nr > 0; nr--) {
+		struct event *event;
+
+		client_lock(pma);
+		event = take_event(pma);
+		client_unlock(pma);
+		if (!event)
+			return;
+		deliver(pma, &event->event);
+		free(event);
+	}
+}
+
+int pma_dispatch(struct pma *pma)
+{
+	uint32_t nr;
+	int r, err = client_check(pma);
+
+	if (err < 0)
+		return err;
+	client_lock(pma);
+	r = link_poll(&pma->link);
+	/* Before the events are taken: one that arrives from now on signals again. */
+	link_signal(&pma->link, false);
+	nr = pma->nr_events;
+	client_unlock(pma);
+	deliver_events(pma, nr);
+	deliver_losses(pma);
+	client_lock(pma);
+	if (pma->nr_events > 0)
+		link_signal(&pma->link, true);
+	if (r < 0)
+		link_error(&pma->link, r);
+	client_unlock(pma);
+	return r;
+}
+
+int pma_get_fd(struct pma *pma)
+{
+	int r = client_check(pma);
+
+	if (r < 0)
+		return r;
+	client_lock(pma);
+	r = link_fd(&pma->link);
+	client_unlock(pma);
+	return r < 0 ? error_set(r, "no descriptor for an event loop: %s", strerror(-r)) : r;
+}
