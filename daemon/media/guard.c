@@ -11,11 +11,63 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdint.h>
+#include <sys/prctl.h>
 
 /* initial-exec: the handler may read it without the loader's help, which may allocate. */
 static __thread struct guard *volatile armed __attribute__((tls_model("initial-exec")));
 
 static struct sigaction previous;
+
+/* What the handler leaves for guard_take_poison(), which may run in another thread. */
+enum notice_state { NOTICE_EMPTY, NOTICE_WRITING, NOTICE_FULL };
+static struct notice {
+	atomic_int  state;
+	const char *addr;
+	unsigned    shift;              /* log2 of the length */
+} notices[64];
+#define NR_NOTICES (sizeof(notices) / sizeof(notices[0]))
+
+static void keep_notice(const siginfo_t *info)
+{
+	int empty;
+
+	for (size_t i = 0; i < NR_NOTICES; i++) {
+		empty = NOTICE_EMPTY;
+		if (!atomic_compare_exchange_strong(&notices[i].state, &empty, NOTICE_WRITING))
+			continue;
+		notices[i].addr = info->si_addr;
+		notices[i].shift = info->si_addr_lsb > 0 && info->si_addr_lsb < 48 ? (unsigned)info->si_addr_lsb : 12;
+		atomic_store_explicit(&notices[i].state, NOTICE_FULL, memory_order_release);
+		return;
+	}
+}
+
+static bool take(struct notice *notice, size_t *off, size_t *piece, const char *base, size_t len)
+{
+	uintptr_t span, begin, end, first = (uintptr_t)base, last = first + len;
+
+	if (atomic_load_explicit(&notice->state, memory_order_acquire) != NOTICE_FULL)
+		return false;
+	span = (uintptr_t)1 << notice->shift;
+	begin = (uintptr_t)notice->addr & ~(span - 1);
+	end = begin + span;
+	if (end <= first || begin >= last)
+		return false;
+	begin = begin < first ? first : begin;
+	*off = begin - first;
+	*piece = (end < last ? end : last) - begin;
+	atomic_store_explicit(&notice->state, NOTICE_EMPTY, memory_order_release);
+	return true;
+}
+
+bool guard_take_poison(size_t *off, size_t *piece, const void *base, size_t len)
+{
+	for (size_t i = 0; i < NR_NOTICES; i++)
+		if (take(&notices[i], off, piece, base, len))
+			return true;
+	return false;
+}
 
 static void on_sigbus(int sig, siginfo_t *info, void *context)
 {
@@ -23,16 +75,18 @@ static void on_sigbus(int sig, siginfo_t *info, void *context)
 	struct guard *guard = armed;
 
 	(void)context;
-	/* Poison somewhere in what we have mapped, which nobody touched yet. Whoever does gets a SIGBUS of its own. */
+	if (info->si_code == BUS_MCEERR_AO || info->si_code == BUS_MCEERR_AR)
+		keep_notice(info);
+	/* Failed memory that nobody touched yet is no reason to stop. Whoever touches it gets a SIGBUS of its own. */
 	if (info->si_code == BUS_MCEERR_AO)
 		return;
 	if (info->si_code > 0 && guard && addr >= guard->begin && addr < guard->end) {
 		armed = guard->outer;
 		siglongjmp(guard->env, 1);
 	}
-	/* A fault repeats itself when we return; what kill() sent must be sent again. */
+	/* A fault repeats itself when we return; what kill() sent, or madvise() answered with, must be sent again. */
 	sigaction(sig, &previous, NULL);
-	if (info->si_code <= 0)
+	if (info->si_code <= 0 || info->si_code == BUS_MCEERR_AR)
 		raise(sig);
 }
 
@@ -40,10 +94,12 @@ static int install_result;
 
 static void install(void)
 {
-	struct sigaction action = { .sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO | SA_NODEFER };
+	struct sigaction action = { .sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO | SA_NODEFER | SA_RESTART };
 
 	sigemptyset(&action.sa_mask);
 	install_result = sigaction(SIGBUS, &action, &previous) < 0 ? -errno : 0;
+	/* Without memory failure handling in the kernel there is nothing to be told of. */
+	(void)prctl(PR_MCE_KILL, PR_MCE_KILL_SET, PR_MCE_KILL_EARLY, 0, 0);
 }
 
 int guard_install(void)

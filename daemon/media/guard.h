@@ -16,6 +16,7 @@
 #define PMEMARENA_GUARD_H
 
 #include <setjmp.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 struct guard {
@@ -24,8 +25,17 @@ struct guard {
 	struct guard *outer;            /* the one that was armed before on this thread */
 };
 
-/* Install the handler, once for the process; later calls do nothing. 0 or -errno. */
+/*
+ * Install the handler, once for the process; later calls do nothing. The thread that calls first is the one the kernel
+ * tells of memory that fails anywhere in the process's mappings, before anybody touches it. 0 or -errno.
+ */
 int guard_install(void);
+
+/*
+ * Memory that failed inside of [base, base + len) since it was last asked, one piece a call; false: none. Of more than 64
+ * pieces between two calls the rest is forgotten: it is met again when it is touched.
+ */
+bool guard_take_poison(size_t *off, size_t *piece, const void *base, size_t len);
 
 void guard_arm(struct guard *guard, const void *base, size_t len);
 void guard_disarm(struct guard *guard);

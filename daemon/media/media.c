@@ -321,6 +321,17 @@ int media_deep_flush(struct media *media, uint64_t off, uint64_t len)
 	return device_deep_flush(media->device);
 }
 
+bool media_take_poison(struct media *media, uint64_t *off, uint64_t *len)
+{
+	size_t begin, piece;
+
+	if (!guard_take_poison(&begin, &piece, media->base, media->len))
+		return false;
+	*off = begin;
+	*len = piece;
+	return true;
+}
+
 static int allocate_blocks(int fd, int mode, uint64_t off, uint64_t len)
 {
 	int r;

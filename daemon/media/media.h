@@ -52,6 +52,12 @@ int media_zero(struct media *media, uint64_t off, uint64_t len);               /
 int media_deep_flush(struct media *media, uint64_t off, uint64_t len);         /* past the platform's persistence domain; -EOPNOTSUPP */
 
 /*
+ * Memory of this media that failed since it was last asked, as the kernel told of it: touched or not, as large as it said
+ * (the whole 2 MiB of a huge page). One range a call; false: none. To be asked now and then: nothing wakes the caller.
+ */
+bool media_take_poison(struct media *media, uint64_t *off, uint64_t *len);
+
+/*
  * Give the space behind a range back and make it read as zeroes (a hole in a file, durable at return), or -EOPNOTSUPP
  * where the device cannot (device-dax): then media_zero() does it.
  */

@@ -39,6 +39,8 @@ struct recorder {
 	int refused_err;
 	struct poison poison[MAX_POISON];
 	unsigned nr_poison;
+	struct poison notices[MAX_POISON];
+	unsigned nr_notices;
 };
 
 struct media {
@@ -64,7 +66,7 @@ static void forget_trouble(struct recorder *rec)
 	rec->until_failure = rec->until_refused = rec->until_forgotten = NEVER;
 	rec->env = NULL;
 	rec->failed = false;
-	rec->nr_poison = 0;
+	rec->nr_poison = rec->nr_notices = 0;
 }
 
 struct recorder *recorder_new(void)
@@ -199,6 +201,13 @@ bool recorder_has_failed(const struct recorder *rec)
 	return rec->failed;
 }
 
+void recorder_revive(struct recorder *rec)
+{
+	rec->until_failure = NEVER;
+	rec->env = NULL;
+	rec->failed = false;
+}
+
 void recorder_refuse(struct recorder *rec, enum recorder_op op, uint64_t n, int err)
 {
 	rec->refused_op = op;
@@ -212,16 +221,26 @@ void recorder_forget(struct recorder *rec, enum recorder_op op, uint64_t n)
 	rec->until_forgotten = n;
 }
 
-int recorder_poison(struct recorder *rec, const char *path, uint64_t off, uint64_t len)
+static int add_range(struct recorder *rec, struct poison *ranges, unsigned *nr, const char *path, uint64_t off, uint64_t len)
 {
 	int device = image_find(rec->now, path);
 
 	if (device < 0)
 		return -ENOENT;
-	if (rec->nr_poison == MAX_POISON)
+	if (*nr == MAX_POISON)
 		return -ENOSPC;
-	rec->poison[rec->nr_poison++] = (struct poison){ (unsigned)device, off, len };
+	ranges[(*nr)++] = (struct poison){ (unsigned)device, off, len };
 	return 0;
+}
+
+int recorder_poison(struct recorder *rec, const char *path, uint64_t off, uint64_t len)
+{
+	return add_range(rec, rec->poison, &rec->nr_poison, path, off, len);
+}
+
+int recorder_notify(struct recorder *rec, const char *path, uint64_t off, uint64_t len)
+{
+	return add_range(rec, rec->notices, &rec->nr_notices, path, off, len);
 }
 
 void recorder_cure(struct recorder *rec)
@@ -456,4 +475,21 @@ int media_allocate(struct media *media, uint64_t off, uint64_t len)
 	r = consult(rec, RECORDER_ALLOCATE, media->device, media->off + off, len);
 	pthread_mutex_unlock(&rec->lock);
 	return r;
+}
+
+bool media_take_poison(struct media *media, uint64_t *off, uint64_t *len)
+{
+	struct recorder *rec = media->rec;
+
+	for (unsigned i = 0; i < rec->nr_notices; i++) {
+		struct poison notice = rec->notices[i];
+
+		if (notice.device != media->device || notice.off < media->off || notice.off - media->off >= media->len)
+			continue;
+		rec->notices[i] = rec->notices[--rec->nr_notices];
+		*off = notice.off - media->off;
+		*len = notice.len;
+		return true;
+	}
+	return false;
 }

@@ -81,6 +81,8 @@ void recorder_fail_from(struct recorder *rec, uint64_t n);
 void recorder_jump_at(struct recorder *rec, uint64_t n, sigjmp_buf *env);
 /* True once one of both has struck. */
 bool recorder_has_failed(const struct recorder *rec);
+/* Only the program was killed, the machine runs on: every access is answered again, by those media that are opened now. The log goes on. */
+void recorder_revive(struct recorder *rec);
 
 /* The @n-th of its kind from now on (0: the next) is refused with @err, once. One at a time; @err 0 takes it back. */
 void recorder_refuse(struct recorder *rec, enum recorder_op op, uint64_t n, int err);
@@ -94,5 +96,7 @@ void recorder_forget(struct recorder *rec, enum recorder_op op, uint64_t n);
 /* Every access that touches the range answers -EIO, until it is cured. -ENOENT: no such device; at most 16 ranges. */
 int recorder_poison(struct recorder *rec, const char *path, uint64_t off, uint64_t len);
 void recorder_cure(struct recorder *rec);
+/* The kernel tells that a range of a device failed: media_take_poison() answers with it, once. As for poison. */
+int recorder_notify(struct recorder *rec, const char *path, uint64_t off, uint64_t len);
 
 #endif

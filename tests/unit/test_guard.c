@@ -138,14 +138,52 @@ START_TEST(test_guard_is_the_threads_own)
 }
 END_TEST
 
-/* Poison that nobody touched is told to the process in advance, and is no reason to die. */
-START_TEST(test_guard_survives_notice_of_poison)
+/* A process may send itself what only the kernel sends to others. */
+static void tell_of_poison(char *addr, short shift)
 {
 	siginfo_t info = { .si_signo = SIGBUS, .si_code = BUS_MCEERR_AO };
 
-	ck_assert_int_eq(guard_install(), 0);
-	/* A process may send itself what only the kernel sends to others. */
+	info.si_addr = addr;
+	info.si_addr_lsb = shift;
 	ck_assert_int_eq((int)syscall(SYS_rt_sigqueueinfo, getpid(), SIGBUS, &info), 0);
+}
+
+START_TEST(test_guard_keeps_notice_of_poison)
+{
+	char *base = (char *)(UINT64_C(1) << 32);
+	const size_t huge = 2 << 20;
+	size_t off, len;
+
+	ck_assert_int_eq(guard_install(), 0);
+	ck_assert(!guard_take_poison(&off, &len, base, 8 * huge));
+	tell_of_poison(base + PAGE, 12);
+	ck_assert(!guard_take_poison(&off, &len, base + 2 * PAGE, PAGE));
+	ck_assert(!guard_take_poison(&off, &len, base, PAGE));
+	ck_assert(guard_take_poison(&off, &len, base, huge));
+	ck_assert_uint_eq(off, PAGE);
+	ck_assert_uint_eq(len, PAGE);
+	ck_assert(!guard_take_poison(&off, &len, base, huge));
+
+	tell_of_poison(base + huge + 5 * PAGE, 21);             /* the whole huge page, cut to the range */
+	ck_assert(guard_take_poison(&off, &len, base + PAGE, 2 * huge - 2 * PAGE));
+	ck_assert_uint_eq(off, huge - PAGE);
+	ck_assert_uint_eq(len, huge - PAGE);
+}
+END_TEST
+
+START_TEST(test_guard_forgets_poison_rather_than_overrun)
+{
+	char *base = (char *)(UINT64_C(1) << 32);
+	size_t off, len, nr = 0;
+
+	ck_assert_int_eq(guard_install(), 0);
+	for (int i = 0; i < 100; i++)
+		tell_of_poison(base + (uint64_t)i * PAGE, 0);
+	while (guard_take_poison(&off, &len, base, 100 * PAGE)) {
+		ck_assert_uint_eq(len, PAGE);
+		nr++;
+	}
+	ck_assert_uint_eq(nr, 64);
 }
 END_TEST
 
@@ -158,7 +196,8 @@ static Suite *suite(void)
 	tcase_add_loop_test(tc, test_guard_sigbus_outside_is_deadly, 0, 3);
 	tcase_add_test(tc, test_guard_may_be_nested);
 	tcase_add_test(tc, test_guard_is_the_threads_own);
-	tcase_add_test(tc, test_guard_survives_notice_of_poison);
+	tcase_add_test(tc, test_guard_keeps_notice_of_poison);
+	tcase_add_test(tc, test_guard_forgets_poison_rather_than_overrun);
 	suite_add_tcase(s, tc);
 	return s;
 }

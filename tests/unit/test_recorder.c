@@ -496,6 +496,18 @@ START_TEST(test_poison_touches_its_range_only)
 }
 END_TEST
 
+START_TEST(test_notice_of_poison_is_taken_once)
+{
+	uint64_t off, len;
+
+	ck_assert_int_eq(recorder_notify(rec, "/fake/a", 4096, 512), 0);
+	ck_assert(media_take_poison(media, &off, &len));
+	ck_assert_uint_eq(off, 4096);
+	ck_assert_uint_eq(len, 512);
+	ck_assert(!media_take_poison(media, &off, &len));
+}
+END_TEST
+
 START_TEST(test_load_starts_over)
 {
 	struct image *state;
@@ -664,6 +676,7 @@ static Suite *suite(void)
 	tcase_add_test(tc, test_jump_leaves_at_the_operation);
 	tcase_add_test(tc, test_refuse_strikes_once);
 	tcase_add_test(tc, test_poison_touches_its_range_only);
+	tcase_add_test(tc, test_notice_of_poison_is_taken_once);
 	tcase_add_test(tc, test_load_starts_over);
 	tcase_add_test(tc, test_two_devices_are_apart);
 	tcase_add_test(tc, test_ranges_are_checked_as_media_does);
