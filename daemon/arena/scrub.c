@@ -30,7 +30,7 @@ struct worker {
 	struct scrubber *scrubber;
 	pthread_t thread;
 	struct scrub_job *job;                  /* under way; NULL: none */
-	bool cut;                               /* stop it at the next piece, and forget it */
+	bool cut;                               /* stop it at the next piece */
 };
 
 struct scrubber {
@@ -192,11 +192,9 @@ static void do_next(struct scrubber *s, struct worker *worker)
 	r = do_job(job, worker);
 	pthread_mutex_lock(&s->mutex);
 	worker->job = NULL;
-	/* Whoever cut it may give its memory away as soon as the mutex is free. */
-	if (!worker->cut) {
-		job->result = r;
-		push_done(s, job);
-	}
+	/* Also when it was cut: whoever did that waits, and then drops what is done of its owner. */
+	job->result = r;
+	push_done(s, job);
 	pthread_cond_broadcast(&s->idle);
 }
 
