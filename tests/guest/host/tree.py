@@ -26,7 +26,19 @@ def build_tree(cache: Path) -> Path:
     _do([str(TOP_DIR / ".ci" / "build"), str(build), "all"])
     shutil.rmtree(tree, ignore_errors=True)
     _do(["make", "-s", "-C", str(build), "install", f"DESTDIR={tree}"])
+    add_unit_test(build, tree)
     return tree
+
+
+def add_unit_test(build: Path, tree: Path):
+    """The unit test that wants a real device, for the lane `device`; it needs Check on the host."""
+    name = "tests/unit/test_device_dax"
+    if subprocess.run(["pkg-config", "--exists", "check"], check=False).returncode != 0:
+        return
+    _do(["make", "-s", "-C", str(build), name])
+    into = tree / "usr" / "libexec" / "pmemarena-tests"
+    into.mkdir(parents=True)
+    shutil.copy(build / name, into)
 
 
 def _library_dir(tree: Path) -> Path:
