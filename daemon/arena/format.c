@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <uuid/uuid.h>
 
@@ -216,10 +217,11 @@ int resolve_device(char path[PATH_MAX], const struct arena_params *params, struc
 
 void metadata_path(char path[PATH_MAX], const struct arena_params *params, const char *device_path)
 {
-	bool is_dax = strncmp(device_path, "/dev/", 5) == 0;
+	struct stat st;
+	bool is_node = stat(device_path, &st) == 0 && S_ISCHR(st.st_mode);
 
 	path[0] = '\0';
-	if (!params->metadata && !is_dax)
+	if (!params->metadata && !is_node)
 		snprintf(path, PATH_MAX, "%.*s.meta", PATH_MAX - 6, device_path);
 	else if (params->metadata && strcmp(params->metadata, "device") != 0)
 		snprintf(path, PATH_MAX, "%s", params->metadata);
