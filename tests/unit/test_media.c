@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -409,7 +410,7 @@ START_TEST(test_media_after_a_failed_write_back_never_fences_again)
 }
 END_TEST
 
-static volatile bool hammering = true;
+static atomic_bool hammering = true;
 
 static void *hammer(void *arg)
 {
