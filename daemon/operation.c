@@ -99,7 +99,7 @@ static int run_open(struct operation *op)
 /* Also one that was freed while it was open here: only then can its space be used again. */
 static int run_close(struct operation *op)
 {
-	struct alloc *alloc = arena_find(op->arena, op->item.slot, op->item.id);
+	struct alloc *alloc = arena_find_held(op->arena, op->caller.holder, op->item.slot, op->item.id);
 
 	if (!alloc)
 		return 0;

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * create: a published allocation. Asked of the administrators' socket, and where that is not for the caller, of the clients', as
+ * any program would.
+ */
+#include <config.h>
+
+#include <errno.h>
+#include <pmemarena.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ctl/ctl.h"
+
+/* Space that was just freed may have to be scrubbed first. */
+#define TRIES    600
+#define EACH_US  100000
+
+static const char help[] =
+	"      --arena NAME          by name or UUID; default: the first\n"
+	"      --mode MODE           who else may open it, in octal as for chmod; default: 600\n"
+	"      --contiguous          in one extent, or not at all\n"
+	"      --uid N, --gid N      its owner, if it is not to be you; for administrators\n";
+
+struct wish {
+	const char *name, *size, *arena, *mode, *uid, *gid;
+	bool contiguous;
+};
+
+static struct json_object *params_for(const struct wish *wish, unsigned long mode)
+{
+	struct json_object *params = ctl_params();
+
+	ctl_put(params, "arena", wish->arena);
+	ctl_put(params, "name", wish->name);
+	ctl_put(params, "size", wish->size);
+	ctl_put(params, "uid", wish->uid);
+	ctl_put(params, "gid", wish->gid);
+	json_object_object_add(params, "mode", json_object_new_int64((int64_t)mode));
+	json_object_object_add(params, "contiguous", json_object_new_boolean(wish->contiguous));
+	return params;
+}
+
+static int ask_admin(struct json_object **result, int *code, struct ctl *ctl, const struct wish *wish, unsigned long mode)
+{
+	int r = 0;
+
+	for (int i = 0; i < TRIES; i++) {
+		r = ctl_call_quiet(result, code, ctl, "create", params_for(wish, mode));
+		if (r != -EREMOTE || *code != EAGAIN)
+			return r;
+		usleep(EACH_US);
+	}
+	return r;
+}
+
+static int create_as_client(struct pma *pma, const struct wish *wish, unsigned long mode)
+{
+	struct pma_op op = {
+		.opcode = PMA_OP_CREATE, .name = wish->name, .mode = (uint32_t)mode, .flags = wish->contiguous ? PMA_CONTIGUOUS : 0,
+	};
+	int r = 0;
+
+	if (!ctl_parse_size(&op.len, wish->size)) {
+		fprintf(stderr, "pmemarenactl: \"%s\" is not a size: a number of bytes, or one with K, M, G or T behind it\n", wish->size);
+		return CTL_FAILED;
+	}
+	if (wish->arena)
+		r = pma_arena_find(&op.handle.arena, pma, wish->arena);
+	if (r == 0)
+		r = pma_run(pma, &op, 1);
+	if (r == 0)
+		r = op.result;
+	return r < 0 ? ctl_explain(r) : CTL_DONE;
+}
+
+static int ask_as_client(struct ctl *ctl, const struct wish *wish, unsigned long mode)
+{
+	struct pma *pma;
+	int r, status = ctl_connect(&pma, ctl);
+
+	if (status != CTL_DONE)
+		return status;
+	r = create_as_client(pma, wish, mode);
+	pma_disconnect(pma);
+	return r;
+}
+
+static bool read_mode(unsigned long *mode, const char *text)
+{
+	char *end;
+
+	*mode = text ? strtoul(text, &end, 8) : 0600;
+	return !text || (*text && !*end && *mode <= 0777);
+}
+
+static int run(struct ctl *ctl, int argc, char **argv)
+{
+	struct wish wish = { 0 };
+	const struct ctl_option options[] = {
+		{ "arena", &wish.arena, NULL }, { "mode", &wish.mode, NULL }, { "contiguous", NULL, &wish.contiguous },
+		{ "uid", &wish.uid, NULL }, { "gid", &wish.gid, NULL }, { NULL, NULL, NULL },
+	};
+	struct json_object *result;
+	unsigned long mode;
+	int code, status, r;
+
+	if (!ctl_begin(&status, ctl, &ctl_create, argc, argv, options, 2, 2))
+		return status;
+	if (!read_mode(&mode, wish.mode))
+		return ctl_usage(&ctl_create, "a mode is octal, like 640");
+	wish.name = argv[1];
+	wish.size = argv[2];
+	r = ask_admin(&result, &code, ctl, &wish, mode);
+	if (ctl_is_not_admin(r, code) && !wish.uid && !wish.gid)
+		return ask_as_client(ctl, &wish, mode);
+	if (r < 0)
+		return ctl_explain(r);
+	ctl_print_json(ctl, result);
+	json_object_put(result);
+	return CTL_DONE;
+}
+
+const struct ctl_command ctl_create = {
+	"create", "NAME SIZE [--mode MODE] [--arena NAME] [--contiguous]", "Make a named allocation", help, run
+};

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * display: answers of the daemon in the words and tables that people read. libsmartcols draws the tables.
+ */
+#include <config.h>
+
+#include <inttypes.h>
+#include <libsmartcols/libsmartcols.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "ctl/ctl.h"
+
+/* ---- reading answers; what is absent reads as nothing ---- */
+
+struct json_object *ctl_get(struct json_object *from, const char *key)
+{
+	struct json_object *value = NULL;
+
+	json_object_object_get_ex(from, key, &value);
+	return value;
+}
+
+struct json_object *ctl_at(struct json_object *list, size_t i)
+{
+	return json_object_array_get_idx(list, i);
+}
+
+const char *ctl_get_string(struct json_object *from, const char *key)
+{
+	struct json_object *value = ctl_get(from, key);
+
+	return value ? json_object_get_string(value) : "-";
+}
+
+uint64_t ctl_get_u64(struct json_object *from, const char *key)
+{
+	return json_object_get_uint64(ctl_get(from, key));
+}
+
+bool ctl_get_bool(struct json_object *from, const char *key)
+{
+	return json_object_get_boolean(ctl_get(from, key));
+}
+
+/* ---- numbers ---- */
+
+const char *ctl_number(char text[CTL_TEXT], uint64_t number)
+{
+	snprintf(text, CTL_TEXT, "%" PRIu64, number);
+	return text;
+}
+
+const char *ctl_mode(char text[CTL_TEXT], uint64_t mode)
+{
+	snprintf(text, CTL_TEXT, "%04o", (unsigned)mode);
+	return text;
+}
+
+const char *ctl_size(char text[CTL_TEXT], const struct ctl *ctl, uint64_t bytes)
+{
+	static const char units[] = "BKMGTPE";
+	double value = (double)bytes;
+	int unit = 0;
+
+	if (!ctl->human)
+		return ctl_number(text, bytes);
+	for (; value >= 1024 && units[unit + 1]; unit++)
+		value /= 1024;
+	snprintf(text, CTL_TEXT, value < 10 && unit > 0 ? "%.2f%c" : value < 100 && unit > 0 ? "%.1f%c" : "%.0f%c", value, units[unit]);
+	return text;
+}
+
+bool ctl_parse_size(uint64_t *out, const char *text)
+{
+	static const char units[] = "KMGTPE";
+	const char *unit;
+	double value;
+	char *end;
+
+	if (*text < '0' || *text > '9')
+		return false;
+	value = strtod(text, &end);
+	unit = *end ? strchr(units, *end & ~0x20) : NULL;
+	if (unit && end[1] == '\0') {
+		for (long i = unit - units; i >= 0; i--)
+			value *= 1024;
+	} else if (*end) {
+		return false;
+	}
+	if (value >= 0x1p63 || value != (double)(uint64_t)value)
+		return false;
+	*out = (uint64_t)value;
+	return true;
+}
+
+const char *ctl_duration(char text[CTL_TEXT], uint64_t ns)
+{
+	uint64_t s = ns / 1000000000;
+
+	if (ns < 1000000)
+		snprintf(text, CTL_TEXT, "%.0f us", (double)ns / 1e3);
+	else if (s == 0)
+		snprintf(text, CTL_TEXT, "%.0f ms", (double)ns / 1e6);
+	else if (s < 60)
+		snprintf(text, CTL_TEXT, "%" PRIu64 " s", s);
+	else if (s < 86400)
+		snprintf(text, CTL_TEXT, "%" PRIu64 ":%02" PRIu64 ":%02" PRIu64, s / 3600, s / 60 % 60, s % 60);
+	else
+		snprintf(text, CTL_TEXT, "%" PRIu64 " days %02" PRIu64 ":%02" PRIu64, s / 86400, s / 3600 % 24, s / 60 % 60);
+	return text;
+}
+
+const char *ctl_time(char text[CTL_TEXT], uint64_t realtime_ns)
+{
+	time_t seconds = (time_t)(realtime_ns / 1000000000);
+	struct tm when;
+
+	if (!localtime_r(&seconds, &when) || strftime(text, CTL_TEXT, "%Y-%m-%d %H:%M:%S", &when) == 0)
+		snprintf(text, CTL_TEXT, "-");
+	return text;
+}
+
+/* Control characters in a name must not reach a terminal. */
+const char *ctl_name(char text[CTL_TEXT], struct json_object *shape)
+{
+	const char *name = ctl_get(shape, "name") ? ctl_get_string(shape, "name") : NULL;
+
+	if (!name && ctl_get(shape, "name_hex")) {
+		snprintf(text, CTL_TEXT, "0x%.300s", ctl_get_string(shape, "name_hex"));
+		return text;
+	}
+	snprintf(text, CTL_TEXT, "%s", name ? name : "-");
+	for (char *p = text; *p; p++) {
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			*p = '?';
+	}
+	return text;
+}
+
+void ctl_line(const char *key, const char *value)
+{
+	printf("%-22s %s\n", key, value);
+}
+
+/* ---- tables ---- */
+
+struct ctl_table {
+	struct libscols_table *table;
+	struct libscols_line *line;
+	size_t next;
+};
+
+static void out_of_memory(void)
+{
+	fputs("pmemarenactl: out of memory\n", stderr);
+	exit(CTL_FAILED);
+}
+
+struct ctl_table *ctl_table_new(const char *const *columns)
+{
+	struct ctl_table *table = calloc(1, sizeof(*table));
+
+	if (table)
+		table->table = scols_new_table();
+	if (!table || !table->table)
+		out_of_memory();
+	scols_table_enable_noencoding(table->table, 1);
+	for (; *columns; columns++) {
+		bool is_right = **columns == '>';
+
+		if (!scols_table_new_column(table->table, *columns + is_right, 0, is_right ? SCOLS_FL_RIGHT : 0))
+			out_of_memory();
+	}
+	return table;
+}
+
+void ctl_table_row(struct ctl_table *table)
+{
+	table->line = scols_table_new_line(table->table, NULL);
+	table->next = 0;
+	if (!table->line)
+		out_of_memory();
+}
+
+void ctl_table_cell(struct ctl_table *table, const char *text)
+{
+	if (scols_line_set_data(table->line, table->next++, text) < 0)
+		out_of_memory();
+}
+
+void ctl_table_print(struct ctl_table *table)
+{
+	scols_print_table(table->table);
+	scols_unref_table(table->table);
+	free(table);
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * options: the options that every command knows, and each command's own.
+ */
+#include <config.h>
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctl/ctl.h"
+
+#define OWN_MAX 16
+
+enum { OPT_JSON = 256, OPT_SOCKET, OPT_ADMIN_SOCKET, OPT_HELP, OPT_OWN };
+
+static const struct option common[] = {
+	{ "json", no_argument, NULL, OPT_JSON },
+	{ "human", no_argument, NULL, 'u' },
+	{ "socket", required_argument, NULL, OPT_SOCKET },
+	{ "admin-socket", required_argument, NULL, OPT_ADMIN_SOCKET },
+	{ "help", no_argument, NULL, OPT_HELP },
+};
+
+#define NR_COMMON (sizeof(common) / sizeof(*common))
+
+int ctl_usage(const struct ctl_command *command, const char *what)
+{
+	fprintf(stderr, "pmemarenactl: %s\nusage: pmemarenactl %s %s\n", what, command->name, command->args);
+	return CTL_USAGE;
+}
+
+static void print_help(const struct ctl_command *command)
+{
+	printf("usage: pmemarenactl %s %s\n\n%s.\n", command->name, command->args, command->summary);
+	if (command->help)
+		printf("\n%s", command->help);
+}
+
+static void fill(struct option all[NR_COMMON + OWN_MAX + 1], const struct ctl_option *own)
+{
+	size_t n = NR_COMMON;
+
+	memcpy(all, common, sizeof(common));
+	for (int i = 0; own && own[i].name && i < OWN_MAX; i++)
+		all[n++] = (struct option){ own[i].name, own[i].value ? required_argument : no_argument, NULL, OPT_OWN + i };
+	all[n] = (struct option){ NULL, 0, NULL, 0 };
+}
+
+static void take_own(const struct ctl_option *own, char *value)
+{
+	if (own->value)
+		*own->value = value;
+	else
+		*own->flag = true;
+}
+
+int ctl_parse(struct ctl *ctl, const struct ctl_command *command, int argc, char **argv, const struct ctl_option *options)
+{
+	struct option all[NR_COMMON + OWN_MAX + 1];
+	int option;
+
+	fill(all, options);
+	optind = 0;
+	while ((option = getopt_long(argc, argv, "u", all, NULL)) != -1) {
+		if (option >= OPT_OWN)
+			take_own(&options[option - OPT_OWN], optarg);
+		else if (option == 'u')
+			ctl->human = true;
+		else if (option == OPT_JSON)
+			ctl->json = true;
+		else if (option == OPT_SOCKET)
+			ctl->socket = optarg;
+		else if (option == OPT_ADMIN_SOCKET)
+			ctl->admin_socket = optarg;
+		else if (option == OPT_HELP)
+			return print_help(command), -2;
+		else
+			return -1;
+	}
+	for (int i = optind; i < argc; i++)
+		argv[1 + i - optind] = argv[i];
+	return argc - optind;
+}
+
+bool ctl_begin(int *status, struct ctl *ctl, const struct ctl_command *command, int argc, char **argv, const struct ctl_option *options,
+	       int least, int most)
+{
+	int nr = ctl_parse(ctl, command, argc, argv, options);
+
+	*status = nr == -2 ? CTL_DONE : CTL_USAGE;
+	if (nr < 0)
+		return false;
+	if (nr < least || nr > most) {
+		ctl_usage(command, nr < least ? "something is missing" : "there are too many arguments");
+		return false;
+	}
+	argv[1 + nr] = NULL;
+	return true;
+}
