@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 int alloc_new(struct alloc **out, uint32_t nr_extents)
 {
@@ -17,7 +18,9 @@ int alloc_new(struct alloc **out, uint32_t nr_extents)
 	if (!alloc)
 		return -ENOMEM;
 	TAILQ_INIT(&alloc->holds);
-	alloc->extents = calloc(nr_extents ? nr_extents : 1, sizeof(*alloc->extents));
+	alloc->records = &alloc->one_record;
+	alloc->room_records = 1;
+	alloc->extents = nr_extents <= 1 ? &alloc->one_extent : calloc(nr_extents, sizeof(*alloc->extents));
 	if (!alloc->extents) {
 		alloc_free(alloc);
 		return -ENOMEM;
@@ -31,10 +34,40 @@ void alloc_free(struct alloc *alloc)
 {
 	if (!alloc)
 		return;
-	free(alloc->records);
+	if (alloc->records != &alloc->one_record)
+		free(alloc->records);
 	free(alloc->name);
-	free(alloc->extents);
+	alloc_drop_extents(alloc, alloc->extents);
 	free(alloc);
+}
+
+int alloc_make_room(struct alloc *alloc, uint32_t nr)
+{
+	uint32_t *records;
+
+	if (nr <= alloc->room_records)
+		return 0;
+	records = malloc(nr * sizeof(*records));
+	if (!records)
+		return -ENOMEM;
+	memcpy(records, alloc->records, alloc->nr_records * sizeof(*records));
+	if (alloc->records != &alloc->one_record)
+		free(alloc->records);
+	alloc->records = records;
+	alloc->room_records = (uint16_t)nr;
+	return 0;
+}
+
+void alloc_set_records(struct alloc *alloc, const uint32_t *numbers, uint32_t nr)
+{
+	memcpy(alloc->records, numbers, nr * sizeof(*numbers));
+	alloc->nr_records = (uint16_t)nr;
+}
+
+void alloc_drop_extents(struct alloc *alloc, struct extent *old)
+{
+	if (old != &alloc->one_extent)
+		free(old);
 }
 
 static bool is_in(uint32_t gid, const uint32_t *groups, int nr_groups)

@@ -47,6 +47,7 @@ struct alloc {
 	uint32_t version;
 	uint64_t created_ns;
 	struct extent *extents;         /* owned; in pfns of the data area, in the order of the allocation */
+	struct extent one_extent;       /* where they are when there is one: nearly always */
 	uint32_t nr_extents;
 	bool     is_run;                /* one run of base pages inside a split compound page */
 	bool     is_lease;
@@ -58,7 +59,8 @@ struct alloc {
 	TAILQ_ENTRY(alloc) link;        /* arena.freeing, in that state */
 	struct hold_list holds;
 	uint32_t *records;              /* owned; table slots of its current record, nr_records of them */
-	uint16_t nr_records;
+	uint32_t one_record;            /* where they are when there never was more than one */
+	uint16_t nr_records, room_records;
 	uint32_t entry;                 /* reserved or freeing: in the ledger; 0 none */
 	uint64_t session;               /* who reserved it, in that state */
 	uint64_t cut_from;              /* freeing: the id of what was shrunk; 0: nothing */
@@ -70,5 +72,12 @@ bool alloc_allows(const struct alloc *alloc, uint32_t uid, const uint32_t *group
 
 int alloc_new(struct alloc **out, uint32_t nr_extents);
 void alloc_free(struct alloc *alloc);           /* NULL and half-built are fine */
+
+/* Room for @nr table slots; those that are there stay. -ENOMEM. */
+int alloc_make_room(struct alloc *alloc, uint32_t nr);
+/* They become a copy of @numbers, for which there is room. */
+void alloc_set_records(struct alloc *alloc, const uint32_t *numbers, uint32_t nr);
+/* An extent array that was @alloc's and has been replaced. */
+void alloc_drop_extents(struct alloc *alloc, struct extent *old);
 
 #endif

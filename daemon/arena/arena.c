@@ -362,20 +362,21 @@ static void own_records(struct arena *arena, const uint32_t *records, uint32_t n
 int arena_stage_record(struct arena *arena, struct alloc *alloc)
 {
 	uint32_t nr = table_slots_for(alloc->name_len, alloc->nr_extents);
+	uint32_t records[TABLE_MAX_PIECES];
 	struct record record;
-	uint32_t *records;
 	int r;
 
-	records = calloc(nr ? nr : 1, sizeof(*records));
-	if (!records)
-		return -ENOMEM;
+	if (nr == 0)
+		return -ENOSPC;
 	record_of(&record, alloc);
 	record.version++;
-	r = nr ? table_make_room(arena->table, alloc->nr_records) : -ENOSPC;
+	/* Everything that can fail comes before the record is staged. */
+	r = table_make_room(arena->table, alloc->nr_records);
+	if (r == 0)
+		r = alloc_make_room(alloc, nr);
 	if (r == 0)
 		r = table_stage(arena->table, &record, records, nr);
 	if (r < 0) {
-		free(records);
 		if (r == -EIO)
 			arena_go_offline(arena, r, "its table cannot be written");
 		return r;
@@ -383,9 +384,7 @@ int arena_stage_record(struct arena *arena, struct alloc *alloc)
 	table_retire(arena->table, alloc->records, alloc->nr_records);
 	own_records(arena, alloc->records, alloc->nr_records, NULL);
 	own_records(arena, records, nr, alloc);
-	free(alloc->records);
-	alloc->records = records;
-	alloc->nr_records = (uint16_t)nr;
+	alloc_set_records(alloc, records, nr);
 	alloc->version = record.version;
 	alloc->staged = arena->txn;
 	arena->counts.records_written++;

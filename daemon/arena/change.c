@@ -209,7 +209,7 @@ static int grow_pages(struct arena *arena, struct alloc *alloc, uint64_t more, s
 			alloc->extents = old;
 			alloc->nr_extents = nr_old;
 			alloc->nr_pfns -= more;
-			free(extents);
+			alloc_drop_extents(alloc, extents);
 		}
 	}
 	for (uint32_t i = 0; i < nr; i++) {
@@ -219,7 +219,7 @@ static int grow_pages(struct arena *arena, struct alloc *alloc, uint64_t more, s
 			space_set_object(arena->space, arena->scratch[i], false, alloc->slot + 1);
 	}
 	if (r == 0)
-		free(old);
+		alloc_drop_extents(alloc, old);
 	return r;
 }
 
@@ -320,7 +320,7 @@ static int shrink(struct arena *arena, struct alloc *alloc, uint64_t keep, struc
 		drop_cut(arena, cut);
 		return r;
 	}
-	free(old);
+	alloc_drop_extents(alloc, old);
 	for (uint32_t i = 0; i < cut->nr_extents; i++)
 		space_set_object(arena->space, cut->extents[i], cut->is_run, cut->slot + 1);
 	uncharge_bytes(arena, alloc, cut->nr_pfns);

@@ -86,12 +86,10 @@ static int make_stale(struct recovery *rec, const uint32_t *numbers, uint32_t nr
 
 static int fill(struct alloc *alloc, const struct record *record, const uint32_t *numbers, uint32_t nr)
 {
-	alloc->records = malloc(nr * sizeof(*numbers));
-	if (!alloc->records)
+	if (alloc_make_room(alloc, nr) < 0)
 		return -ENOMEM;
-	memcpy(alloc->records, numbers, nr * sizeof(*numbers));
+	alloc_set_records(alloc, numbers, nr);
 	memcpy(alloc->extents, record->extents, record->nr_extents * sizeof(*alloc->extents));
-	alloc->nr_records = (uint16_t)nr;
 	alloc->id = record->id;
 	alloc->version = record->version;
 	alloc->state = ALLOC_PUBLISHED;
