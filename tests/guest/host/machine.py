@@ -24,6 +24,7 @@ class Machine:
         self.echo = echo
         self.started = time.monotonic()
         self._pending = b""
+        self._transcript = open(scratch / "transcript.log", "a", encoding="utf-8")
         self._port, theirs = socket.socketpair()
         arguments = self._arguments(image, disk, scratch, cmdline, nvdimm, hmem_mib, memory_mib,
                                     theirs.fileno(), self.console)
@@ -67,6 +68,7 @@ class Machine:
             while b"\n" in self._pending:
                 line, self._pending = self._pending.split(b"\n", 1)
                 text = line.decode(errors="replace")
+                self._transcript.write(f"{time.monotonic() - self.started:.3f} {text}\n")
                 if self.echo:
                     print(f"  [guest {time.monotonic() - self.started:6.1f}] {text}", flush=True)
                 yield text
@@ -107,6 +109,7 @@ class Machine:
         if self._process.poll() is None:
             self.cut_power()
         self._port.close()
+        self._transcript.close()
 
     def console_tail(self) -> str:
         lines = self.console.read_text(errors="replace").splitlines()[-15:]

@@ -4,6 +4,7 @@
 from dataclasses import dataclass, field, replace
 
 PAGE = 4096
+WHOLE = 2 << 20             # the arena's page
 
 
 class Lost(Exception):
@@ -30,9 +31,9 @@ GONE = None
 
 @dataclass
 class Try:
-    """An operation under way: what @id is once it is done. id 0: a new one that only the answer names."""
+    """An operation under way: what @id may be once it is done. id 0: a new one that only the answer names."""
     id: int
-    after: Thing | None
+    afters: list[Thing | None]
 
 
 @dataclass
@@ -49,8 +50,8 @@ class Model:
             seq, what, arguments = rest.split(" ", 2)
             self.tries[int(seq)] = self._parse(what, arguments)
         elif word == "did":
-            seq, id_ = map(int, rest.split())
-            self._did(self.tries.pop(seq), id_)
+            seq, id_, size = map(int, rest.split())
+            self._did(self.tries.pop(seq), id_, size)
         elif word == "not":
             self.tries.pop(int(rest.split()[0]))
         elif word == "saw":
@@ -61,32 +62,36 @@ class Model:
     def _parse(self, what: str, arguments: str) -> Try:
         if what == "create":
             size, name = arguments.split(" ", 1)
-            return Try(0, Thing(name, int(size)))
+            return Try(0, [Thing(name, int(size))])
         if what == "publish":
             id_, size, generation, name = arguments.split(" ", 3)
-            return Try(int(id_), Thing(name, int(size), generation=int(generation), pages=int(size) // PAGE))
+            return Try(int(id_), [Thing(name, int(size), generation=int(generation), pages=int(size) // PAGE)])
         id_, _, value = arguments.partition(" ")
         thing = self.things[int(id_)]
-        after = {"free": lambda: GONE,
-                 "resize": lambda: thing.resized(int(value)),
-                 "rename": lambda: replace(thing, name=value),
-                 "mode": lambda: replace(thing, mode=int(value, 8)),
-                 "group": lambda: replace(thing, gid=int(value))}[what]()
-        return Try(int(id_), after)
+        afters = {"free": lambda: [GONE],
+                  # Whole pages stay whole pages.
+                  "resize": lambda: [thing.resized(int(value)), thing.resized(max(int(value), WHOLE))],
+                  "rename": lambda: [replace(thing, name=value)],
+                  "mode": lambda: [replace(thing, mode=int(value, 8))],
+                  "group": lambda: [replace(thing, gid=int(value))]}[what]()
+        return Try(int(id_), afters)
 
     def _saw(self, id_: int):
         if id_ in self.seen:
             raise Lost(f"id {id_} was handed out a second time")
         self.seen.add(id_)
 
-    def _did(self, done: Try, id_: int):
+    def _did(self, done: Try, id_: int, size: int):
         self.acknowledged += 1
         if done.id == 0:
             self._saw(id_)
-        if done.after is GONE:
+        if done.afters == [GONE]:
             del self.things[id_]
-        else:
-            self.things[id_] = done.after
+            return
+        after = [thing for thing in done.afters if thing.size == size]
+        if not after:
+            raise Lost(f"id {id_} was acknowledged with size {size} and should be {done.afters}")
+        self.things[id_] = after[0]
 
     def compare(self, found: dict[int, Thing]):
         """@found is what was there after the cut. What was under way may be done or not, whole: from then on it is as found."""
@@ -96,7 +101,7 @@ class Model:
                 continue
             left.remove(self._explain(id_, thing, left))
         for id_ in self.things.keys() - found.keys():
-            if not any(one.id == id_ and one.after is GONE for one in left):
+            if not any(one.id == id_ and GONE in one.afters for one in left):
                 raise Lost(f"gone: id {id_}, {self.things[id_]}")
         names = [thing.name for thing in found.values() if thing.name]
         if len(names) != len(set(names)):
@@ -105,14 +110,14 @@ class Model:
 
     def _explain(self, id_: int, thing: Thing, left: list[Try]) -> Try:
         for one in left:
-            if one.after == thing and one.id in (0, id_):
+            if thing in one.afters and one.id in (0, id_):
                 if one.id == 0:
                     self._saw(id_)
                 return one
         if id_ not in self.things:
             raise Lost(f"never acknowledged, or freed: id {id_}, {thing}")
         raise Lost(f"id {id_} is {thing} and should be {self.things[id_]}" +
-                   "".join(f" or {one.after}" for one in left if one.id == id_))
+                   "".join(f" or {after}" for one in left if one.id == id_ for after in one.afters))
 
 
 @dataclass

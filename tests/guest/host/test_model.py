@@ -15,7 +15,7 @@ def model_of(*lines: str) -> Model:
     return model
 
 
-CREATED = ("saw 5", f"try 1 publish 5 {MIB} 9 a", "did 1 5")
+CREATED = ("saw 5", f"try 1 publish 5 {MIB} 9 a", f"did 1 5 {MIB}")
 THING = Thing("a", MIB, generation=9, pages=MIB // 4096)
 
 
@@ -49,14 +49,14 @@ class TestModel(unittest.TestCase):
 
     def test_compare_freed_and_back_fails(self):
         with self.assertRaises(Lost):
-            model_of(*CREATED, "try 2 free 5", "did 2 5").compare({5: THING})
+            model_of(*CREATED, "try 2 free 5", "did 2 5 0").compare({5: THING})
 
     def test_hear_an_id_twice_fails(self):
         with self.assertRaises(Lost):
-            model_of(*CREATED, "try 2 free 5", "did 2 5", "saw 5")
+            model_of(*CREATED, "try 2 free 5", "did 2 5 0", "saw 5")
 
     def test_resize_down_and_up_leaves_zeroes(self):
-        model = model_of(*CREATED, "try 2 resize 5 8192", "did 2 5", "try 3 resize 5 16384", "did 3 5")
+        model = model_of(*CREATED, "try 2 resize 5 8192", "did 2 5 8192", "try 3 resize 5 16384", "did 3 5 16384")
         model.compare({5: Thing("a", 16384, generation=9, pages=2)})
 
     def test_finding_of_torn_contents_fails(self):

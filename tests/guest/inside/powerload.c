@@ -8,7 +8,7 @@
  *	try SEQ create LEN NAME
  *	try SEQ free ID | resize ID LEN | mode ID MODE | group ID GID | rename ID NAME
  *	saw ID                                      an id was handed out
- *	did SEQ ID                                  acknowledged
+ *	did SEQ ID LEN                              acknowledged, with what length it has now (0: it is gone)
  *	not SEQ ERRNO                               refused
  *
  * NAME is last and may be empty. It keeps no record of contents: the host does.
@@ -147,10 +147,10 @@ static void fill(struct worker *w, struct pma_handle handle, uint64_t len, uint3
 }
 
 /* 1 with *seq acknowledged, 0 refused for a reason that a full arena gives; anything else ends the load. */
-static int settle(uint64_t seq, uint64_t id, int r)
+static int settle(uint64_t seq, uint64_t id, uint64_t len, int r)
 {
 	if (r == 0) {
-		say("did %llu %llu\n", (unsigned long long)seq, (unsigned long long)id);
+		say("did %llu %llu %llu\n", (unsigned long long)seq, (unsigned long long)id, (unsigned long long)len);
 		return 1;
 	}
 	say("not %llu %d\n", (unsigned long long)seq, -r);
@@ -203,26 +203,28 @@ static void do_publish(struct worker *w)
 	run(w, ops, nr);
 	for (size_t i = 0; i < nr; i++) {
 		uint32_t generation = (uint32_t)next_random(w) | 1;
-		struct pma_op *op = &ops[kept];
+		struct pma_handle handle = ops[i].handle;
+		uint64_t len = ops[i].len;
 
 		if (ops[i].result == -ENOSPC)
 			continue;
 		if (ops[i].result < 0)
 			die("reserve", ops[i].result);
-		say("saw %llu\n", (unsigned long long)ops[i].handle.id);
-		fill(w, ops[i].handle, ops[i].len, generation);
-		*op = ops[i];
-		op->opcode = give_up ? PMA_OP_ABORT : PMA_OP_PUBLISH;
+		say("saw %llu\n", (unsigned long long)handle.id);
+		fill(w, handle, len, generation);
 		if (!give_up) {
 			seqs[kept] = next_seq(w);
-			say("try %llu publish %llu %llu %u %s\n", (unsigned long long)seqs[kept],
-			    (unsigned long long)op->handle.id, (unsigned long long)op->len, generation, names[i]);
+			say("try %llu publish %llu %llu %u %s\n", (unsigned long long)seqs[kept], (unsigned long long)handle.id,
+			    (unsigned long long)len, generation, names[i]);
 		}
-		kept++;
+		ops[kept].opcode = give_up ? PMA_OP_ABORT : PMA_OP_PUBLISH;
+		ops[kept].handle = handle;
+		ops[kept].len = len;
+		ops[kept++].name = NULL;
 	}
 	run(w, ops, kept);
 	for (size_t i = 0; i < kept && !give_up; i++)
-		if (settle(seqs[i], ops[i].handle.id, ops[i].result))
+		if (settle(seqs[i], ops[i].handle.id, ops[i].len, ops[i].result))
 			keep(w, ops[i].handle, ops[i].len);
 }
 
@@ -239,7 +241,7 @@ static void do_create(struct worker *w)
 	}
 	run(w, ops, nr);
 	for (size_t i = 0; i < nr; i++)
-		if (settle(seqs[i], ops[i].handle.id, ops[i].result))
+		if (settle(seqs[i], ops[i].handle.id, ops[i].len, ops[i].result))
 			keep(w, ops[i].handle, ops[i].len);
 }
 
@@ -258,16 +260,18 @@ static void do_free(struct worker *w)
 	}
 	run(w, ops, nr);
 	for (size_t i = 0; i < nr; i++)
-		settle(seqs[i], ops[i].handle.id, ops[i].result);
+		settle(seqs[i], ops[i].handle.id, 0, ops[i].result);
 }
 
 static void do_resize(struct worker *w, struct object *object)
 {
-	uint64_t seq = next_seq(w), len = some_len(w), id = object->handle.id;
+	struct pma_op op = { .opcode = PMA_OP_RESIZE, .handle = object->handle, .len = some_len(w) };
+	uint64_t seq = next_seq(w), id = object->handle.id;
 
-	say("try %llu resize %llu %llu\n", (unsigned long long)seq, (unsigned long long)id, (unsigned long long)len);
-	if (settle(seq, id, pma_resize(w->pma, object->handle, len)))
-		object->len = len;
+	say("try %llu resize %llu %llu\n", (unsigned long long)seq, (unsigned long long)id, (unsigned long long)op.len);
+	run(w, &op, 1);
+	if (settle(seq, id, op.len, op.result))
+		object->len = op.len;
 }
 
 static void do_rename(struct worker *w, struct object *object)
@@ -278,7 +282,7 @@ static void do_rename(struct worker *w, struct object *object)
 	if (below(w, 4))
 		some_name(name, w);
 	say("try %llu rename %llu %s\n", (unsigned long long)seq, (unsigned long long)id, name);
-	settle(seq, id, pma_rename(w->pma, object->handle, name[0] ? name : NULL));
+	settle(seq, id, object->len, pma_rename(w->pma, object->handle, name[0] ? name : NULL));
 }
 
 static void do_mode(struct worker *w, struct object *object)
@@ -287,7 +291,7 @@ static void do_mode(struct worker *w, struct object *object)
 	uint32_t mode = 0600 | (uint32_t)(below(w, 8) << 3 & 060) | (uint32_t)(below(w, 8) & 06);
 
 	say("try %llu mode %llu %o\n", (unsigned long long)seq, (unsigned long long)id, mode);
-	settle(seq, id, pma_set_mode(w->pma, object->handle, mode));
+	settle(seq, id, object->len, pma_set_mode(w->pma, object->handle, mode));
 }
 
 static void do_group(struct worker *w, struct object *object)
@@ -296,7 +300,7 @@ static void do_group(struct worker *w, struct object *object)
 	uint32_t gid = (uint32_t)below(w, 100);
 
 	say("try %llu group %llu %u\n", (unsigned long long)seq, (unsigned long long)id, gid);
-	settle(seq, id, pma_set_owner(w->pma, object->handle, 0, gid));
+	settle(seq, id, object->len, pma_set_owner(w->pma, object->handle, 0, gid));
 }
 
 static void do_something(struct worker *w)
