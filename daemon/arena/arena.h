@@ -201,7 +201,7 @@ int64_t arena_check_device(const struct arena_params *params, bool repair, uint6
 /* Make a damaged arena whole: unreadable records are given up, their space is scrubbed before anyone gets it. Returns how many. */
 int64_t arena_repair(struct arena *arena, bool dry_run, arena_complain_fn *complain, void *arg);
 
-/* A base page at a byte offset of the device has gone bad: mark it, tell, never hand it out again. 0, -EINVAL outside, -ENOMEM. */
-int arena_poison(struct arena *arena, uint64_t offset, struct why *why);
+/* The base pages of a byte range of the device have gone bad: mark them, tell, never hand them out again. 0, -EINVAL outside, -ENOMEM. */
+int arena_poison(struct arena *arena, uint64_t offset, uint64_t len, struct why *why);
 
 #endif

@@ -35,12 +35,14 @@ struct holder {
 RB_HEAD(name_tree, alloc);
 TAILQ_HEAD(alloc_list, alloc);
 
-/* A base page that went bad, with the record that remembers it. */
-struct bad_page {
-	TAILQ_ENTRY(bad_page) link;             /* arena.bad_pages */
-	uint64_t pfn, id;
-	uint32_t slot;                          /* in the table */
+/* Base pages that went bad at once, with the record that remembers them. */
+struct bad_range {
+	TAILQ_ENTRY(bad_range) link;            /* arena.bad_ranges */
+	struct extent range;
+	uint64_t id;
+	uint32_t slot;                          /* in the table; NOT_RECORDED: there was no room for it */
 };
+#define NOT_RECORDED UINT32_MAX
 
 struct arena {
 	struct arena_identity identity;
@@ -68,7 +70,7 @@ struct arena {
 
 	TAILQ_HEAD(, holder) holders;           /* owned */
 	struct alloc_list freeing;              /* retired; waits until nobody holds it */
-	TAILQ_HEAD(, bad_page) bad_pages;       /* owned */
+	TAILQ_HEAD(, bad_range) bad_ranges;     /* owned */
 
 	/* staged since the last settle */
 	uint64_t txn;

@@ -119,7 +119,7 @@ static void check_records(struct report *rep, struct arena *arena)
 static int check_free_slots(struct report *rep, struct arena *arena)
 {
 	uint64_t ready = (uint64_t)arena->sb.nr_chunks * arena->sb.slots_per_chunk;
-	const struct bad_page *bad;
+	const struct bad_range *bad;
 	struct slot slot;
 	struct piece piece;
 	int r = 0;
@@ -127,7 +127,7 @@ static int check_free_slots(struct report *rep, struct arena *arena)
 	for (uint32_t n = 0; n < ready && n < arena->sb.nr_slots && r == 0; n++) {
 		bool owned = arena->owner_of_record[n] != NULL;
 
-		TAILQ_FOREACH(bad, &arena->bad_pages, link)
+		TAILQ_FOREACH(bad, &arena->bad_ranges, link)
 			owned |= bad->slot == n;
 		if (owned)
 			continue;
@@ -190,7 +190,7 @@ static int give_up(struct report *rep, struct arena *arena, uint32_t number, boo
 static int repair_slots(struct report *rep, struct arena *arena, bool dry_run)
 {
 	uint64_t ready = (uint64_t)arena->sb.nr_chunks * arena->sb.slots_per_chunk;
-	const struct bad_page *bad;
+	const struct bad_range *bad;
 	struct slot slot;
 	struct piece piece;
 	int r = 0;
@@ -198,7 +198,7 @@ static int repair_slots(struct report *rep, struct arena *arena, bool dry_run)
 	for (uint32_t n = 0; n < ready && n < arena->sb.nr_slots && r == 0; n++) {
 		bool owned = arena->owner_of_record[n] != NULL;
 
-		TAILQ_FOREACH(bad, &arena->bad_pages, link)
+		TAILQ_FOREACH(bad, &arena->bad_ranges, link)
 			owned |= bad->slot == n;
 		if (owned)
 			continue;

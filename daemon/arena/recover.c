@@ -111,14 +111,14 @@ static int record_damage(struct recovery *rec, const struct record *record, cons
 	return 0;
 }
 
-static int add_bad_page(struct recovery *rec, const struct record *record, uint32_t number)
+static int add_bad_range(struct recovery *rec, const struct record *record, uint32_t number)
 {
-	struct bad_page *bad = calloc(1, sizeof(*bad));
+	struct bad_range *bad = calloc(1, sizeof(*bad));
 
 	if (!bad)
 		return -ENOMEM;
-	*bad = (struct bad_page){ .pfn = record->extents[0].off, .id = record->id, .slot = number };
-	TAILQ_INSERT_TAIL(&rec->arena->bad_pages, bad, link);
+	*bad = (struct bad_range){ .range = record->extents[0], .id = record->id, .slot = number };
+	TAILQ_INSERT_TAIL(&rec->arena->bad_ranges, bad, link);
 	return 0;
 }
 
@@ -166,7 +166,7 @@ static int add_record(struct recovery *rec, const uint8_t *const *bodies, const 
 	table_claim(rec->arena->table, numbers, nr);
 	if (r < 0)
 		return record_damage(rec, &record, "its parts do not fit together");
-	return record.kind == RECORD_POISON ? add_bad_page(rec, &record, numbers[0]) : add_alloc(rec, &record, numbers, nr);
+	return record.kind == RECORD_POISON ? add_bad_range(rec, &record, numbers[0]) : add_alloc(rec, &record, numbers, nr);
 }
 
 static int see_slot(void *arg, const struct slot *slot, const struct piece *piece)
@@ -340,22 +340,21 @@ static int take_in_all(struct recovery *rec)
 	return r;
 }
 
-static int mark_bad_pages(struct arena *arena)
+static int mark_bad_ranges(struct arena *arena)
 {
-	struct bad_page *bad;
+	uint64_t nr_pfns = arena->sb.nr_pages << arena->sb.order;
+	struct bad_range *bad;
 	uint32_t object;
 	int r = 0;
 
-	TAILQ_FOREACH(bad, &arena->bad_pages, link) {
-		if (bad->pfn >= arena->sb.nr_pages << arena->sb.order)
-			continue;
-		r = space_poison(arena->space, bad->pfn, &object);
-		if (r < 0)
-			return r;
-		if (object)
-			arena->objects[object - 1]->is_poisoned = true;
+	TAILQ_FOREACH(bad, &arena->bad_ranges, link) {
+		for (uint64_t i = 0; i < bad->range.len && r >= 0 && bad->range.off + i < nr_pfns; i++) {
+			r = space_poison(arena->space, bad->range.off + i, &object);
+			if (r > 0 && object)
+				arena->objects[object - 1]->is_poisoned = true;
+		}
 	}
-	return 0;
+	return r < 0 ? r : 0;
 }
 
 /* ---- 3: the ledger ---- */
@@ -504,7 +503,7 @@ static int run_steps(struct recovery *rec, struct why *why)
 	if (r == 0 && !arena->read_only)
 		r = read_ledger(rec);
 	if (r == 0)
-		r = mark_bad_pages(arena);
+		r = mark_bad_ranges(arena);
 	if (r == 0 && !arena->read_only) {
 		r = set_plane(arena, why);
 		if (r == 0)
