@@ -4,7 +4,8 @@
  *
  *	arena.c     open, close, settle, upkeep            reserve.c, change.c, release.c   what requests do
  *	format.c    geometry, a new arena                  holder.c   sessions, what they have open, quarantine
- *	recover.c   from the table and the ledger          index.c    names, handles, object slots, events
+ *	recover.c   from the table, adopt.c the ledger     index.c    names, handles, object slots
+ *	bad.c       pages that failed
  *	check.c     memory against media, repair
  */
 #ifndef PMEMARENA_ARENA_INTERNAL_H
@@ -108,6 +109,15 @@ int resolve_device(char path[PATH_MAX], const struct arena_params *params, struc
 void metadata_path(char path[PATH_MAX], const struct arena_params *params, const char *device_path);    /* "": on the device */
 int open_pair(struct device **device, struct device **meta, const struct arena_params *params, struct why *why);
 int read_superblock(struct superblock *sb, int *mended, struct device *device, bool read_only, struct why *why);
+
+/* bad.c */
+int bad_read(struct arena *arena);                                      /* at a start: the platform's list */
+void bad_take(struct arena *arena);                                     /* while it runs: what the kernel said */
+
+/* adopt.c */
+int adopt_ledger(struct arena *arena);
+int mark_alloc(struct arena *arena, const struct alloc *alloc);         /* its space is used: all extents or none */
+void drop_name(struct alloc *alloc);
 
 /* recover.c */
 int recover(struct arena *arena, struct why *why);

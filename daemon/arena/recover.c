@@ -273,39 +273,11 @@ static int read_table(struct recovery *rec)
 
 /* ---- 2: space and names ---- */
 
-static void unmark(struct arena *arena, const struct alloc *alloc, uint32_t nr)
-{
-	for (uint32_t i = 0; i < nr; i++)
-		space_set_object(arena->space, alloc->extents[i], alloc->is_run, 0);
-}
-
-/* All extents or none. */
-static int mark(struct arena *arena, const struct alloc *alloc)
-{
-	int r = 0;
-
-	for (uint32_t i = 0; i < alloc->nr_extents; i++) {
-		r = space_mark_used(arena->space, alloc->extents[i], alloc->is_run, alloc->uid, alloc->slot + 1);
-		if (r < 0) {
-			unmark(arena, alloc, i);
-			return r;
-		}
-	}
-	return 0;
-}
-
-static void drop_name(struct alloc *alloc)
-{
-	free(alloc->name);
-	alloc->name = NULL;
-	alloc->name_len = 0;
-}
-
 static int take_in(struct recovery *rec, struct alloc *alloc)
 {
 	struct arena *arena = rec->arena;
 	struct record record;
-	int r = mark(arena, alloc);
+	int r = mark_alloc(arena, alloc);
 
 	if (r == -ENOMEM)
 		return r;
@@ -357,113 +329,6 @@ static int mark_bad_ranges(struct arena *arena)
 	return r < 0 ? r : 0;
 }
 
-/* ---- 3: the ledger ---- */
-
-/* What the table has is the truth: the settle had come before the ledger was tidied up, or had not come at all. */
-static bool is_obsolete(const struct arena *arena, const struct ledger_item *item)
-{
-	const struct ledger_range *range = &item->range;
-
-	return range->slot >= arena->sb.nr_slots || arena->objects[range->slot];
-}
-
-static int adopt_range(struct recovery *rec, const struct ledger_item *item)
-{
-	const struct ledger_range *range = &item->range;
-	struct arena *arena = rec->arena;
-	struct alloc *alloc;
-	int r = alloc_new(&alloc, item->nr_extents);
-
-	if (r < 0)
-		return r;
-	memcpy(alloc->extents, item->extents, item->nr_extents * sizeof(*alloc->extents));
-	alloc->id = range->id;
-	alloc->slot = range->slot;
-	alloc->uid = range->uid;
-	alloc->gid = range->gid;
-	alloc->mode = range->mode;
-	alloc->created_ns = range->created_ns;
-	alloc->session = range->session;
-	alloc->entry = item->entry;
-	alloc->is_run = range->is_run;
-	alloc->is_lease = range->is_lease;
-	alloc->state = range->state == LEDGER_RESERVED ? ALLOC_RESERVED : ALLOC_FREEING;
-	for (uint32_t i = 0; i < alloc->nr_extents; i++)
-		alloc->nr_pfns += alloc->extents[i].len;
-	if (alloc->state == ALLOC_RESERVED)
-		r = copy_name(alloc, item->name, item->name_len);
-	if (r == 0)
-		r = mark(arena, alloc);
-	if (r < 0) {                            /* the table has (part of) it: it was published, or never cut off */
-		alloc_free(alloc);
-		if (r != -ENOMEM)
-			ledger_remove(arena->ledger, item->entry);
-		return r == -ENOMEM ? r : 0;
-	}
-	arena->objects[alloc->slot] = alloc;
-	if (alloc->slot >= arena->nr_objects)
-		arena->nr_objects = alloc->slot + 1;
-	if (alloc->state == ALLOC_FREEING) {
-		TAILQ_INSERT_TAIL(&arena->freeing, alloc, link);
-		return 0;
-	}
-	if (alloc->name && RB_INSERT(name_tree, &arena->names, alloc))
-		drop_name(alloc);
-	r = quota_charge_anyway(arena->quota, alloc->uid, QUOTA_ALLOCATIONS, 1);
-	return r < 0 ? r : quota_charge_anyway(arena->quota, alloc->uid, bytes_kind(alloc), alloc->nr_pfns << DESC_SHIFT);
-}
-
-static int adopt_holder(struct arena *arena, const struct ledger_item *item)
-{
-	struct holder *holder;
-	int r = holder_new(&holder, arena, item->holder.session, item->holder.uid, item->entry);
-
-	if (r == 0)
-		holder->is_orphan = true;
-	return r;
-}
-
-static int adopt_hold(struct arena *arena, const struct ledger_item *item)
-{
-	struct holder *holder = holder_find(arena, item->hold.session);
-	struct alloc *alloc = item->hold.slot < arena->nr_objects ? arena->objects[item->hold.slot] : NULL;
-	struct hold *hold;
-
-	if (!holder || !alloc || alloc->id != item->hold.id) {
-		ledger_remove(arena->ledger, item->entry);
-		return 0;
-	}
-	hold = calloc(1, sizeof(*hold));
-	if (!hold)
-		return -ENOMEM;
-	*hold = (struct hold){ .alloc = alloc, .holder = holder, .read_only = item->hold.read_only, .closed = item->hold.closed,
-			       .entry = item->entry };
-	TAILQ_INSERT_TAIL(&alloc->holds, hold, by_alloc);
-	TAILQ_INSERT_TAIL(&holder->holds, hold, by_holder);
-	return 0;
-}
-
-static int read_ledger(struct recovery *rec)
-{
-	struct arena *arena = rec->arena;
-	struct ledger_item item;
-	int r = 0;
-
-	/* Holders and ranges first: a hold names one of each. */
-	for (uint32_t cursor = 0; r == 0 && ledger_next(&item, arena->ledger, &cursor);) {
-		if (item.kind == LEDGER_HOLDER)
-			r = adopt_holder(arena, &item);
-		else if (item.kind == LEDGER_RANGE && is_obsolete(arena, &item))
-			ledger_remove(arena->ledger, item.entry);
-		else if (item.kind == LEDGER_RANGE)
-			r = adopt_range(rec, &item);
-	}
-	for (uint32_t cursor = 0; r == 0 && ledger_next(&item, arena->ledger, &cursor);)
-		if (item.kind == LEDGER_HOLD)
-			r = adopt_hold(arena, &item);
-	return r;
-}
-
 /* Handles that clients hold are valid, or not, by what was found here. */
 static int set_plane(struct arena *arena, struct why *why)
 {
@@ -501,7 +366,7 @@ static int run_steps(struct recovery *rec, struct why *why)
 	if (r == 0)
 		r = take_in_all(rec);
 	if (r == 0 && !arena->read_only)
-		r = read_ledger(rec);
+		r = adopt_ledger(arena);
 	if (r == 0)
 		r = mark_bad_ranges(arena);
 	if (r == 0 && !arena->read_only) {

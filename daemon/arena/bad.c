@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * bad: base pages that failed, from whoever says so (the platform's list at a start, the kernel while it runs) to descriptors, a record that
+ * remembers them, and the owner who is told.
+ */
+#include <config.h>
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "daemon/arena/arena_internal.h"
+#include "daemon/log.h"
+#include "daemon/media/poison.h"
+
+/* Newly marked pfns of the range, from its start on until one is not; whose they are is told. 0: none. */
+static int64_t poison_some(struct arena *arena, struct extent range)
+{
+	uint64_t nr = 0;
+	uint32_t object;
+	int r;
+
+	for (; nr < range.len; nr++) {
+		r = space_poison(arena->space, range.off + nr, &object);
+		if (r < 0)
+			return nr ? (int64_t)nr : r;
+		if (r == 0)
+			break;
+		if (!object || arena->objects[object - 1]->is_poisoned)
+			continue;
+		arena->objects[object - 1]->is_poisoned = true;
+		events_add(arena, ARENA_POISONED, arena->objects[object - 1]);
+	}
+	return (int64_t)nr;
+}
+
+static int record_bad(struct arena *arena, struct bad_range *bad)
+{
+	struct record record = { .kind = RECORD_POISON, .version = 1, .extents = &bad->range, .nr_extents = 1 };
+	int r = arena_take_id(arena, &bad->id);
+
+	record.id = bad->id;
+	bad->slot = NOT_RECORDED;
+	TAILQ_INSERT_TAIL(&arena->bad_ranges, bad, link);
+	if (r == 0)
+		r = table_stage(arena->table, &record, &bad->slot, 1);
+	if (r < 0)
+		bad->slot = NOT_RECORDED;
+	return r;
+}
+
+int arena_poison(struct arena *arena, uint64_t offset, uint64_t len, struct why *why)
+{
+	uint64_t end = arena->sb.data_off + arena->identity.size;
+	struct extent range;
+	int r = 0;
+
+	if (offset < arena->sb.data_off || offset >= end || len == 0 || len > end - offset)
+		return why_set(why, -EINVAL, "%llu bytes at %llu are not in the data area of arena %s", (unsigned long long)len,
+			       (unsigned long long)offset, arena->identity.name);
+	range.off = (offset - arena->sb.data_off) >> DESC_SHIFT;
+	range.len = ((offset + len - arena->sb.data_off - 1) >> DESC_SHIFT) - range.off + 1;
+	while (range.len > 0 && r == 0) {
+		struct bad_range *bad = calloc(1, sizeof(*bad));
+		int64_t nr = bad ? poison_some(arena, range) : -ENOMEM;
+
+		if (nr > 0) {
+			bad->range = (struct extent){ range.off, (uint64_t)nr };
+			r = record_bad(arena, bad);
+		} else {
+			free(bad);
+			r = (int)nr;
+			nr = 1;                 /* known already */
+		}
+		range.off += (uint64_t)nr;
+		range.len -= (uint64_t)nr;
+	}
+	/* Not recorded (the table is full): they are still marked for as long as the daemon runs. */
+	return r < 0 ? why_set(why, r, "the bad pages are marked, but cannot be recorded") : arena_settle(arena);
+}
+
+static int see_bad_page(void *arg, uint64_t pfn)
+{
+	struct arena *arena = arg;
+	int r = arena_poison(arena, arena->sb.data_off + (pfn << DESC_SHIFT), UINT64_C(1) << DESC_SHIFT, NULL);
+
+	return r == -EIO || r == -ENOMEM ? r : 0;
+}
+
+/* What went bad while nobody looked. */
+int bad_read(struct arena *arena)
+{
+	if (arena->read_only)
+		return 0;
+	return poison_each(arena->device, arena->sb.data_off, arena->identity.size, see_bad_page, arena);
+}
+
+/* Memory that failed while nobody touched it. Bad metadata has its copy; it is only said. */
+void bad_take(struct arena *arena)
+{
+	uint64_t off, len;
+
+	while (media_take_poison(arena->data, &off, &len)) {
+		log_error("arena %s: memory failed at offset %llu of its device, %llu bytes", arena->identity.name,
+			  (unsigned long long)(arena->sb.data_off + off), (unsigned long long)len);
+		if (arena_poison(arena, arena->sb.data_off + off, len, NULL) < 0)
+			log_error("arena %s: the bad pages could not be recorded", arena->identity.name);
+	}
+	while (media_take_poison(arena->meta, &off, &len))
+		log_error("arena %s: memory failed in its metadata at %llu, %llu bytes; the other copy is used", arena->identity.name,
+			  (unsigned long long)off, (unsigned long long)len);
+}
