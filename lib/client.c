@@ -124,9 +124,10 @@ static int client_open(struct pma *pma, const struct link_params *params)
 
 static void client_close(struct pma *pma)
 {
-	/* In a child this closes the child's copies only; and a lock that another thread held at the fork is held for ever. */
+	/* In a child this closes the child's copies only, and does not lock: what another thread held at the fork is held for ever. */
 	link_fini(&pma->link);
-	map_orphan_all(pma);
+	if (process_is(pma->process))
+		map_orphan_all(pma);
 	event_drop_all(pma);
 	holding_remove_all(&pma->holdings);
 	site_fini(&pma->sites);

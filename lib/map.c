@@ -1,27 +1,24 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * map: the extents of an allocation as one range of memory, and how stores to it are made durable. The only file of the
- * library that knows libpmem2, which is given the finished mapping: its own pmem2_map_new() crashes on device-dax with no NVDIMM
- * namespace behind it. It knows nothing of sessions but that one has the allocation open.
+ * map: the extents of an allocation as one range of memory. Plain mmap() of what layout.c has checked: libpmem2's own
+ * pmem2_map_new() crashes on device-dax with no NVDIMM namespace behind it. It knows nothing of sessions but that one has the
+ * allocation open.
  */
 #include <config.h>
 
 #include "lib/map.h"
 
 #include <errno.h>
-#include <libpmem2.h>
 #include <linux/mman.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/mman.h>
 
 #include "lib/client.h"
+#include "lib/durable.h"
 #include "lib/error.h"
 #include "lib/layout.h"
 #include "lib/listing.h"
-
-#define HOST_PAGE 4096
 
 struct pma_map {
 	LIST_ENTRY(pma_map) link;       /* pma.maps, while pma is not NULL */
@@ -32,14 +29,9 @@ struct pma_map {
 	char    *address;               /* the allocation, in there */
 	size_t   len;
 	bool     is_writable;
-	bool     is_page_granular;      /* made durable by msync() */
-	uint32_t forks;                 /* of this process, before it was mapped */
-	struct pmem2_map *pmem2;        /* owned; describes the mapping; NULL: page-granular or not writable */
-	pmem2_persist_fn persist;
-	pmem2_flush_fn   flush;
-	pmem2_drain_fn   drain;
-	pmem2_memcpy_fn  memcpy;
-	pmem2_memset_fn  memset;
+	enum pma_granularity granularity;
+	uint32_t process;               /* which mapped it; a child has a copy */
+	uint32_t forks;                 /* of that process, before it was mapped */
 };
 
 /* ---- memory ---- */
@@ -108,48 +100,6 @@ static int map_layout(struct pma_map *map, const struct layout *layout, int fd, 
 
 /* ---- durability ---- */
 
-/* The daemon's word, or libpmem2's own override for tests, which pmem2_map_from_existing() does not look at. */
-static enum pmem2_granularity find_granularity(const struct wire_arena *arena)
-{
-	static const enum pmem2_granularity known[] = { [PMA_BYTE] = PMEM2_GRANULARITY_BYTE,
-							[PMA_CACHE_LINE] = PMEM2_GRANULARITY_CACHE_LINE,
-							[PMA_PAGE] = PMEM2_GRANULARITY_PAGE };
-	const char *force = getenv("PMEM2_FORCE_GRANULARITY");
-
-	if (force && strcasecmp(force, "BYTE") == 0)
-		return PMEM2_GRANULARITY_BYTE;
-	if (force && (strcasecmp(force, "CACHE_LINE") == 0 || strcasecmp(force, "CACHELINE") == 0))
-		return PMEM2_GRANULARITY_CACHE_LINE;
-	if (force && strcasecmp(force, "PAGE") == 0)
-		return PMEM2_GRANULARITY_PAGE;
-	return known[arena->granularity];
-}
-
-/*
- * libpmem2 wants to know what is mapped for deep flush and bad blocks, which clients do not do; the source that it is told
- * makes it look at no device.
- */
-static int describe_to_pmem2(struct pma_map *map, enum pmem2_granularity granularity)
-{
-	struct pmem2_source *source = NULL;
-	int r = pmem2_source_from_anon(&source, map->size);
-
-	if (r == 0) {
-		r = pmem2_map_from_existing(&map->pmem2, source, map->base, map->size, granularity);
-		pmem2_source_delete(&source);
-	}
-	if (r < 0) {
-		map->pmem2 = NULL;
-		return error_set(r == -ENOMEM ? r : -EINVAL, "libpmem2 does not take the mapping: %s", pmem2_errormsg());
-	}
-	map->persist = pmem2_get_persist_fn(map->pmem2);
-	map->flush = pmem2_get_flush_fn(map->pmem2);
-	map->drain = pmem2_get_drain_fn(map->pmem2);
-	map->memcpy = pmem2_get_memcpy_fn(map->pmem2);
-	map->memset = pmem2_get_memset_fn(map->pmem2);
-	return 0;
-}
-
 static int check_range(const struct pma_map *map, const void *addr, size_t len)
 {
 	size_t off = (size_t)((const char *)addr - map->address);
@@ -166,45 +116,24 @@ static int check_store(const struct pma_map *map, const void *dst, size_t len)
 	return check_range(map, dst, len);
 }
 
-static int write_back(const void *addr, size_t len)
-{
-	uintptr_t begin = (uintptr_t)addr & ~(uintptr_t)(HOST_PAGE - 1);
-
-	if (len == 0)
-		return 0;
-	if (msync((void *)begin, (uintptr_t)addr + len - begin, MS_SYNC) < 0)
-		return error_set(-errno, "writing %zu bytes back to the device failed: %s", len, strerror(errno));
-	return 0;
-}
-
 int pma_persist(struct pma_map *map, const void *addr, size_t len)
 {
 	int r = check_range(map, addr, len);
 
-	if (r < 0 || !map->is_writable)
-		return r;
-	if (map->is_page_granular)
-		return write_back(addr, len);
-	map->persist(addr, len);
-	return 0;
+	/* Nobody stored anything through a read-only mapping. */
+	return r < 0 || !map->is_writable ? r : durable_persist(map->granularity, addr, len);
 }
 
 int pma_flush(struct pma_map *map, const void *addr, size_t len)
 {
 	int r = check_range(map, addr, len);
 
-	if (r < 0 || !map->is_writable)
-		return r;
-	if (map->is_page_granular)
-		return write_back(addr, len);
-	map->flush(addr, len);
-	return 0;
+	return r < 0 || !map->is_writable ? r : durable_flush(map->granularity, addr, len);
 }
 
 int pma_drain(struct pma_map *map)
 {
-	if (map->pmem2)
-		map->drain();
+	durable_drain(map->granularity);
 	return 0;
 }
 
@@ -212,28 +141,14 @@ int pma_memcpy(struct pma_map *map, void *dst, const void *src, size_t len)
 {
 	int r = check_store(map, dst, len);
 
-	if (r < 0)
-		return r;
-	if (map->is_page_granular) {
-		memmove(dst, src, len);
-		return write_back(dst, len);
-	}
-	map->memcpy(dst, src, len, 0);
-	return 0;
+	return r < 0 ? r : durable_memcpy(map->granularity, dst, src, len);
 }
 
 int pma_memset(struct pma_map *map, void *dst, int byte, size_t len)
 {
 	int r = check_store(map, dst, len);
 
-	if (r < 0)
-		return r;
-	if (map->is_page_granular) {
-		memset(dst, byte, len);
-		return write_back(dst, len);
-	}
-	map->memset(dst, byte, len, 0);
-	return 0;
+	return r < 0 ? r : durable_memset(map->granularity, dst, byte, len);
 }
 
 /* ---- mapping and unmapping ---- */
@@ -273,8 +188,6 @@ static void end_map(struct pma *pma, struct pma_map *map)
 
 static void release_memory(struct pma_map *map)
 {
-	if (map->pmem2)
-		pmem2_map_delete(&map->pmem2);
 	if (map->base)
 		munmap(map->base, map->size);
 }
@@ -282,24 +195,21 @@ static void release_memory(struct pma_map *map)
 static int map_extents(struct pma_map *map, struct pma *pma, const struct pma_extent *extents, size_t nr)
 {
 	struct wire_arena arena = site_arena(pma, map->handle.arena);
-	enum pmem2_granularity granularity = find_granularity(&arena);
 	struct layout layout;
 	struct door *door;
 	struct why why;
 	int r;
 
+	map->granularity = durable_granularity((enum pma_granularity)arena.granularity);
 	r = layout_init(&layout, extents, nr, &arena, &why);
 	if (r < 0)
 		return error_set(r, "%s", why.text);
 	r = site_open(&door, pma, map->handle.arena, !map->is_writable);
 	if (r == 0) {
-		r = map_layout(map, &layout, door->fd, !arena.is_dax && granularity != PMEM2_GRANULARITY_PAGE);
+		r = map_layout(map, &layout, door->fd, !arena.is_dax && map->granularity != PMA_PAGE);
 		site_close(pma, door);
 	}
 	layout_fini(&layout);
-	map->is_page_granular = granularity == PMEM2_GRANULARITY_PAGE;
-	if (r == 0 && map->is_writable && !map->is_page_granular)
-		r = describe_to_pmem2(map, granularity);
 	return r;
 }
 
@@ -337,7 +247,9 @@ int pma_map(struct pma_map **out, struct pma *pma, struct pma_handle handle, uin
 		return error_set(-ENOMEM, "out of memory");
 	map->handle = handle;
 	map->is_writable = flags & PMA_MAP_WRITE;
-	r = begin_map(pma, handle, map->is_writable);
+	r = durable_init();
+	if (r == 0)
+		r = begin_map(pma, handle, map->is_writable);
 	if (r < 0) {
 		free(map);
 		return r;
@@ -350,6 +262,7 @@ int pma_map(struct pma_map **out, struct pma *pma, struct pma_handle handle, uin
 		return r;
 	}
 	map->pma = pma;
+	map->process = pma->process;
 	client_lock(pma);
 	LIST_INSERT_HEAD(&pma->maps, map, link);
 	client_unlock(pma);
@@ -364,7 +277,7 @@ void pma_unmap(struct pma_map *map)
 	/* First the memory: when the count says that nothing is mapped, nothing is. */
 	release_memory(map);
 	/* A child's copy of the connection is not to be touched, its lock least of all. */
-	if (map->pma && process_is(map->pma->process)) {
+	if (map->pma && process_is(map->process)) {
 		end_map(map->pma, map);
 		client_lock(map->pma);
 		LIST_REMOVE(map, link);

@@ -214,7 +214,7 @@ static int plane_new(struct plane **out, int fd, uint64_t nr_slots)
 /* Under the lock. Another thread may have been faster: then what it has stays. */
 static int keep_plane(struct sites *sites, struct site *site, int fd, uint64_t nr_slots)
 {
-	struct plane *plane;
+	struct plane *plane = NULL;
 	int r;
 
 	if (atomic_load(&site->plane))

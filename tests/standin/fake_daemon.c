@@ -227,11 +227,25 @@ static void answer_attach(struct fake_daemon *fake, const struct fake_ask *ask)
 	close(fds[1]);
 }
 
+/* What fits, from the one that was asked for on. */
+static void answer_extents(struct fake_daemon *fake, struct wire_writer *writer, const struct wire_request *item)
+{
+	struct wire_extent page = { item->id * FAKE_PAGE % FAKE_SIZE, FAKE_PAGE }, *all = fake->nr_extents ? fake->extents : &page;
+	struct wire_result result = { .arena = item->arena, .slot = item->slot, .id = item->id, .version = 1 };
+	uint32_t left;
+
+	result.nr_extents = fake->nr_extents ? fake->nr_extents : 1;
+	left = item->arg < result.nr_extents ? result.nr_extents - (uint32_t)item->arg : 0;
+	if (fake->nr_a_reply && left > fake->nr_a_reply)
+		left = fake->nr_a_reply;
+	result.nr_inline = (uint16_t)left;
+	ck_assert_int_eq(wire_add_result(writer, &result, all + (left ? item->arg : 0), NULL, 0), 0);
+}
+
 static void answer_item(struct fake_daemon *fake, struct wire_writer *writer, const struct fake_ask *ask, uint32_t i)
 {
 	struct wire_request item = ask->items[i];
 	struct wire_result result = { .arena = item.arena, .len = FAKE_PAGE, .mode = 0600, .nr_extents = 1, .version = 1 };
-	struct wire_extent extent;
 	bool is_new = ask->opcode == WIRE_RESERVE || ((ask->opcode == WIRE_OPEN || ask->opcode == WIRE_STAT) && item.name_len > 0);
 
 	result.id = is_new ? ++fake->next_id : item.id;
@@ -242,9 +256,7 @@ static void answer_item(struct fake_daemon *fake, struct wire_writer *writer, co
 		__atomic_store_n(&fake->ids[result.slot], result.id, __ATOMIC_RELEASE);
 	if (result.slot < FAKE_SLOTS && (ask->opcode == WIRE_FREE || ask->opcode == WIRE_ABORT))
 		__atomic_store_n(&fake->ids[result.slot], 0, __ATOMIC_RELEASE);
-	extent = (struct wire_extent){ result.id * FAKE_PAGE % FAKE_SIZE, FAKE_PAGE };
-	result.nr_inline = ask->opcode == WIRE_EXTENTS && item.arg == 0;
-	ck_assert_int_eq(wire_add_result(writer, &result, &extent, ask->names[i], ask->opcode == WIRE_STAT ? item.name_len : 0), 0);
+	ck_assert_int_eq(wire_add_result(writer, &result, NULL, ask->names[i], ask->opcode == WIRE_STAT ? item.name_len : 0), 0);
 }
 
 void fake_answer(struct fake_daemon *fake, const struct fake_ask *ask)
@@ -256,8 +268,13 @@ void fake_answer(struct fake_daemon *fake, const struct fake_ask *ask)
 		return;
 	}
 	wire_begin(&writer, fake->buf, ask->opcode | WIRE_REPLY, ask->tag);
-	for (uint32_t i = 0; i < ask->count; i++)
-		answer_item(fake, &writer, ask, i);
+	for (uint32_t i = 0; i < ask->count; i++) {
+		fake->last_flags = ask->items[i].flags;
+		if (ask->opcode == WIRE_EXTENTS)
+			answer_extents(fake, &writer, &ask->items[i]);
+		else
+			answer_item(fake, &writer, ask, i);
+	}
 	fake_send(fake, wire_end(&writer));
 }
 
