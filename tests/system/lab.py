@@ -1,0 +1,376 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""lab: a real daemon on a file arena in a directory of its own, and the means to talk to it: the client protocol written
+a second time from doc/PROTOCOL.md, the admin socket, and pmemarenactl. Nothing here sleeps: it waits for READY=1, a reply
+or the end of a connection, at most 10 seconds.
+
+A test is a function with @test; main() runs each with a Lab of its own and prints PASS, FAIL or SKIP."""
+
+import array
+import errno
+import json
+import os
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+
+TIMEOUT = 10
+BUILD = os.environ.get("builddir", os.getcwd())
+DAEMON = os.environ.get("PMEMARENAD", os.path.join(BUILD, "pmemarenad"))
+CTL = os.environ.get("PMEMARENACTL", os.path.join(BUILD, "pmemarenactl"))
+MiB = 1 << 20
+# tmpfs: a commit to a file of a disk is the disk's latency, hundreds of times in a test.
+ROOM = os.environ.get("PMEMARENA_LAB", "/dev/shm" if os.access("/dev/shm", os.W_OK) else None)
+
+# ---- the wire ----
+
+MAGIC, VERSION, MAX, MAX_ITEMS = 0x31414D50, 1, 65536, 256
+(HELLO, ATTACH, RESERVE, COMMIT, ABORT, FREE, OPEN, CLOSE, RESIZE, RENAME, SETATTR, STAT, EXTENTS, LIST, SUBSCRIBE) = range(1, 16)
+REPLY, EVENT = 0x8000, 0xC000
+PUBLISH, CONTIGUOUS, READ_ONLY, WANT_UID, UNMAPPED, SET_UID, SET_GID, SET_MODE, UNSUBSCRIBE, LEASE, KEEP_OPEN = (1 << i for i in range(11))
+EVENT_PUBLISHED, EVENT_FREED, EVENT_RENAMED, EVENT_RESIZED, EVENT_SETATTRED, EVENT_POISONED, EVENT_RECALL, EVENT_OFFLINE, EVENT_LOST = range(1, 10)
+
+HEADER = struct.Struct("<IHHIIQQ")
+HELLO_ITEM = struct.Struct("<HHIQQ16s24x")
+WELCOME = struct.Struct("<iHHQQ16sQII8x")
+ARENA = struct.Struct("<iI16s64sQQQQQIIQII96sQ")
+REQUEST = struct.Struct("<HHIIIQQQIII12x")
+RESULT = struct.Struct("<HHiIIQQIIIIIHHQQQ16x")
+EXTENT = struct.Struct("<QQ")
+assert [s.size for s in (HEADER, HELLO_ITEM, WELCOME, ARENA, REQUEST, RESULT)] == [32, 64, 64, 256, 64, 96]
+
+
+def pack_request(name=b"", flags=0, arena=0, slot=0, id=0, len_=0, arg=0, uid=0, gid=0, mode=0):
+    padded = name + b"\0" * (-len(name) % 8)
+    return REQUEST.pack(REQUEST.size + len(padded), len(name), flags, arena, slot, id, len_, arg, uid, gid, mode) + padded
+
+
+class Result:
+    def __init__(self, data):
+        (size, nr, self.result, self.arena, self.slot, self.id, self.len, self.uid, self.gid, self.mode, self.flags, self.nr_extents,
+         text_len, _, self.version, self.created_ns, self.cursor) = RESULT.unpack_from(data)
+        self.extents = [EXTENT.unpack_from(data, RESULT.size + i * EXTENT.size) for i in range(nr)]
+        text = data[RESULT.size + nr * EXTENT.size:][:text_len]
+        self.name = text if self.result == 0 else b""
+        self.message = text.decode(errors="replace") if self.result < 0 else ""
+        self.size = size
+
+    def handle(self):
+        return {"arena": self.arena, "slot": self.slot, "id": self.id}
+
+
+class Message:
+    def __init__(self, data, fds):
+        magic, version, self.opcode, length, self.count, self.tag, _ = HEADER.unpack_from(data)
+        assert magic == MAGIC and version == VERSION and length == len(data), "a broken message from the daemon"
+        self.fds, self.results, self.arenas = fds, [], []
+        at = HEADER.size
+        if self.opcode == HELLO | REPLY:
+            (self.result, self.version, _, _, self.session, self.token, self.last_tag, self.resumed, self.max_items) = WELCOME.unpack_from(data, at)
+            self.arenas = [ARENA.unpack_from(data, at + WELCOME.size + i * ARENA.size) for i in range(self.count - 1)]
+        elif self.opcode == ATTACH | REPLY:
+            self.arenas = [ARENA.unpack_from(data, at)]
+        else:
+            for _ in range(self.count):
+                self.results.append(Result(data[at:]))
+                at += self.results[-1].size
+            assert at == len(data), "bytes behind the last item"
+
+
+class Client:
+    """One connection. hello() by default; tags count up by themselves."""
+
+    def __init__(self, lab, hello=True, session=0, token=b"\0" * 16):
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.sock.settimeout(TIMEOUT)
+        self.sock.connect(lab.socket)
+        self.tag = 0
+        if hello:
+            self.welcome = self.hello(session, token)
+
+    def hello(self, session=0, token=b"\0" * 16, versions=(1, 1)):
+        self.send_raw(HEADER.pack(MAGIC, VERSION, HELLO, 96, 1, 0, 0) + HELLO_ITEM.pack(versions[0], versions[1], 0, 0, session, token))
+        return self.receive()
+
+    def send_raw(self, data, fds=()):
+        control = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+        self.sock.sendmsg([data], control)
+
+    def send(self, opcode, *items, tag=None):
+        if tag is None:
+            self.tag += 1
+            tag = self.tag
+        body = b"".join(items)
+        self.send_raw(HEADER.pack(MAGIC, VERSION, opcode, HEADER.size + len(body), len(items), tag, 0) + body)
+        return tag
+
+    def receive(self):
+        """The next message, or None when the daemon hung up."""
+        fds = array.array("i")
+        try:
+            data, control, flags, _ = self.sock.recvmsg(MAX, socket.CMSG_SPACE(4 * 4))
+        except ConnectionResetError:
+            return None
+        for level, kind, payload in control:
+            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+                fds.frombytes(payload[:len(payload) - len(payload) % 4])
+        return Message(data, list(fds)) if data else None
+
+    def call(self, opcode, *items):
+        """All results of one message; events that come meanwhile are kept in self.events."""
+        tag = self.send(opcode, *items)
+        while True:
+            message = self.receive()
+            assert message, "the daemon hung up"
+            if message.opcode == EVENT:
+                self.events = getattr(self, "events", []) + message.results
+                continue
+            assert (message.tag, message.opcode) == (tag, opcode | REPLY)
+            return message
+
+    def one(self, opcode, **fields):
+        return self.call(opcode, pack_request(**fields)).results[0]
+
+    def ok(self, opcode, **fields):
+        result = self.one(opcode, **fields)
+        assert result.result == 0, f"{errno.errorcode.get(-result.result)}: {result.message}"
+        return result
+
+    def refused(self, code, opcode, **fields):
+        """It is refused with this error; returns the message for a person, which must be there."""
+        result = self.one(opcode, **fields)
+        assert result.result == -code, f"expected {errno.errorcode[code]}, got {errno.errorcode.get(-result.result)}: {result.message}"
+        assert result.message, "a refusal without a word"
+        return result.message
+
+    def create(self, name=b"", len_=4096, **fields):
+        flags = fields.pop("flags", 0)
+        return self.ok(RESERVE, name=name, len_=len_, flags=flags | PUBLISH, **fields)
+
+    def is_hung_up_on(self):
+        return self.receive() is None
+
+    def list(self, prefix=b"", max_=0):
+        names, cursor = [], 0
+        while True:
+            message = self.call(LIST, pack_request(name=prefix, arg=cursor, len_=max_))
+            for result in message.results:
+                assert result.result == 0, result.message
+            names += [r.name for r in message.results]
+            cursor = message.results[-1].cursor if message.results else 0
+            if cursor == 0:
+                return names
+
+    def close(self):
+        self.sock.close()
+
+
+# ---- the daemon ----
+
+
+class Refusal(Exception):
+    def __init__(self, code, message):
+        super().__init__(f"{code}: {message}")
+        self.code, self.message = code, message
+
+
+class Lab:
+    def __init__(self, directory):
+        self.dir = directory
+        self.run = os.path.join(directory, "run")
+        self.socket = os.path.join(self.run, "pmemarena.sock")
+        self.admin_socket = os.path.join(self.run, "admin.sock")
+        self.device = os.path.join(directory, "arena")
+        self.log_path = os.path.join(directory, "log")
+        self.options = ["log-level=debug", "runtime-directory=" + self.run]
+        self.arena(size="256M")
+        self.process = None
+        self.notify = None
+        self.id = 0
+
+    def arena(self, name="main", **keys):
+        keys = {"device": self.device, "format": "if-blank", **{k.replace("_", "-"): v for k, v in keys.items()}}
+        self.options = [o for o in self.options if not o.startswith(f"arena.{name}.")]
+        self.options += [f"arena.{name}.{k}={v}" for k, v in keys.items()]
+
+    def command(self, *options):
+        args = [DAEMON, "-c", "/dev/null" if not getattr(self, "config", None) else self.config]
+        for option in (*self.options, *options):
+            args += ["-o", option]
+        return args
+
+    def spawn(self, *options, env=None, **kwargs):
+        path = os.path.join(self.dir, "notify")
+        if self.notify:
+            self.notify.close()
+            os.unlink(path)
+        self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.notify.settimeout(TIMEOUT)
+        self.notify.bind(path)
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(self.command(*options), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                            env={**os.environ, "NOTIFY_SOCKET": path, **(env or {})}, **kwargs)
+        return self
+
+    def wait_for(self, what):
+        """A notification that has this line; returns it as a dict."""
+        while True:
+            self.notify.settimeout(0.05 if self.process.poll() is not None else TIMEOUT)
+            try:
+                lines = self.notify.recv(4096).decode().splitlines()
+            except socket.timeout:
+                raise AssertionError(f"no {what} from the daemon (exit status {self.process.poll()}); its log:\n{self.log()}") from None
+            if what in lines or any(line.startswith(what) for line in lines):
+                return dict(line.split("=", 1) for line in lines)
+
+    def start(self, *options, **kwargs):
+        self.spawn(*options, **kwargs)
+        self.status = self.wait_for("READY=1")["STATUS"]
+        return self
+
+    def signal(self, sig):
+        self.process.send_signal(sig)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait(TIMEOUT)
+
+    def stop(self):
+        self.process.terminate()
+        status = self.process.wait(TIMEOUT)
+        assert status == 0, f"exit status {status} after SIGTERM:\n{self.log()}"
+
+    def restart(self, *options):
+        self.stop()
+        return self.start(*options)
+
+    def refuse_start(self, *options, status=1):
+        """It must not start; returns what it said."""
+        done = subprocess.run(self.command(*options), capture_output=True, timeout=TIMEOUT, stdin=subprocess.DEVNULL, check=False)
+        text = done.stderr.decode(errors="replace")
+        assert done.returncode == status, f"exit status {done.returncode}, not {status}: {text}"
+        assert text.strip(), "it said nothing"
+        return text
+
+    def log(self):
+        with open(self.log_path, errors="replace") as log:
+            return log.read()
+
+    def client(self, **kwargs):
+        return Client(self, **kwargs)
+
+    # -- admin --
+
+    def admin_connect(self):
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock.settimeout(TIMEOUT)
+        sock.connect(self.admin_socket)
+        return sock, sock.makefile("r", encoding="utf-8")
+
+    def admin_line(self, line):
+        """One raw line; returns the response as a dict."""
+        sock, file = self.admin_connect()
+        with sock, file:
+            sock.sendall(line if isinstance(line, bytes) else line.encode() + b"\n")
+            return json.loads(file.readline())
+
+    def admin(self, method, **params):
+        self.id += 1
+        response = self.admin_line(json.dumps({"jsonrpc": "2.0", "id": self.id, "method": method, "params": params}))
+        assert response["jsonrpc"] == "2.0" and response["id"] == self.id
+        if "error" in response:
+            raise Refusal(response["error"]["code"], response["error"]["message"])
+        assert response["result"]["schema"] == 1
+        return response["result"]
+
+    def stats(self):
+        return self.admin("stats")["arenas"][0]
+
+    def is_sound(self):
+        for method in ("check", "check-memmap"):
+            found = self.admin(method)
+            assert found["clean"], f"{method}: {found['findings']}"
+
+    # -- pmemarenactl --
+
+    def ctl(self, *args, status=0, **kwargs):
+        done = subprocess.run([CTL, *args], capture_output=True, timeout=TIMEOUT, stdin=subprocess.DEVNULL, check=False,
+                              env={**os.environ, "PMEMARENA_ADMIN_SOCKET": self.admin_socket, "PMEMARENA_SOCKET": self.socket,
+                                   "PMEMARENAD": DAEMON}, **kwargs)
+        out, err = done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+        assert done.returncode == status, f"pmemarenactl {' '.join(args)}: exit status {done.returncode}, not {status}: {out}{err}"
+        return out if status in (0, 4) else err
+
+    def ctl_json(self, *args, **kwargs):
+        return json.loads(self.ctl("--json", *args, **kwargs))
+
+    def close(self):
+        if self.process and self.process.poll() is None:
+            self.kill()
+        if self.notify:
+            self.notify.close()
+
+
+# ---- running ----
+
+_tests = []
+
+
+class Skip(Exception):
+    pass
+
+
+def test(function):
+    _tests.append(function)
+    return function
+
+
+def expect(code, function, *args, **kwargs):
+    """An admin call that must be refused with this code; returns its message."""
+    try:
+        function(*args, **kwargs)
+    except Refusal as refusal:
+        assert refusal.code == code, f"expected code {code}, got {refusal}"
+        assert refusal.message
+        return refusal.message
+    raise AssertionError("it was not refused")
+
+
+def wait_until(condition):
+    """For what has no reply to wait for: asks the daemon again and again, and each asking is a round trip."""
+    deadline = time.monotonic() + TIMEOUT
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+    return True
+
+
+def run_one(function):
+    directory = tempfile.mkdtemp(prefix="pmemarena-lab.", dir=ROOM)
+    lab = Lab(directory)
+    try:
+        function(lab)
+        print("PASS", function.__name__, flush=True)
+        return True
+    except Skip as skip:
+        print(f"SKIP {function.__name__}: {skip}", flush=True)
+        return True
+    except Exception as failure:  # every failure of a test is one line and its trace
+        print(f"FAIL {function.__name__}: {type(failure).__name__}: {failure}".replace("\n", " | ")[:600], flush=True)
+        traceback.print_exc(file=sys.stdout)
+        print(lab.log()[-2000:] if os.path.exists(lab.log_path) else "", flush=True)
+        return False
+    finally:
+        lab.close()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def main():
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    chosen = [t for t in _tests if len(sys.argv) < 2 or t.__name__ in sys.argv[1:]]
+    sys.exit(0 if all([run_one(t) for t in chosen]) else 1)
