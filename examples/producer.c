@@ -113,7 +113,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: producer NAME SIZE [TEXT...]   (a size: 4096, 64K, 1M)\n");
 		return 2;
 	}
-	text = argc > 3 ? join(argv + 3, argc - 3) : join((char *[]){ "hello" }, 1);
+	text = argc > 3 ? join(argv + 3, argc - 3) : strdup("hello");
 	if (pma_connect(&pma, NULL) < 0)
 		die("connect");
 	handle = open_or_create(pma, argv[1], size);
