@@ -106,6 +106,7 @@ int main(int argc, char **argv)
 	struct pma_handle handle;
 	struct pma_map *map;
 	struct pma *pma;
+	char hello[] = "hello", *greeting[] = { hello };
 	uint64_t size = argc >= 3 ? parse_size(argv[2]) : 0;
 	char *text;
 
@@ -113,7 +114,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: producer NAME SIZE [TEXT...]   (a size: 4096, 64K, 1M)\n");
 		return 2;
 	}
-	text = argc > 3 ? join(argv + 3, argc - 3) : strdup("hello");
+	text = argc > 3 ? join(argv + 3, argc - 3) : join(greeting, 1);
 	if (pma_connect(&pma, NULL) < 0)
 		die("connect");
 	handle = open_or_create(pma, argv[1], size);
