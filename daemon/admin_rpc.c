@@ -166,6 +166,12 @@ char *admin_rpc(struct admin_call *call, const char *line, size_t length)
 	request = json_tokener_parse_ex(tokener, line, (int)length);
 	error = json_tokener_get_error(tokener);
 	end = json_tokener_get_parse_end(tokener);
+	/* Only what follows tells where a number ends. */
+	if (error == json_tokener_continue) {
+		request = json_tokener_parse_ex(tokener, "\n", 1);
+		error = json_tokener_get_error(tokener);
+		end = length;
+	}
 	json_tokener_free(tokener);
 	if (error == json_tokener_success && strspn(line + end, " \t\r") != length - end)
 		error = json_tokener_error_parse_unexpected;

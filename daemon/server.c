@@ -57,20 +57,27 @@ struct server {
 
 /* ---- status ---- */
 
+static const char *plural(uint32_t nr)
+{
+	return nr == 1 ? "" : "s";
+}
+
 /* true: it is another than before. */
 static bool describe(struct server *server)
 {
 	const struct service *service = server->service;
-	uint32_t nr_open = service_nr_open(service), nr = service->nr_sessions;
-	char before[sizeof(server->status)];
+	uint32_t nr_open = service_nr_open(service), nr_awaited = roster_orphans(service->roster);
+	char arenas[64], awaited[64] = "", before[sizeof(server->status)];
 
 	memcpy(before, server->status, sizeof(before));
 	if (nr_open == service->nr_arenas)
-		snprintf(server->status, sizeof(server->status), "Serving %" PRIu32 " arena%s, %" PRIu32 " session%s", nr_open,
-			 nr_open == 1 ? "" : "s", nr, nr == 1 ? "" : "s");
+		snprintf(arenas, sizeof(arenas), "Serving %" PRIu32 " arena%s", nr_open, plural(nr_open));
 	else
-		snprintf(server->status, sizeof(server->status), "Degraded: %" PRIu32 " of %" PRIu32 " arenas are online, %" PRIu32 " session%s",
-			 nr_open, service->nr_arenas, nr, nr == 1 ? "" : "s");
+		snprintf(arenas, sizeof(arenas), "Degraded: %" PRIu32 " of %" PRIu32 " arenas are online", nr_open, service->nr_arenas);
+	if (nr_awaited)
+		snprintf(awaited, sizeof(awaited), ", %" PRIu32 " awaited", nr_awaited);
+	snprintf(server->status, sizeof(server->status), "%s, %" PRIu32 " session%s%s", arenas, service->nr_sessions,
+		 plural(service->nr_sessions), awaited);
 	return strcmp(before, server->status) != 0;
 }
 
