@@ -31,6 +31,8 @@ struct holder {
 	uint32_t entry;                         /* in the ledger */
 	bool     is_connected;                  /* a session uses it; else it only waits for its marks to go */
 	bool     is_orphan;                     /* of a daemon before; may be joined again */
+	uint64_t looked;                        /* the round in which its marks were asked for last, */
+	bool     was_marked;                    /* and the answer */
 };
 
 RB_HEAD(name_tree, alloc);
@@ -70,6 +72,7 @@ struct arena {
 	uint64_t next_id;
 
 	TAILQ_HEAD(, holder) holders;           /* owned */
+	uint64_t rounds;                        /* of quarantine_look() */
 	struct alloc_list freeing;              /* retired; waits until nobody holds it */
 	TAILQ_HEAD(, bad_range) bad_ranges;     /* owned */
 

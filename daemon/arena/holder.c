@@ -21,10 +21,17 @@ static uint64_t mark_of(const struct holder *holder, bool read_only)
 	return holder->session * 2 + read_only;
 }
 
-static bool is_marked(const struct holder *holder, bool read_only)
+/* Asked once a round: a session may have closed thousands of allocations. A read-only hold can be mapped through a writable mark too. */
+static bool is_marked(struct holder *holder)
 {
+	const struct device *device = holder->arena->device;
+
+	if (holder->looked == holder->arena->rounds)
+		return holder->was_marked;
 	/* An error is no proof that nobody has it. */
-	return device_is_marked(holder->arena->device, mark_of(holder, read_only)) != 0;
+	holder->was_marked = device_is_marked(device, mark_of(holder, true)) != 0 || device_is_marked(device, mark_of(holder, false)) != 0;
+	holder->looked = holder->arena->rounds;
+	return holder->was_marked;
 }
 
 struct holder *holder_find(const struct arena *arena, uint64_t session)
@@ -165,8 +172,7 @@ static bool hold_can_go(const struct hold *hold)
 {
 	if (hold->holder->is_orphan || (hold->holder->is_connected && !hold->closed))
 		return false;
-	/* A read-only hold can be mapped through the writable descriptor too. */
-	return !is_marked(hold->holder, true) && !is_marked(hold->holder, false);
+	return !is_marked(hold->holder);
 }
 
 /* ---- the end of a session, and of what it held ---- */
@@ -223,8 +229,9 @@ void quarantine_look(struct arena *arena)
 	struct alloc *alloc, *next;
 	struct hold *hold, *next_hold;
 
+	arena->rounds++;
 	TAILQ_FOREACH_SAFE(holder, &arena->holders, link, next_holder)
-		if (!holder->is_connected && !holder->is_orphan && !is_marked(holder, true) && !is_marked(holder, false))
+		if (!holder->is_connected && !holder->is_orphan && !is_marked(holder))
 			holder_drop(holder);
 	TAILQ_FOREACH_SAFE(alloc, &arena->freeing, link, next) {
 		TAILQ_FOREACH_SAFE(hold, &alloc->holds, by_alloc, next_hold)

@@ -57,9 +57,20 @@ int arena_abort(struct arena *arena, const struct caller *caller, struct alloc *
 	return 0;
 }
 
+/* By anyone but a caller who said that it has no mapping of it left. */
+static bool is_held_by_others(const struct caller *caller, const struct alloc *alloc, bool unmapped)
+{
+	const struct hold *hold;
+
+	TAILQ_FOREACH(hold, &alloc->holds, by_alloc)
+		if (!unmapped || hold->holder != caller->holder)
+			return true;
+	return false;
+}
+
 int arena_free_alloc(struct arena *arena, const struct caller *caller, struct alloc *alloc, bool unmapped, struct why *why)
 {
-	struct ledger_range range;
+	struct ledger_range range = range_of(alloc, LEDGER_FREEING);
 	int r = check_serving(arena, false, why);
 
 	if (r < 0)
@@ -71,9 +82,9 @@ int arena_free_alloc(struct arena *arena, const struct caller *caller, struct al
 		r = settle_if_staged(arena, alloc, false);
 	if (r < 0)
 		return r;
-	/* Whoever has it mapped must be known before the table forgets it. */
-	range = range_of(alloc, LEDGER_FREEING);
-	r = ledger_add_range(&alloc->entry, arena->ledger, &range, alloc->extents, alloc->nr_extents, NULL, 0);
+	/* Whoever may still have it mapped must be known before the table forgets it. */
+	if (is_held_by_others(caller, alloc, unmapped))
+		r = ledger_add_range(&alloc->entry, arena->ledger, &range, alloc->extents, alloc->nr_extents, NULL, 0);
 	if (r == 0)
 		r = table_retire(arena->table, alloc->records, alloc->nr_records);
 	if (r < 0) {
