@@ -233,6 +233,8 @@ int main(int argc, char **argv)
 	check(pma_options_set_reconnect_ms(options, 20000), "reconnect");
 	check(pma_connect(&pma, options), "connect");
 	pma_options_free(options);
+	printf("connected\n");
+	fflush(stdout);
 	while (!is_told_to_stop())
 		step();
 	for (int i = 0; i < SLOTS; i++)
