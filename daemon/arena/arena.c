@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "daemon/arena/arena_internal.h"
+#include "daemon/log.h"
 #include "lib/size.h"
 
 /* Ids set aside with one write of the superblocks; what is left of them is lost at a restart, which 64 bits can bear. */
@@ -43,6 +44,27 @@ static int check_host(const struct arena *arena, const struct arena_params *para
 		return 0;
 	return why_set(why, -EHOSTDOWN, "it was not closed in order, and another host had it last: that host may still be writing to it. "
 		       "When it is certainly down, open it with --force");
+}
+
+static int check_features(const struct arena *arena, struct why *why)
+{
+	uint64_t unknown = arena->sb.ro_compat & ~SUPERBLOCK_RO_COMPAT_KNOWN;
+
+	if (!unknown || arena->read_only)
+		return 0;
+	return why_set(why, -EROFS, "it uses features (read-only compatible bits %#llx) that this program does not know: it may look (`pmemarenactl "
+		       "check`), but changing it takes a newer pmemarena", (unsigned long long)unknown);
+}
+
+/* The platform may say that power was lost with stores still on their way. */
+static void report_unsafe(const struct arena *arena)
+{
+	int64_t now = device_info(arena->device)->unsafe_shutdowns;
+
+	if (arena->sb.clean || now < 0 || arena->sb.unsafe_shutdowns < 0 || now <= arena->sb.unsafe_shutdowns)
+		return;
+	log_warning("arena %s: the device counted %lld unsafe shutdowns while it was open: what clients stored without a flush may be lost",
+		    arena->sb.name, (long long)(now - arena->sb.unsafe_shutdowns));
 }
 
 static int check_size(const struct arena *arena, struct why *why)
@@ -78,7 +100,9 @@ static int open_media(struct arena *arena, const struct arena_params *params, st
 	if (arena->meta_device && (arena->sb.role != SUPERBLOCK_METADATA || memcmp(label.uuid, arena->sb.uuid, 16) != 0))
 		return why_set(why, -EINVAL, "%s is not the metadata of %s: their UUIDs differ", device_info(meta)->path,
 			       device_info(arena->device)->path);
-	r = check_size(arena, why);
+	r = check_features(arena, why);
+	if (r == 0)
+		r = check_size(arena, why);
 	if (r == 0)
 		r = check_host(arena, params, why);
 	if (r < 0)
@@ -169,6 +193,7 @@ static int mark_open(struct arena *arena, struct why *why)
 {
 	int r;
 
+	report_unsafe(arena);
 	arena->sb.clean = false;
 	arena->sb.unsafe_shutdowns = device_info(arena->device)->unsafe_shutdowns;
 	read_machine_id(arena->sb.machine_id);
