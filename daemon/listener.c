@@ -32,20 +32,17 @@ static void on_connection(evutil_socket_t sock, short what, void *arg)
 
 	for (int i = 0; i < TURN; i++) {
 		int connection = accept4(sock, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		int r = connection < 0 ? -errno : listener->accepted(listener->arg, connection);
 
-		if (connection >= 0) {
-			listener->accepted(listener->arg, connection);
+		if (r == 0 || r == -EINTR || r == -ECONNABORTED)
 			continue;
-		}
-		if (errno == EINTR || errno == ECONNABORTED)
-			continue;
-		if (errno != EAGAIN)
-			rest(listener, errno);
+		if (r != -EAGAIN)
+			rest(listener, -r);
 		return;
 	}
 }
 
-void listener_init(struct listener *listener, struct event_base *base, int sock, void (*accepted)(void *arg, int sock), void *arg)
+void listener_init(struct listener *listener, struct event_base *base, int sock, int (*accepted)(void *arg, int sock), void *arg)
 {
 	*listener = (struct listener){ .sock = sock, .accepted = accepted, .arg = arg };
 	event_assign(&listener->event, base, sock, EV_READ | EV_PERSIST, on_connection, listener);

@@ -15,12 +15,12 @@ struct listener {
 	struct event event;
 	int      sock;                  /* owned; -1: none */
 	uint64_t resting_since_ns;      /* 0: it is awake */
-	void   (*accepted)(void *arg, int sock);        /* takes sock */
+	int    (*accepted)(void *arg, int sock);        /* takes sock; -errno: no more for now */
 	void    *arg;
 };
 
 /* Takes @sock, which listens and does not block. */
-void listener_init(struct listener *listener, struct event_base *base, int sock, void (*accepted)(void *arg, int sock), void *arg);
+void listener_init(struct listener *listener, struct event_base *base, int sock, int (*accepted)(void *arg, int sock), void *arg);
 void listener_fini(struct listener *listener);
 /* true: it rests; call again in 100 ms. */
 bool listener_tick(struct listener *listener);

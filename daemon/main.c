@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -181,6 +182,17 @@ static void open_standard_streams(void)
 		close(fd);
 }
 
+/* As many as we may have: a session is one. Nothing here uses select(). */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 static int load(struct config *config, const struct config_sources *sources)
 {
 	struct why why;
@@ -233,6 +245,7 @@ static int serve(const struct config_sources *sources)
 		config_fini(&config);
 		return EXIT_FAILURE;
 	}
+	raise_descriptor_limit();
 	sandbox_enter();
 	if (server_new(&server, &config, sources, client, admin, &why) < 0) {
 		log_error("%s", why.text);

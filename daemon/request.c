@@ -33,6 +33,7 @@ static int wire_status(int r)
 	case -EEXIST:
 	case -EINVAL:
 	case -EIO:
+	case -EMFILE:
 	case -EMSGSIZE:
 	case -ENAMETOOLONG:
 	case -ENFILE:

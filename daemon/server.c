@@ -215,14 +215,15 @@ static void add_signals(struct server *server)
 
 /* ---- sockets ---- */
 
-static void accept_client(void *arg, int sock)
+static int accept_client(void *arg, int sock)
 {
-	sessions_accept(arg, sock);
+	return sessions_accept(arg, sock);
 }
 
-static void accept_admin(void *arg, int sock)
+static int accept_admin(void *arg, int sock)
 {
 	admin_accept(arg, sock);
+	return 0;
 }
 
 /* Who may connect is a matter of the socket's group; a daemon that is not root's can only give it its own. */

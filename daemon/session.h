@@ -19,8 +19,8 @@ int sessions_new(struct sessions **out, struct event_base *base, struct service 
 /* Hangs up on all. Their sessions stay in the roster: the clients may take them up with the next daemon. NULL is fine. */
 void sessions_free(struct sessions *sessions);
 
-/* A new connection; takes @sock. */
-void sessions_accept(struct sessions *sessions, int sock);
+/* A new connection; takes @sock. -EMFILE: no more, until some end: descriptors are left for all else. */
+int sessions_accept(struct sessions *sessions, int sock);
 /* There is more clean space: those who wait for it try again. */
 void sessions_retry(struct sessions *sessions);
 /* Upkeep: what has to be tried again by time, connections that never say hello. true: again in 100 ms, please. */

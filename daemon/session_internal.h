@@ -49,6 +49,7 @@ struct sessions {
 	TAILQ_HEAD(, session) strangers;
 	TAILQ_HEAD(, waiting) waiting;  /* the longest first */
 	uint32_t nr, nr_unwelcome;
+	uint32_t max;                   /* connections of any kind, by the limit of descriptors */
 	uint32_t nr_resting;
 	bool     is_stopping;
 };

@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "daemon/log.h"
@@ -18,6 +19,9 @@
 #define UNWELCOME_MAX 64
 /* Who has not said hello by then never will. */
 #define HELLO_NS      UINT64_C(10000000000)
+
+/* Descriptors that connections of clients do not get: of devices, of the memmap, of administrators, of replies under way. */
+#define KEPT_BACK     192
 
 /* ---- events ---- */
 
@@ -56,6 +60,17 @@ static void tell(struct watcher *watcher, uint32_t arena, const struct arena_eve
 
 /* ---- begin and end ---- */
 
+/* A connection is a descriptor here; all the limit allows, but what the daemon itself may need. */
+static uint32_t max_connections(void)
+{
+	struct rlimit limit = { 1024, 1024 };
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	if (limit.rlim_cur >= UINT32_MAX)
+		return UINT32_MAX;
+	return (uint32_t)limit.rlim_cur - (limit.rlim_cur / 2 < KEPT_BACK ? (uint32_t)limit.rlim_cur / 2 : KEPT_BACK);
+}
+
 int sessions_new(struct sessions **out, struct event_base *base, struct service *service)
 {
 	struct sessions *sessions = calloc(1, sizeof(*sessions));
@@ -69,6 +84,7 @@ int sessions_new(struct sessions **out, struct event_base *base, struct service 
 	}
 	sessions->base = base;
 	sessions->service = service;
+	sessions->max = max_connections();
 	TAILQ_INIT(&sessions->greeted);
 	TAILQ_INIT(&sessions->strangers);
 	TAILQ_INIT(&sessions->waiting);
@@ -96,7 +112,7 @@ bool sessions_have_room(const struct sessions *sessions)
 	return sessions->nr < sessions->service->config.daemon.max_sessions;
 }
 
-void sessions_accept(struct sessions *sessions, int sock)
+int sessions_accept(struct sessions *sessions, int sock)
 {
 	struct session *session;
 	struct conn_peer peer;
@@ -109,7 +125,7 @@ void sessions_accept(struct sessions *sessions, int sock)
 		r = session_new(&session, sessions, sock, &peer);
 	if (r < 0) {
 		log_warning("a connection cannot be taken: %s", strerror(-r));
-		return;
+		return 0;
 	}
 	session->unwelcome = sessions_have_room(sessions) ? session_charge(session) : -EBUSY;
 	if (session->unwelcome)
@@ -121,6 +137,7 @@ void sessions_accept(struct sessions *sessions, int sock)
 		session_free(session);
 	else
 		session_update(session);
+	return sessions->nr + sessions->nr_unwelcome < sessions->max ? 0 : -EMFILE;
 }
 
 void sessions_move_to_greeted(struct session *session)

@@ -212,6 +212,7 @@ class Lab:
         self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.notify.settimeout(TIMEOUT)
         self.notify.bind(path)
+        os.chmod(path, 0o777)
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(self.command(*options), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                             env={**os.environ, "NOTIFY_SOCKET": path, **(env or {})}, **kwargs)
