@@ -21,21 +21,23 @@ serve_devdax() {
 	as alice "$client" get main kept
 	expect kept pmemarenactl list
 	systemctl stop "${units[@]}"
-	expect '' pmemarenactl check "$node"
+	expect clean pmemarenactl check "$node"
 	start_daemon
 	as alice "$client" get main kept
 	as alice "$client" free main kept
-	expect '' pmemarenactl check
+	expect clean pmemarenactl check
+	expect clean pmemarenactl check-memmap
 }
 
 check_status() {
-	pmemarenactl status --json | jq -e --arg chardev "$(basename "$node")" --argjson align "$1" '
-		.. | objects | select(.chardev? == $chardev and .align? == $align and has("numa_node") and has("persistence"))' ||
+	pmemarenactl status --json | jq -e --arg chardev "$(basename "$node")" --argjson align "$1" '.arenas[0].device |
+		.chardev == $chardev and .align == $align and has("target_node") and (.persistence_domain | length > 0)' ||
 		fail "status does not name chardev, alignment, NUMA node and persistence domain: $(pmemarenactl status --json)"
 }
 
 run_examples() {
-	as alice /lab/examples/producer
-	as bob /lab/examples/consumer
-	as alice /lab/examples/kvlog
+	as alice /lab/examples/producer greeting 1M hello from alice
+	expect 'hello from alice' as alice /lab/examples/consumer greeting
+	as alice /lab/examples/kvlog colours put sky blue
+	expect blue as alice /lab/examples/kvlog colours get sky
 }

@@ -17,10 +17,11 @@ make_devdax() {
 	node=/dev/$(jq -r '.daxregion.devices[0].chardev' <<< "$made")
 	udevadm settle
 	[ -c "$node" ] || fail "ndctl made no device: $made"
+	/lab/bin/wipe "$node"
 }
 
 # The number of the region that has no NVDIMM behind it.
-hmem_region() { cat /sys/devices/platform/hmem.*/dax_region/id; }
+hmem_region() { cat /sys/devices/platform/hmem.*/dax_region/id; }   # hmem.N has region N
 
 # make_slice SIZE: a device of that region; $node.
 make_slice() {
@@ -40,6 +41,13 @@ clear_hmem() {
 		daxctl destroy-device "$device" || true
 	done > /dev/null 2>&1
 	udevadm settle
+}
+
+wipe_hmem() {
+	local node
+	make_slice "$(cat "/sys/devices/platform/hmem.$(hmem_region)/dax_region/size")"
+	/lab/bin/wipe "$node"
+	clear_hmem
 }
 
 # Take every device away that a lane may have made.

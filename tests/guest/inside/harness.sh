@@ -44,9 +44,11 @@ eventually() {
 
 # ---- the daemon ----
 
-# arena NAME DEVICE [LINE...]: one more in the configuration.
+# arena NAME DEVICE [LINE...]: one more in the configuration; formatted at start unless a line says otherwise.
 arena() {
-	printf '%s\n' "[arena $1]" "device = $2" 'format = if-blank' "${@:3}" >> "$conf"
+	local lines=("${@:3}")
+	[[ "${lines[*]}" == *format* ]] || lines+=('format = if-blank')
+	printf '%s\n' "[arena $1]" "device = $2" "${lines[@]}" >> "$conf"
 }
 
 start_daemon() {
@@ -65,9 +67,10 @@ override() {
 	systemctl daemon-reload
 }
 
-journal_has() { journalctl -b -q -o cat -u pmemarenad.service | grep -qF -e "$1"; }
-# journal_has_level LEVEL TEXT
-journal_has_level() { journalctl -b -q -o cat -p "$1..$1" -u pmemarenad.service | grep -qF -e "$2"; }
+# What pmemarenad has said since the lane began; journal_has_level LEVEL TEXT, of that level alone.
+journal() { journalctl -S "$LANE_SINCE" -q -o cat -u pmemarenad.service "$@"; }
+journal_has() { journal | grep -qF -e "$1"; }
+journal_has_level() { journal -p "$1..$1" | grep -qF -e "$2"; }
 
 # ---- a client that goes on running: a coprocess, spoken to in lines ----
 
@@ -94,16 +97,15 @@ let_go() {
 # ---- before and after a lane ----
 
 set_up() {
-	usermod -aG pmemarena alice
-	usermod -aG pmemarena bob
 	remove_devices
+	wipe_hmem
 	: > "$conf"
 }
 
+# Devices are left to whoever comes next: they cannot be taken away while a client that failed still has them mapped.
 tidy_up() {
-	systemctl stop "${units[@]}" 2> /dev/null
-	rm -rf /run/pmemarena /run/systemd/system/pmemarenad.service.d /var/lib/pmemarena/*
+	systemctl stop "${units[@]}"
+	rm -rf /run/pmemarena/* /run/systemd/system/pmemarenad.service.d
 	systemctl daemon-reload
 	systemctl reset-failed
-	remove_devices
 }
