@@ -215,6 +215,7 @@ static int handle(struct session *session, size_t length)
 	if (r == -EAGAIN) {
 		r = session_wait(session, &job, since_ns);
 		if (r == 0) {
+			session->sessions->service->counters.parked++;
 			request_tell(&job);
 			return 1;
 		}

@@ -34,7 +34,6 @@ int session_wait(struct session *session, const struct job *job, uint64_t since_
 	memcpy(waiting->bytes + job->length, job->reply.buf, job->reply.length);
 	TAILQ_INSERT_TAIL(&session->sessions->waiting, waiting, link);
 	session->nr_waiting++;
-	session->sessions->service->counters.parked++;
 	session_update(session);
 	return 0;
 }
