@@ -173,7 +173,10 @@ char *admin_rpc(struct admin_call *call, const char *line, size_t length)
 		end = length;
 	}
 	json_tokener_free(tokener);
-	if (error == json_tokener_success && strspn(line + end, " \t\r") != length - end)
+	/* The line ends where it ends: there is no NUL behind it. */
+	while (end < length && strchr(" \t\r", line[end]) && line[end])
+		end++;
+	if (error == json_tokener_success && end != length)
 		error = json_tokener_error_parse_unexpected;
 	if (error != json_tokener_success)
 		text = fail(NULL, PARSE_ERROR, NULL, error == json_tokener_continue ? "the object does not end on its line" : json_tokener_error_desc(error));
