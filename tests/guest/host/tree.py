@@ -20,10 +20,12 @@ def _do(arguments: list[str]):
         raise BuildError(f"{' '.join(map(str, arguments))} failed:\n" + "\n".join(done.stdout.splitlines()[-30:]))
 
 
-def build_tree(cache: Path) -> Path:
-    """Build these sources out of tree and install them below the cache; make does only what changed since the last time."""
-    build, tree = cache / "build", cache / "tree"
-    _do([str(TOP_DIR / ".ci" / "build"), str(build), "all"])
+def build_tree(cache: Path, build: Path | None) -> Path:
+    """Install below the cache: from @build, which is made already, or from these sources built out of tree."""
+    tree = cache / "tree"
+    if not build:
+        build = cache / "build"
+        _do([str(TOP_DIR / ".ci" / "build"), str(build), "all"])
     shutil.rmtree(tree, ignore_errors=True)
     _do(["make", "-s", "-C", str(build), "install", f"DESTDIR={tree}"])
     add_unit_test(build, tree)
