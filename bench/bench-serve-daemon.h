@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * daemon: the real one, on a file arena of its own in a directory of its own, for as long as it is measured.
+ */
+#ifndef PMEMARENA_BENCH_SERVE_DAEMON_H
+#define PMEMARENA_BENCH_SERVE_DAEMON_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+struct bench_daemon {
+	pid_t pid;                      /* 0: not running */
+	char  socket[108];
+	char  dir[80];                  /* below the one given */
+};
+
+/*
+ * @dir is on a tmpfs; @size is the arena's, sparse. Its loop has the server's processor. Returns when it is ready. 0 or -errno,
+ * and then it has said why; its log is in @dir.
+ */
+int bench_daemon_start(struct bench_daemon *daemon, const char *program, const char *dir, const char *name, uint64_t size,
+		       unsigned busy_poll_us);
+/* Asks it to stop and waits; what it left is removed with the directory. Not started is fine. */
+void bench_daemon_stop(struct bench_daemon *daemon);
+
+#endif

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * load: what clients of the daemon do, over and over: an allocation comes and goes.
+ */
+#ifndef PMEMARENA_BENCH_SERVE_LOAD_H
+#define PMEMARENA_BENCH_SERVE_LOAD_H
+
+#include "bench/bench-serve-crew.h"
+
+enum load_mode {
+	LOAD_SINGLE,            /* one message, one reply */
+	LOAD_BATCH64,           /* 64 operations a message */
+	LOAD_PIPELINED,         /* eight threads of one process over one connection */
+	LOAD_BUSY_POLL,         /* as single, and nobody sleeps */
+};
+const char *load_mode_name(enum load_mode mode);
+
+#define LOAD_BUSY_POLL_US 200
+
+struct load {
+	const char *socket;
+	enum load_mode mode;
+	enum placement placement;
+	unsigned nr_clients;
+	uint64_t size;
+	double seconds;
+};
+
+/* There: reserve and publish in one message. Back: free. 0 or -errno. */
+int load_run(struct timing timings[NR_PHASES], const struct load *load);
+
+#endif
