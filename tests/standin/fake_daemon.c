@@ -194,6 +194,11 @@ static size_t write_welcome(struct fake_daemon *fake, bool resumed)
 	return wire_end(&writer);
 }
 
+void fake_send_welcome(struct fake_daemon *fake, bool resumed)
+{
+	fake_send(fake, write_welcome(fake, resumed));
+}
+
 void fake_welcome(struct fake_daemon *fake, struct wire_hello *hello, bool resumed)
 {
 	struct fake_ask *ask = malloc(sizeof(*ask));
@@ -203,7 +208,7 @@ void fake_welcome(struct fake_daemon *fake, struct wire_hello *hello, bool resum
 	if (hello)
 		*hello = ask->hello;
 	free(ask);
-	fake_send(fake, write_welcome(fake, resumed));
+	fake_send_welcome(fake, resumed);
 }
 
 /* ---- answers ---- */

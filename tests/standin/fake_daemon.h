@@ -69,6 +69,8 @@ void fake_send_fds(struct fake_daemon *fake, size_t length, const int *fds, int 
 
 /* accept(), HELLO, WELCOME. *hello (may be NULL) is what it said. */
 void fake_welcome(struct fake_daemon *fake, struct wire_hello *hello, bool resumed);
+/* The WELCOME alone. */
+void fake_send_welcome(struct fake_daemon *fake, bool resumed);
 /* What a daemon would say to @ask: allocations succeed with a new id, and are one extent of a page at id * FAKE_PAGE. */
 void fake_answer(struct fake_daemon *fake, const struct fake_ask *ask);
 /* The same with this result for each item. */
