@@ -66,6 +66,7 @@ def pack_disk(disk: Path, tree: Path, scratch: Path):
     shutil.copytree(tree, lab / "tree", symlinks=True)
     shutil.copytree(GUEST_DIR / "inside", lab / "inside")
     shutil.copytree(GUEST_DIR / "lanes", lab / "lanes")
+    shutil.copy(TOP_DIR / "README.md", lab)
     _compile(tree, sorted((GUEST_DIR / "inside").glob("*.c")), lab / "bin")
     _compile(tree, sorted(tree.rglob("doc/pmemarena/examples/*.c")), lab / "examples")
     used = sum(path.lstat().st_size for path in lab.rglob("*"))
