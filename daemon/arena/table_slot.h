@@ -30,6 +30,9 @@ struct slot_first {
 	uint8_t  kind, name_len, unused[2];
 };
 
+_Static_assert(TABLE_SLOT_SIZE == SUPERBLOCK_SLOT_SIZE && TABLE_SLOTS_PER_CHUNK == SUPERBLOCK_SLOTS_PER_CHUNK,
+	       "what the superblock checks");
+
 #define SLOT_CRC_FROM          12u
 #define SLOT_NEXT_PAYLOAD_OFF  32u
 #define SLOT_FIRST_PAYLOAD_OFF 64u

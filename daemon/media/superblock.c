@@ -113,23 +113,71 @@ static void decode_fields(struct superblock *sb, const struct page *p)
 	memcpy(sb->machine_id, p->machine_id, sizeof(sb->machine_id));
 }
 
-/* A whole page of ours can still hold nonsense if a program with a bug (or a patient enemy) wrote it: never compute with it. */
-static bool is_sane(const struct superblock *sb)
+/* ---- sanity: a whole page of ours can still hold nonsense if a program with a bug (or a patient enemy) wrote it ---- */
+
+struct part {
+	uint64_t off, len;
+};
+
+static bool touch(const struct part *a, const struct part *b)
+{
+	return a->len && b->len && a->off < b->off + b->len && b->off < a->off + a->len;
+}
+
+/* Everything that is metadata lies below @limit, and no two parts of it share a byte. */
+static bool parts_fit(const struct superblock *sb, uint64_t limit)
+{
+	uint64_t zero_len = (sb->nr_pages + 63) / 64 * 8, table_len = sb->nr_slots * SUPERBLOCK_SLOT_SIZE;
+	const struct part parts[] = {
+		{ 0, SUPERBLOCK_SIZE }, { sb->poison_unit, SUPERBLOCK_SIZE },
+		{ sb->zero_off[0], zero_len }, { sb->zero_off[1], zero_len }, { sb->table_off[0], table_len }, { sb->table_off[1], table_len },
+		{ sb->memmap_off, sb->memmap_len },
+	};
+	unsigned nr = sizeof(parts) / sizeof(parts[0]);
+
+	for (unsigned i = 0; i < nr; i++) {
+		if (parts[i].off % 4096 || parts[i].off > limit || parts[i].len > limit - parts[i].off)
+			return false;
+		for (unsigned k = 0; k < i; k++)
+			if (touch(&parts[i], &parts[k]))
+				return false;
+	}
+	return true;
+}
+
+static bool are_apart(const uint64_t off[2], uint64_t unit)
+{
+	return off[0] > off[1] ? off[0] - off[1] >= unit : off[1] - off[0] >= unit;
+}
+
+static bool is_data_sane(const struct superblock *sb)
 {
 	uint64_t page = UINT64_C(4096) << (sb->order & 31);
 
-	if (sb->role < SUPERBLOCK_WHOLE || sb->role > SUPERBLOCK_METADATA)
-		return false;
-	if ((sb->order != 0 && sb->order != 9 && sb->order != 18) || sb->name[63] != '\0')
+	if (sb->order != 0 && sb->order != 9 && sb->order != 18)
 		return false;
 	if (sb->nr_pages == 0 || sb->nr_pages > (UINT64_C(1) << 62) / page || sb->data_off % page)
 		return false;
-	if (sb->data_off > sb->data_device_size || sb->nr_pages * page > sb->data_device_size - sb->data_off)
-		return false;
-	if (sb->slots_per_chunk == 0 || sb->nr_slots == 0 || sb->nr_slots > UINT32_MAX - 1)
-		return false;
-	return (uint64_t)sb->nr_chunks * sb->slots_per_chunk <= sb->nr_slots + sb->slots_per_chunk;
+	return sb->data_off <= sb->data_device_size && sb->nr_pages * page <= sb->data_device_size - sb->data_off;
 }
+
+/* Never compute with what is not: each of these has made a number overflow, or one part of the arena overwrite another. */
+static bool is_sane(const struct superblock *sb)
+{
+	if (sb->role < SUPERBLOCK_WHOLE || sb->role > SUPERBLOCK_METADATA || sb->name[63] != '\0' || !is_data_sane(sb))
+		return false;
+	if (sb->poison_unit < POISON_UNIT || sb->poison_unit & (sb->poison_unit - 1) || sb->data_off < sb->poison_unit + SUPERBLOCK_SIZE)
+		return false;
+	if (sb->slots_per_chunk != SUPERBLOCK_SLOTS_PER_CHUNK || sb->nr_slots == 0 || sb->nr_slots > UINT32_MAX - 1 ||
+	    sb->nr_chunks > (sb->nr_slots + SUPERBLOCK_SLOTS_PER_CHUNK - 1) / SUPERBLOCK_SLOTS_PER_CHUNK)
+		return false;
+	if (sb->id_limit == 0 || sb->id_limit >= SUPERBLOCK_MAX_ID)
+		return false;
+	return are_apart(sb->zero_off, sb->poison_unit) && are_apart(sb->table_off, sb->poison_unit) &&
+	       parts_fit(sb, sb->role == SUPERBLOCK_WHOLE ? sb->data_off : sb->meta_device_size);
+}
+
+/* ---- decode ---- */
 
 static bool is_blank(const uint8_t *page)
 {
@@ -240,17 +288,24 @@ static int choose(const struct copy **best, const struct copy *a, const struct c
 	return 0;
 }
 
+/*
+ * The magic last: what a cut leaves of a device's very first superblock is not taken for a damaged one, which only force
+ * would overwrite. Where there was one before, the magic is there all the time.
+ */
 static int write_copy(const struct superblock *sb, struct media *media, uint64_t off)
 {
 	uint8_t page[SUPERBLOCK_SIZE];
+	uint64_t magic;
 	int r;
 
 	superblock_encode(page, sb);
-	r = media_store(media, off, page, sizeof(page));
-	if (r < 0)
-		return r;
-	r = media_flush(media, off, sizeof(page));
-	return r < 0 ? r : media_fence(media);
+	memcpy(&magic, page, sizeof(magic));
+	r = media_store(media, off + sizeof(magic), page + sizeof(magic), sizeof(page) - sizeof(magic));
+	if (r == 0)
+		r = media_persist(media, off, sizeof(page));
+	if (r == 0)
+		r = media_store64(media, off, magic);
+	return r < 0 ? r : media_persist(media, off, sizeof(magic));
 }
 
 static bool is_same(const struct copy *copy, const struct superblock *sb)
@@ -258,11 +313,22 @@ static bool is_same(const struct copy *copy, const struct superblock *sb)
 	return copy->verdict == SUPERBLOCK_GOOD && copy->sb.seq == sb->seq && memcmp(copy->sb.uuid, sb->uuid, 16) == 0;
 }
 
+/*
+ * A bad copy is written again. A good one may be in a cache only, if a daemon was killed while it wrote it: what is believed now must be
+ * there after a power cut. Memory that cannot be written is one copy less, no reason not to start.
+ */
+static int mend(const struct copy *copy, const struct superblock *sb, struct media *media, uint64_t off)
+{
+	int r = is_same(copy, sb) ? media_persist(media, off, SUPERBLOCK_SIZE) : write_copy(sb, media, off);
+
+	return r == -EIO ? 0 : r;
+}
+
 int superblock_read(struct superblock *sb, int *mended, struct media *media, uint64_t align, bool read_only, struct why *why)
 {
 	const struct copy *best = NULL;
 	struct copy first, second;
-	int r, nr_bad = 0;
+	int r;
 
 	r = read_copy(&first, media, 0, why);
 	if (r < 0)
@@ -271,43 +337,48 @@ int superblock_read(struct superblock *sb, int *mended, struct media *media, uin
 	if (r < 0)
 		return why_set(why, r, "it cannot be read at its second superblock");
 	r = choose(&best, &first, &second, why);
+	if (r == 0 && !read_only)
+		r = mend(&first, &best->sb, media, 0);
+	if (r == 0 && !read_only)
+		r = mend(&second, &best->sb, media, best->sb.poison_unit);
 	if (r < 0)
-		return r;
-
-	nr_bad += !is_same(&first, &best->sb);
-	nr_bad += !is_same(&second, &best->sb);
-	if (!read_only && !is_same(&first, &best->sb))
-		r = write_copy(&best->sb, media, 0);
-	if (r == 0 && !read_only && !is_same(&second, &best->sb))
-		r = write_copy(&best->sb, media, best->sb.poison_unit);
-	if (r < 0)
-		return why_set(why, r, "a bad superblock copy cannot be rewritten");
+		return best ? why_set(why, r, "a bad superblock copy cannot be rewritten") : r;
 	*sb = best->sb;
 	if (mended)
-		*mended = nr_bad;
+		*mended = !is_same(&first, &best->sb) + !is_same(&second, &best->sb);
 	return 0;
 }
 
 int superblock_write(struct superblock *sb, struct media *media)
 {
 	struct superblock next = *sb;
-	int r;
+	int first, second;
 
 	next.seq++;
-	/* One after the other: whenever power is cut, one copy is whole. */
-	r = write_copy(&next, media, 0);
-	if (r == 0)
-		r = write_copy(&next, media, next.poison_unit);
-	if (r == 0)
-		*sb = next;
-	return r;
+	/* One after the other: whenever power is cut, one copy is whole. One that cannot be written is outvoted by its seq. */
+	first = write_copy(&next, media, 0);
+	if (first < 0 && first != -EIO)
+		return first;
+	second = write_copy(&next, media, next.poison_unit);
+	if (second < 0 && (first < 0 || second != -EIO))
+		return second;
+	*sb = next;
+	return 0;
 }
 
+/* The magics first: with either of them the other copy may still be whole, without both nothing is left to be damaged. */
 int superblock_erase(struct media *media, uint64_t poison_unit)
 {
 	uint64_t at[2] = { 0, poison_unit };
 	int r = 0;
 
+	for (int i = 0; i < 2 && r == 0; i++) {
+		r = media_store64(media, at[i], 0);
+		if (r == 0)
+			r = media_flush(media, at[i], sizeof(uint64_t));
+	}
+	if (r == 0)
+		r = media_fence(media);
 	for (int i = 0; i < 2 && r == 0; i++)
 		r = media_zero(media, at[i], SUPERBLOCK_SIZE);
 	return r < 0 ? r : media_fence(media);

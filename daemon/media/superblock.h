@@ -17,6 +17,12 @@
 #define SUPERBLOCK_VERSION 1u
 #define POISON_UNIT        (UINT64_C(2) << 20)
 
+/* Of the table; daemon/arena/table.h. */
+#define SUPERBLOCK_SLOT_SIZE       128u
+#define SUPERBLOCK_SLOTS_PER_CHUNK 1024u
+/* Ids end long before 64 bits do, so that setting some aside never overflows. */
+#define SUPERBLOCK_MAX_ID          (UINT64_C(1) << 63)
+
 /* As ext4: an unknown incompatible bit refuses the arena, an unknown read-only one allows looking, a compatible one is ignored. */
 #define SUPERBLOCK_INCOMPAT_KNOWN  UINT64_C(0)
 #define SUPERBLOCK_RO_COMPAT_KNOWN UINT64_C(0)
@@ -64,7 +70,7 @@ enum superblock_verdict superblock_decode(struct superblock *sb, const uint8_t p
  * The copies are looked for at 0 and at 2 MiB, 1 GiB and @align.
  */
 int superblock_read(struct superblock *sb, int *mended, struct media *media, uint64_t align, bool read_only, struct why *why);
-/* Rewrite both copies with seq + 1, one after the other, each fenced. */
+/* Rewrite both copies with seq + 1, one after the other, each fenced. -EIO when neither could be written. */
 int superblock_write(struct superblock *sb, struct media *media);
 /* Make both copies unreadable, fenced: the first step of a format. */
 int superblock_erase(struct media *media, uint64_t poison_unit);
