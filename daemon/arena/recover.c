@@ -358,6 +358,18 @@ static int retire_stale(struct recovery *rec)
 	return r < 0 ? r : table_settle(arena->table, false);
 }
 
+/* Bits that only one copy has (a cut between the two, damage) are taken back from it. */
+static int mend_zero_map(struct arena *arena)
+{
+	int64_t nr = zeromap_verify(arena->zero, !arena->read_only);
+
+	if (nr > 0)
+		arena_complain(arena, "%lld words of the zero map: the copies differ, or cannot be read", (long long)nr);
+	if (nr > 0 && !arena->read_only)
+		arena->counts.records_mended += (uint64_t)nr;
+	return nr < 0 ? (int)nr : 0;
+}
+
 static int run_steps(struct recovery *rec, struct why *why)
 {
 	struct arena *arena = rec->arena;
@@ -369,6 +381,8 @@ static int run_steps(struct recovery *rec, struct why *why)
 		r = adopt_ledger(arena);
 	if (r == 0)
 		r = mark_bad_ranges(arena);
+	if (r == 0)
+		r = mend_zero_map(arena);
 	if (r == 0 && !arena->read_only) {
 		r = set_plane(arena, why);
 		if (r == 0)

@@ -213,30 +213,62 @@ int zeromap_clear(struct zeromap *map, uint64_t page, uint64_t nr)
 	return nr ? change(map, page, nr, false) : 0;
 }
 
-int64_t zeromap_verify(struct zeromap *map, bool mend)
+/* A piece of both copies; a word that cannot be read is what memory does not have. */
+static int read_piece(uint64_t *piece[2], const struct zeromap *map, uint64_t first, uint64_t nr)
 {
-	uint64_t nr_words = zeromap_bytes(map->nr_pages) / 8, word;
+	for (int copy = 0; copy < 2; copy++) {
+		uint64_t off = map->sb->zero_off[copy] + first * 8;
+		int r = media_read(map->media, piece[copy], off, nr * 8);
+
+		for (uint64_t i = 0; r == -EIO && i < nr; i++)
+			if (media_read(map->media, &piece[copy][i], off + i * 8, 8) < 0)
+				piece[copy][i] = htole64(~map->words[first + i]);
+		if (r < 0 && r != -EIO)
+			return r;
+	}
+	return 0;
+}
+
+static bool differs(const struct zeromap *map, uint64_t i, uint64_t word)
+{
+	return ((le64toh(word) ^ map->words[i]) & used_bits(map, i)) != 0;
+}
+
+static int64_t verify_piece(struct zeromap *map, uint64_t *piece[2], uint64_t first, uint64_t nr, bool mend)
+{
 	int64_t nr_differ = 0;
-	int r = 0;
+	int r = read_piece(piece, map, first, nr);
 
-	for (uint64_t i = 0; i < nr_words && r == 0; i++) {
-		bool differs = false;
-
-		for (int copy = 0; copy < 2; copy++) {
-			r = media_read(map->media, &word, map->sb->zero_off[copy] + i * 8, sizeof(word));
-			/* A bit that is set in memory only costs a scrub too many; one set on media only would cost a secret. */
-			differs |= r < 0 || ((le64toh(word) ^ map->words[i]) & used_bits(map, i)) != 0;
-		}
-		r = 0;
-		if (!differs)
+	for (uint64_t i = 0; i < nr && r == 0; i++) {
+		if (!differs(map, first + i, piece[0][i]) && !differs(map, first + i, piece[1][i]))
 			continue;
 		nr_differ++;
 		if (mend)
-			r = store_word(map, i);
+			r = store_word(map, first + i);
 		if (mend && r == 0)
-			r = flush_words(map, i, i);
+			r = flush_words(map, first + i, first + i);
+		/* What cannot be written is not believed either: the copies do not agree. */
+		r = r == -EIO ? 0 : r;
 	}
-	if (r == 0 && nr_differ && mend)
+	return r < 0 ? r : nr_differ;
+}
+
+int64_t zeromap_verify(struct zeromap *map, bool mend)
+{
+	uint64_t nr_words = zeromap_bytes(map->nr_pages) / 8, most = PIECE / 8;
+	uint64_t *piece[2] = { malloc(PIECE), malloc(PIECE) };
+	int64_t nr_differ = 0, r = piece[0] && piece[1] ? 0 : -ENOMEM;
+
+	for (uint64_t i = 0; i < nr_words && r >= 0; i += most) {
+		r = verify_piece(map, piece, i, nr_words - i < most ? nr_words - i : most, mend);
+		nr_differ += r > 0 ? r : 0;
+	}
+	free(piece[0]);
+	free(piece[1]);
+	/* All of it: what a daemon that was killed had stored may be in a cache only. A word that cannot be written is not believed. */
+	if (r >= 0 && mend)
+		r = flush_words(map, 0, nr_words - 1);
+	if ((r == 0 || r == -EIO) && mend)
 		r = media_fence(map->media);
 	return r < 0 ? r : nr_differ;
 }

@@ -33,7 +33,7 @@ uint64_t zeromap_count(const struct zeromap *map);
 int zeromap_set(struct zeromap *map, uint64_t page, uint64_t nr);
 int zeromap_clear(struct zeromap *map, uint64_t page, uint64_t nr);
 
-/* Compare media with memory; differing words are rewritten if @mend. Returns how many differed, or -errno. */
+/* Compare media with memory; if @mend, words that differ are rewritten, and all are durable. Returns how many differed, or -errno. */
 int64_t zeromap_verify(struct zeromap *map, bool mend);
 
 #endif
