@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * fuzz_admin: any bytes as lines to the admin socket of a daemon that serves a small arena in a file. What comes back is always
+ * one line of JSON-RPC, and the arena is whole afterwards.
+ */
+#include <config.h>
+
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/admin_internal.h"
+#include "daemon/log.h"
+
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define must(condition) ((condition) ? (void)0 : abort())
+
+static char dir[128];
+static struct event_base *base;
+static struct service *service;
+static struct sessions *sessions;
+
+static void clean_up(void)
+{
+	static const char *const files[] = { "arena", "arena.meta", "sessions" };
+	char path[256], command[300];
+
+	sessions_free(sessions);
+	service_close(service);
+	event_base_free(base);
+	for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++) {
+		snprintf(path, sizeof(path), "%s/%s", dir, files[i]);
+		unlink(path);
+	}
+	/* The ledger and the plane are named for the arena's UUID. */
+	snprintf(command, sizeof(command), "rm -f %s/*.ledger %s/*.plane; rmdir %s", dir, dir, dir);
+	must(system(command) == 0);
+}
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	static char runtime[200], device[200];
+	static const char *overrides[] = { runtime, device, "arena.main.size=64M", "arena.main.format=if-blank", "log-level=error" };
+	static const struct config_sources sources = { "/dev/null", overrides, sizeof(overrides) / sizeof(*overrides) };
+	const char *tmp = getenv("TMPDIR");
+	struct config config;
+	struct why why;
+
+	snprintf(dir, sizeof(dir), "%s/fuzz_admin.XXXXXX", tmp ? tmp : "/tmp");
+	must(mkdtemp(dir) != NULL);
+	snprintf(runtime, sizeof(runtime), "runtime-directory=%s", dir);
+	snprintf(device, sizeof(device), "arena.main.device=%s/arena", dir);
+	must(config_load(&config, &sources, &why) == 0);
+	log_set_level(LOG_LEVEL_ERROR);
+	must(service_open(&service, &config, &sources, &why) == 0);
+	base = event_base_new();
+	must(base && sessions_new(&sessions, base, service) == 0);
+	atexit(clean_up);
+	return 0;
+}
+
+static void check_answer(const char *text)
+{
+	struct json_object *answer = json_tokener_parse(text), *value;
+
+	must(answer && json_object_is_type(answer, json_type_object));
+	must(strchr(text, '\n') == NULL);
+	must(json_object_object_get_ex(answer, "jsonrpc", &value) && strcmp(json_object_get_string(value), "2.0") == 0);
+	must(json_object_object_get_ex(answer, "id", &value));
+	must(json_object_object_get_ex(answer, "result", &value) != json_object_object_get_ex(answer, "error", &value));
+	json_object_put(answer);
+}
+
+static void ask(const uint8_t *line, size_t length)
+{
+	struct admin_call call = { .service = service, .sessions = sessions, .is_admin = true };
+	char *copy = malloc(length + !length), *answer;
+
+	/* As large as the line to the byte, so that the sanitizer sees a read behind its end. */
+	must(copy != NULL);
+	memcpy(copy, line, length);
+	answer = admin_rpc(&call, copy, length);
+	if (answer)
+		check_answer(answer);
+	free(answer);
+	free(copy);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static const char check[] = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"check-memmap\"}";
+	const uint8_t *end = data + size, *newline;
+
+	for (; data < end; data = newline + 1) {
+		newline = memchr(data, '\n', (size_t)(end - data));
+		if (!newline)
+			newline = end;
+		ask(data, (size_t)(newline - data));
+		log_set_level(LOG_LEVEL_ERROR);
+	}
+	ask((const uint8_t *)check, strlen(check));
+	return 0;
+}
