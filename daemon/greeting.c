@@ -72,6 +72,7 @@ size_t greeting_answer(int *r, uint8_t *buf, struct service *service, struct cli
 		welcome.session = client->seat->number;
 		memcpy(welcome.token, client->seat->token, sizeof(welcome.token));
 		welcome.last_tag = client->seat->last_tag;
+		welcome.read_tag = client->seat->read_tag;
 		welcome.resumed = resumed;
 	}
 	wire_begin(&w, buf, WIRE_WELCOME, 0);

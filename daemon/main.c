@@ -234,7 +234,7 @@ static int serve(const struct config_sources *sources)
 {
 	struct server *server;
 	struct config config;
-	int client, admin;
+	struct passed passed;
 	struct why why;
 	bool has_arenas;
 
@@ -242,14 +242,15 @@ static int serve(const struct config_sources *sources)
 		return EX_CONFIG;
 	has_arenas = config.nr_arenas > 0;
 	log_set_level(config.daemon.log_level);
-	if (notify_sockets(&client, &admin, &why) < 0) {
+	if (notify_sockets(&passed, &why) < 0) {
 		log_error("%s", why.text);
+		passed_fini(&passed);
 		config_fini(&config);
 		return EXIT_FAILURE;
 	}
 	raise_descriptor_limit();
 	sandbox_enter();
-	if (server_new(&server, &config, sources, client, admin, &why) < 0) {
+	if (server_new(&server, &config, sources, &passed, &why) < 0) {
 		log_error("%s", why.text);
 		notify_status(why.text);
 		/* A device may come; a configuration without any stays so, and need not be tried again and again. */

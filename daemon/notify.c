@@ -9,6 +9,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -72,10 +74,30 @@ static void free_names(char **names)
 	free(names);
 }
 
-static int take(int fd, const char *name, int *client, int *admin, struct why *why)
-{
-	int *place = place_of(fd, name, client, admin);
+#define SESSION_NAME "session-"
 
+/* true: it is a session's connection, and was taken. */
+static bool take_session(struct passed *passed, int fd, const char *name)
+{
+	char *end;
+	uint64_t number;
+
+	if (!name || strncmp(name, SESSION_NAME, strlen(SESSION_NAME)) != 0 || sd_is_socket(fd, AF_UNIX, SOCK_SEQPACKET, 0) <= 0)
+		return false;
+	number = strtoull(name + strlen(SESSION_NAME), &end, 10);
+	if (*end != '\0' || number == 0)
+		return false;
+	passed->sessions[passed->nr_sessions++] = (struct passed_session){ .number = number, .sock = fd };
+	return true;
+}
+
+static int take(struct passed *passed, int fd, const char *name, struct why *why)
+{
+	int *place;
+
+	if (take_session(passed, fd, name))
+		return 0;
+	place = place_of(fd, name, &passed->client, &passed->admin);
 	if (!place || *place >= 0)
 		return why_set(why, -EINVAL, "the service manager passed a socket \"%s\" that is neither the client socket (sequential packets) nor "
 			       "the admin socket (a stream), or is one too many", name ? name : "");
@@ -85,17 +107,58 @@ static int take(int fd, const char *name, int *client, int *admin, struct why *w
 	return 0;
 }
 
-int notify_sockets(int *client, int *admin, struct why *why)
+int notify_sockets(struct passed *passed, struct why *why)
 {
 	char **names = NULL;
 	int nr, r = 0;
 
-	*client = *admin = -1;
+	*passed = (struct passed){ .client = -1, .admin = -1 };
 	nr = sd_listen_fds_with_names(1, &names);
 	if (nr < 0)
 		return why_set(why, nr, "sockets of the service manager: %s", strerror(-nr));
+	passed->sessions = calloc((size_t)nr + 1, sizeof(*passed->sessions));
+	if (!passed->sessions)
+		r = why_set(why, -ENOMEM, "out of memory");
 	for (int i = 0; r == 0 && i < nr; i++)
-		r = take(SD_LISTEN_FDS_START + i, names ? names[i] : NULL, client, admin, why);
+		r = take(passed, SD_LISTEN_FDS_START + i, names ? names[i] : NULL, why);
 	free_names(names);
 	return r;
+}
+
+static void close_fd(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+void passed_fini(struct passed *passed)
+{
+	close_fd(passed->client);
+	close_fd(passed->admin);
+	for (size_t i = 0; i < passed->nr_sessions; i++)
+		close_fd(passed->sessions[i].sock);
+	free(passed->sessions);
+	*passed = (struct passed){ .client = -1, .admin = -1 };
+}
+
+/* A service manager that does not keep descriptors would not read what we tell it of them, and we would wait for it to. */
+static bool has_store(void)
+{
+	return getenv("FDSTORE") || getenv("PMEMARENA_FDSTORE");
+}
+
+void notify_store(uint64_t number, int sock)
+{
+	char text[64];
+
+	if (!has_store())
+		return;
+	snprintf(text, sizeof(text), "FDSTORE=1\nFDNAME=" SESSION_NAME "%" PRIu64, number);
+	sd_pid_notify_with_fds(0, 0, text, &sock, 1);
+}
+
+void notify_forget(uint64_t number)
+{
+	if (has_store())
+		sd_notifyf(0, "FDSTOREREMOVE=1\nFDNAME=" SESSION_NAME "%" PRIu64, number);
 }

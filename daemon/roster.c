@@ -244,7 +244,7 @@ int roster_enter(struct seat **out, struct roster *roster, uint32_t uid)
 	r = find_vacant(&seat, roster);
 	if (r < 0)
 		return r;
-	seat->last_tag = 0;
+	seat->last_tag = seat->read_tag = 0;
 	seat->uid = uid;
 	memcpy(seat->token, token, sizeof(token));
 	store64(&seat->number, roster_take_number(roster));
@@ -271,19 +271,32 @@ static void adopt(struct roster *roster, const struct seat *seat)
 	roster->nr_orphans--;
 }
 
-struct seat *roster_resume(struct roster *roster, uint64_t number, const uint8_t token[ROSTER_TOKEN], uint32_t uid)
+static struct seat *find_seat(const struct roster *roster, uint64_t number, uint32_t uid)
 {
 	for (uint32_t i = 0; number != 0 && i < roster->header->nr_used; i++) {
-		struct seat *seat = &roster->seats[i];
-
-		if (seat->number != number)
-			continue;
-		if (seat->uid != uid || !is_equal(seat->token, token))
-			return NULL;
-		adopt(roster, seat);
-		return seat;
+		if (roster->seats[i].number == number)
+			return roster->seats[i].uid == uid ? &roster->seats[i] : NULL;
 	}
 	return NULL;
+}
+
+struct seat *roster_resume(struct roster *roster, uint64_t number, const uint8_t token[ROSTER_TOKEN], uint32_t uid)
+{
+	struct seat *seat = find_seat(roster, number, uid);
+
+	if (!seat || !is_equal(seat->token, token))
+		return NULL;
+	adopt(roster, seat);
+	return seat;
+}
+
+struct seat *roster_adopt(struct roster *roster, uint64_t number, uint32_t uid)
+{
+	struct seat *seat = find_seat(roster, number, uid);
+
+	if (seat)
+		adopt(roster, seat);
+	return seat;
 }
 
 void roster_leave(struct roster *roster, struct seat *seat)

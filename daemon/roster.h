@@ -21,7 +21,9 @@ struct seat {
 	uint64_t last_tag;              /* highest request that may have had an effect: stored before it is carried out */
 	uint8_t  token[ROSTER_TOKEN];
 	uint32_t uid;
-	uint32_t reserved[7];
+	uint32_t unused;
+	uint64_t read_tag;              /* of the last request that was received, whatever became of it */
+	uint32_t reserved[4];
 };
 _Static_assert(sizeof(struct seat) == 64, "a seat is one cache line");
 
@@ -41,6 +43,8 @@ uint64_t roster_take_number(struct roster *roster);
 int roster_enter(struct seat **out, struct roster *roster, uint32_t uid);
 /* The seat of a session that ended without the daemon, or is still there, if the secret and the user are right; else NULL. */
 struct seat *roster_resume(struct roster *roster, uint64_t number, const uint8_t token[ROSTER_TOKEN], uint32_t uid);
+/* The same for a connection that outlived the daemon: who has it proves by that who it is. */
+struct seat *roster_adopt(struct roster *roster, uint64_t number, uint32_t uid);
 void roster_leave(struct roster *roster, struct seat *seat);    /* the session is over for good; NULL is fine */
 
 /* Seats that were there when the roster was opened and that nobody resumed. */

@@ -251,20 +251,20 @@ static int listen_at(int *sock, const char *path, int type, mode_t mode, const c
 	return 0;
 }
 
-static int listen_for_all(struct server *server, int *client, int *admin, struct why *why)
+static int listen_for_all(struct server *server, struct passed *passed, struct why *why)
 {
 	const struct config_daemon *config = &server->service->config.daemon;
 	int r;
 
-	r = listen_at(client, config->socket, SOCK_SEQPACKET, 0660, CLIENT_GROUP, why);
+	r = listen_at(&passed->client, config->socket, SOCK_SEQPACKET, 0660, CLIENT_GROUP, why);
 	if (r == 0)
-		r = listen_at(admin, config->admin_socket, SOCK_STREAM, 0660, config->admin_group, why);
+		r = listen_at(&passed->admin, config->admin_socket, SOCK_STREAM, 0660, config->admin_group, why);
 	if (r < 0)
 		return r;
-	listener_init(&server->clients, server->base, *client, accept_client, server->sessions);
-	*client = -1;
-	listener_init(&server->admins, server->base, *admin, accept_admin, server->admin);
-	*admin = -1;
+	listener_init(&server->clients, server->base, passed->client, accept_client, server->sessions);
+	passed->client = -1;
+	listener_init(&server->admins, server->base, passed->admin, accept_admin, server->admin);
+	passed->admin = -1;
 	return 0;
 }
 
@@ -311,7 +311,18 @@ static int add_events(struct server *server)
 	return 0;
 }
 
-static int open_all(struct server *server, struct config *config, const struct config_sources *sources, int *client, int *admin,
+/* Their clients have not noticed anything. Before anyone new is let in. */
+static void go_on_with_sessions(struct server *server, struct passed *passed)
+{
+	for (size_t i = 0; i < passed->nr_sessions; i++) {
+		sessions_adopt(server->sessions, passed->sessions[i].sock, passed->sessions[i].number);
+		passed->sessions[i].sock = -1;
+	}
+	if (passed->nr_sessions)
+		log_info("went on with %" PRIu32 " of %zu sessions of the daemon before", server->service->nr_sessions, passed->nr_sessions);
+}
+
+static int open_all(struct server *server, struct config *config, const struct config_sources *sources, struct passed *passed,
 		    struct why *why)
 {
 	int r;
@@ -330,27 +341,25 @@ static int open_all(struct server *server, struct config *config, const struct c
 		r = add_events(server);
 	if (r < 0)
 		return why_set(why, r, "%s", strerror(-r));
-	r = listen_for_all(server, client, admin, why);
+	go_on_with_sessions(server, passed);
+	r = listen_for_all(server, passed, why);
 	if (r == 0 && server->service->config.daemon.metrics_listen[0])
 		r = metrics_new(&server->metrics, server->base, server->service, why);
 	return r;
 }
 
-int server_new(struct server **out, struct config *config, const struct config_sources *sources, int client, int admin, struct why *why)
+int server_new(struct server **out, struct config *config, const struct config_sources *sources, struct passed *passed, struct why *why)
 {
 	struct server *server = calloc(1, sizeof(*server));
 	int r;
 
 	if (server) {
 		server->clients.sock = server->admins.sock = server->tick_fd = server->watchdog_fd = -1;
-		r = open_all(server, config, sources, &client, &admin, why);
+		r = open_all(server, config, sources, passed, why);
 	} else {
 		r = why_set(why, -ENOMEM, "out of memory");
 	}
-	if (client >= 0)
-		close(client);
-	if (admin >= 0)
-		close(admin);
+	passed_fini(passed);
 	if (r < 0) {
 		server_free(server);
 		return r;

@@ -10,14 +10,17 @@
 
 #include "daemon/session_internal.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "daemon/greeting.h"
 #include "daemon/log.h"
+#include "daemon/notify.h"
 
 /* A share of one wake-up: then the others have their turn. */
 #define TURN_MESSAGES 64
@@ -179,12 +182,33 @@ static int greet(struct session *session, size_t length)
 		refusal = -EPROTONOSUPPORT;
 	}
 	length = greeting_answer(&r, desk->out, session->sessions->service, &session->client, resumed, refusal);
-	if (r == 0)
+	if (r == 0) {
 		sessions_move_to_greeted(session);
+		if (resumed)            /* its earlier connection, if that was kept */
+			notify_forget(session->client.seat->number);
+		notify_store(session->client.seat->number, session->sock);
+	}
 	if (send_reply(session, desk->out, length, NULL, 0) < 0)
 		return -ECONNRESET;
 	/* A refusal is a reply; after it the connection ends. */
 	return r < 0 ? -ECONNREFUSED : 1;
+}
+
+int session_go_on(struct session *session, struct seat *seat)
+{
+	struct desk *desk = session->sessions->desk;
+	size_t length;
+	int r;
+
+	session->client.seat = seat;
+	welcome_back(session);
+	length = greeting_answer(&r, desk->out, session->sessions->service, &session->client, true, 0);
+	if (r < 0)
+		return r;
+	sessions_move_to_greeted(session);
+	r = send_reply(session, desk->out, length, NULL, 0);
+	session_update(session);
+	return r;
 }
 
 /* ---- messages ---- */
@@ -202,6 +226,15 @@ static struct job job_of(struct session *session, size_t length)
 	};
 }
 
+/* Before anything comes of it: whoever goes on with this connection knows where in the stream it is. */
+static void note_read(struct session *session, const struct job *job)
+{
+	const struct wire_header *header = (const struct wire_header *)(const void *)job->message;
+
+	if (job->length >= sizeof(*header))
+		__atomic_store_n(&session->client.seat->read_tag, le64toh(header->tag), __ATOMIC_RELEASE);
+}
+
 /* One message. Returns how many items it had, or -errno: the session must end. */
 static int handle(struct session *session, size_t length)
 {
@@ -211,6 +244,7 @@ static int handle(struct session *session, size_t length)
 	int r;
 
 	session->nr_messages++;
+	note_read(session, &job);
 	r = request_run(&job);
 	if (r == -EAGAIN) {
 		r = session_wait(session, &job, since_ns);
@@ -355,6 +389,9 @@ void session_end(struct session *session)
 		session_free(session);
 		return;
 	}
+	/* The service manager has a copy until it hears of it: closing ours alone would not be seen. */
+	shutdown(session->sock, SHUT_RDWR);
+	notify_forget(session->client.seat->number);
 	/* Leaving tells others what happened: this one must be off the list by then. */
 	client = session->client;
 	memset(&session->client, 0, sizeof(session->client));

@@ -21,6 +21,8 @@ void sessions_free(struct sessions *sessions);
 
 /* A new connection; takes @sock. -EMFILE: no more, until some end: descriptors are left for all else. */
 int sessions_accept(struct sessions *sessions, int sock);
+/* A connection that an earlier daemon left with the service manager; takes @sock. Is over if its session is not known any more. */
+void sessions_adopt(struct sessions *sessions, int sock, uint64_t number);
 /* There is more clean space: those who wait for it try again. */
 void sessions_retry(struct sessions *sessions);
 /* Upkeep: what has to be tried again by time, connections that never say hello. true: again in 100 ms, please. */

@@ -60,6 +60,8 @@ struct sessions {
 int session_new(struct session **out, struct sessions *sessions, int sock, const struct conn_peer *peer);
 /* The connection goes; the seat and what it holds stay. */
 void session_free(struct session *session);
+/* It goes on where an earlier daemon left it: says so to its client. -errno: it cannot, and must end. */
+int session_go_on(struct session *session, struct seat *seat);
 /* The session is over for good. */
 void session_end(struct session *session);
 /* Read from it, or not, as its state wants. */

@@ -11,9 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "daemon/log.h"
+#include "daemon/notify.h"
 
 /* Connections over a limit that are kept until they said hello, to be told why they cannot stay. */
 #define UNWELCOME_MAX 64
@@ -138,6 +140,32 @@ int sessions_accept(struct sessions *sessions, int sock)
 	else
 		session_update(session);
 	return sessions->nr + sessions->nr_unwelcome < sessions->max ? 0 : -EMFILE;
+}
+
+void sessions_adopt(struct sessions *sessions, int sock, uint64_t number)
+{
+	struct session *session;
+	struct conn_peer peer;
+	struct seat *seat;
+	int r;
+
+	r = conn_peer(sock, &peer);
+	if (r < 0)
+		close(sock);
+	else
+		r = session_new(&session, sessions, sock, &peer);
+	if (r < 0) {
+		notify_forget(number);
+		return;
+	}
+	TAILQ_INSERT_TAIL(&sessions->strangers, session, link);
+	sessions->nr++;
+	seat = roster_adopt(sessions->service->roster, number, peer.uid);
+	if (seat && session_go_on(session, seat) == 0)
+		return;
+	shutdown(sock, SHUT_RDWR);
+	notify_forget(number);
+	session_end(session);
 }
 
 void sessions_move_to_greeted(struct session *session)

@@ -96,7 +96,10 @@ void link_submit(struct link *link, struct call *call)
 void link_submit_first(struct link *link, struct call *call)
 {
 	enqueue(link, call);
-	TAILQ_INSERT_HEAD(&link->calls, call, link);
+	if (link->unsent)
+		TAILQ_INSERT_BEFORE(link->unsent, call, link);
+	else
+		TAILQ_INSERT_TAIL(&link->calls, call, link);
 	link->unsent = call;
 }
 
@@ -145,6 +148,8 @@ static int handle_message(struct link *link, size_t length, int *fds, int nr_fds
 		return -EPROTO;
 	if (link->state == LINK_HELLO)
 		return relink_welcome(link, &reader);
+	if (reader.header.opcode == WIRE_WELCOME)
+		return relink_taken_over(link, &reader);
 	if (reader.header.opcode == WIRE_EVENT)
 		return link->owner->event(link->owner, &reader);
 	return handle_reply(link, &reader, fds, nr_fds);

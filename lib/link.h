@@ -135,6 +135,8 @@ void relink_down(struct link *link, int err, const char *what);
 /* The other end does not keep the protocol: what it was asked fails. */
 void relink_broken(struct link *link);
 int relink_welcome(struct link *link, struct wire_reader *reader);
+/* A WELCOME while up: another daemon goes on with this connection. */
+int relink_taken_over(struct link *link, struct wire_reader *reader);
 /* Time passed: try again, give up calls whose time is over. Returns when to look next. */
 int64_t relink_tick(struct link *link);
 

@@ -186,6 +186,40 @@ static int fate(const struct call *call, bool resumed, uint64_t last_tag)
 	return -ESTALE;
 }
 
+/*
+ * Another daemon took over this very connection: what the old one received up to @read_tag is judged as above, what is behind it is still
+ * in the socket and will be answered.
+ */
+static void sort_out_received(struct link *link, uint64_t last_tag, uint64_t read_tag)
+{
+	struct call_list again = TAILQ_HEAD_INITIALIZER(again);
+	struct call *call, *next;
+
+	TAILQ_FOREACH_SAFE(call, &link->calls, link, next) {
+		int r;
+
+		if (!call->is_sent || call->tag > read_tag)
+			break;
+		r = fate(call, true, last_tag);
+		if (r < 0) {
+			link_finish(link, call, r);
+			continue;
+		}
+		TAILQ_REMOVE(&link->calls, call, link);
+		TAILQ_INSERT_TAIL(&again, call, link);
+		call->is_sent = false;
+	}
+	/* Behind all that was sent, and in front of what was not. */
+	while ((call = TAILQ_LAST(&again, call_list))) {
+		TAILQ_REMOVE(&again, call, link);
+		if (link->unsent)
+			TAILQ_INSERT_BEFORE(link->unsent, call, link);
+		else
+			TAILQ_INSERT_TAIL(&link->calls, call, link);
+		link->unsent = call;
+	}
+}
+
 static void sort_out_calls(struct link *link, bool resumed, uint64_t last_tag)
 {
 	struct call *call, *next;
@@ -200,11 +234,11 @@ static void sort_out_calls(struct link *link, bool resumed, uint64_t last_tag)
 	link->unsent = TAILQ_FIRST(&link->calls);
 }
 
-static void renumber_calls(struct link *link)
+static void renumber_unsent(struct link *link)
 {
 	struct call *call;
 
-	TAILQ_FOREACH(call, &link->calls, link) {
+	for (call = link->unsent; call; call = TAILQ_NEXT(call, link)) {
 		call->tag = link->next_tag++;
 		wire_set_tag(call->message, call->tag);
 	}
@@ -232,6 +266,25 @@ static int give_up(struct link *link, int err)
 	link->is_dead = true;
 	link->error = err;
 	fail_all(link, err);
+	return 0;
+}
+
+/* The session goes on; nobody noticed but us. */
+int relink_taken_over(struct link *link, struct wire_reader *reader)
+{
+	struct wire_welcome welcome;
+	int r;
+
+	if (wire_next_raw(reader, &welcome, sizeof(welcome)) != 1 || welcome.result != 0 || welcome.version != WIRE_VERSION ||
+	    !welcome.resumed || welcome.session != link->session || welcome.nr_arenas != reader->left)
+		return -EPROTO;
+	sort_out_received(link, welcome.last_tag, welcome.read_tag);
+	r = link->owner->welcomed(link->owner, &welcome, reader, &link->why);
+	if (r == -EPROTO)
+		return r;
+	if (r < 0)
+		return give_up(link, r);
+	renumber_unsent(link);
 	return 0;
 }
 
@@ -269,7 +322,7 @@ int relink_welcome(struct link *link, struct wire_reader *reader)
 		return refuse(link, r, "no memory to take up the session again");
 	if (r < 0)
 		return r == -EPROTO ? r : give_up(link, r);
-	renumber_calls(link);
+	renumber_unsent(link);
 	link->state = LINK_UP;
 	return 0;
 }

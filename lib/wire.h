@@ -18,6 +18,9 @@
  *	                                  <-     WIRE_STATTED x n  (tag 8)
  *	                                  <-     WIRE_EVENT x n    (tag 0)
  *
+ * A WELCOME on a connection that is up says that another daemon took it over, with its session: PROTOCOL.md tells what a client does
+ * then.
+ *
  * The daemon begins a session's messages in the order in which they came, but replies may overtake each other: a reserve or a
  * resize may wait for space to be scrubbed, and later messages do not wait for it. The tag
  * says which request a reply belongs to. A reply has as many items as the request, in its order, each with its own result,
@@ -123,7 +126,7 @@ struct wire_welcome {                   /* 64 bytes: the first item of WIRE_WELC
 					 * after it was not done, and comes again under a new tag. 0 in a new session */
 	uint32_t resumed;               /* 1: the session goes on as it was */
 	uint32_t max_items;
-	uint8_t  unused[8];
+	uint64_t read_tag;              /* resumed: the last request that was received; later ones are still on this connection, if it is the old one */
 };
 
 struct wire_arena {                     /* 256 bytes: one an arena; the item of WIRE_ATTACHED is one too */
