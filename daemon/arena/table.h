@@ -100,7 +100,7 @@ struct table_scan_result {
 
 /*
  * Look at every slot of every initialised chunk, in order. @each gets those that are not SLOT_FREE or have a bad copy; what it
- * returns < 0 ends the scan. @mend: bad copies are rewritten from the good one (fenced at the end).
+ * returns < 0 ends the scan. @mend: bad copies are rewritten from the good one, and everything that was found is durable at the end.
  */
 int table_scan(struct table *table, bool mend, int (*each)(void *arg, const struct slot *slot, const struct piece *piece), void *arg,
 	       struct table_scan_result *result);

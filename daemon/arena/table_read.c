@@ -178,6 +178,19 @@ static int scan_slot(struct scan *scan, struct slot *slot, const uint8_t *const 
 	return r < 0 ? r : 0;
 }
 
+/*
+ * A daemon that was killed in a settle leaves words that are in a cache and not on the device. What is believed now must not be
+ * otherwise after a power cut. A page that cannot be written is one good copy less.
+ */
+static int make_durable(struct table *table, uint32_t from, uint32_t to)
+{
+	int r = 0;
+
+	for (int copy = 0; copy < 2 && (r == 0 || r == -EIO); copy++)
+		r = media_flush(table->media, slot_off(table, copy, from), (uint64_t)(to - from) * TABLE_SLOT_SIZE);
+	return r == -EIO ? 0 : r;
+}
+
 /* Chunk-wise, since reading is a copy out of guarded memory; slot by slot only where a page of the chunk is poisoned. */
 static int scan_chunk(struct scan *scan, uint32_t from, uint32_t to)
 {
@@ -204,7 +217,7 @@ static int scan_chunk(struct scan *scan, uint32_t from, uint32_t to)
 		}
 		r = err < 0 ? err : scan_slot(scan, &slot, copy);
 	}
-	return r;
+	return r < 0 || !scan->mend ? r : make_durable(table, from, to);
 }
 
 int table_scan(struct table *table, bool mend_copies, int (*each)(void *arg, const struct slot *slot, const struct piece *piece),
@@ -222,7 +235,7 @@ int table_scan(struct table *table, bool mend_copies, int (*each)(void *arg, con
 		r = -ENOMEM;
 	for (uint32_t from = 0; from < nr && r == 0; from += TABLE_SLOTS_PER_CHUNK)
 		r = scan_chunk(&scan, from, nr - from < TABLE_SLOTS_PER_CHUNK ? nr : from + TABLE_SLOTS_PER_CHUNK);
-	if (r == 0 && result->nr_mended && mend_copies)
+	if (r == 0 && mend_copies)
 		r = media_fence(table->media);
 	free(scan.chunk[0]);
 	free(scan.chunk[1]);
