@@ -50,6 +50,7 @@ struct config_arena {
 	uint64_t size;                                  /* regular files: bytes when created; 0: the file must exist */
 	uint64_t page_size;                             /* 4K, 2M or 1G */
 	uint32_t format;                                /* enum config_format */
+	uint64_t keep_blocks;                           /* files: bytes of free space */
 	uint32_t memmap;                                /* enum config_memmap */
 	uint64_t slots;                                 /* table entries; 0: from the size */
 	int32_t  numa_node;                             /* -1: the device's own */

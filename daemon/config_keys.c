@@ -312,6 +312,7 @@ const struct config_key config_keys[] = {
 	KEY("size",              ARENA(size),               type_size,      "0",              0,   0,        NULL,      false),
 	KEY("page-size",         ARENA(page_size),          type_page_size, "2M",             0,   0,        NULL,      false),
 	KEY("format",            ARENA(format),             type_choice,    "never",          0,   1,        formats,   false),
+	KEY("keep-blocks",       ARENA(keep_blocks),        type_size,      "256M",           0,   0,        NULL,      false),
 	KEY("memmap",            ARENA(memmap),             type_choice,    "dram",           0,   1,        memmaps,   false),
 	KEY("slots",             ARENA(slots),              type_u64,       "0",              0,   1ULL << 32, NULL,    false),
 	KEY("numa-node",         ARENA(numa_node),          type_node,      "auto",           0,   1023,     NULL,      false),

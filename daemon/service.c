@@ -81,6 +81,7 @@ static void fill_params(struct arena_params *params, const struct service *servi
 		.page_size = from->page_size,
 		.nr_slots = from->slots,
 		.format = from->format == CONFIG_FORMAT_IF_BLANK ? ARENA_FORMAT_IF_BLANK : ARENA_FORMAT_NEVER,
+		.keep_blocks = from->keep_blocks,
 		.memmap = from->memmap == CONFIG_MEMMAP_DEVICE ? MEMMAP_DEVICE : MEMMAP_DRAM,
 		.numa_node = from->numa_node,
 		.runtime_dir = service->config.daemon.runtime_directory,

@@ -157,10 +157,19 @@ static int open_memmap(struct arena *arena, const struct arena_params *params, s
 	return memmap_new(&arena->mm, &mp, why);
 }
 
-static int open_space(struct arena *arena)
+/* Blocks are a file's; and where zeroes must be written out at once, a hole is cheaper than they are. */
+static uint64_t pages_to_keep(const struct arena *arena, const struct arena_params *params)
+{
+	if (device_info(arena->device)->kind != DEVICE_FILE || media_granularity(arena->data) == MEDIA_PAGE)
+		return 0;
+	return params->keep_blocks >> (arena->sb.order + DESC_SHIFT);
+}
+
+static int open_space(struct arena *arena, const struct arena_params *params)
 {
 	struct space_params sp = { .order = (uint8_t)arena->sb.order, .nr_pages = arena->sb.nr_pages, .mm = arena->mm,
-				   .zero = arena->zero, .data = arena->data, .scrubber = arena->scrubber };
+				   .zero = arena->zero, .data = arena->data, .scrubber = arena->scrubber,
+				   .keep_pages = pages_to_keep(arena, params) };
 
 	return space_new(&arena->space, &sp);
 }
@@ -179,7 +188,7 @@ static int open_parts(struct arena *arena, const struct arena_params *params, st
 	if (r == 0)
 		r = open_memmap(arena, params, why);
 	if (r == 0)
-		r = open_space(arena);
+		r = open_space(arena, params);
 	if (r < 0 || params->read_only)         /* a look at a device leaves no trace, also not of who uses it */
 		return r;
 	r = ledger_open(&arena->ledger, params->runtime_dir, arena->sb.uuid, why);

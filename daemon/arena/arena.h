@@ -40,6 +40,7 @@ struct arena_params {
 	enum arena_format_when format;
 	enum memmap_home memmap;
 	int         numa_node;          /* -1: the device's */
+	uint64_t    keep_blocks;        /* files: so many bytes of free space keep their blocks */
 	bool        force;              /* open an unclean arena of another host; format over what lives there */
 	bool        read_only;          /* check only: nothing is stored, nothing repaired */
 	const char *runtime_dir;        /* ledger and plane live here */

@@ -199,7 +199,7 @@ int space_claim_behind(struct space *space, struct extent run, uint64_t nr_pfns)
 		return -ENOSPC;
 	head_of(space, run.off)->nr_used += (uint32_t)nr_pfns;
 	space->free_run_pfns -= nr_pfns;
-	r = media_allocate(space->p.data, off << DESC_SHIFT, nr_pfns << DESC_SHIFT);
+	r = space_allocate_run(space, (struct extent){ off, nr_pfns });
 	if (r < 0)
 		run_release_clean(space, (struct extent){ off, nr_pfns });
 	return r;

@@ -135,7 +135,7 @@ static int do_job(const struct scrub_job *job, struct worker *worker)
 
 	if (job->len == 0)
 		return 0;
-	r = punch(job, worker);
+	r = job->keeps_blocks ? -EOPNOTSUPP : punch(job, worker);
 	return r == -EOPNOTSUPP ? zero(job, worker) : r;
 }
 

@@ -6,6 +6,7 @@
 #ifndef PMEMARENA_SCRUB_H
 #define PMEMARENA_SCRUB_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <bsd/sys/queue.h>
 
@@ -16,6 +17,7 @@ struct scrub_job {
 	struct media *media;            /* borrowed; outlives the job */
 	uint64_t off, len;              /* bytes of the media */
 	int      result;                /* 0, or -errno: not known to be zero */
+	bool     keeps_blocks;          /* of a file: write zeroes, do not punch a hole */
 	void    *owner;                 /* whoever asked */
 	uint64_t arg;
 };

@@ -30,6 +30,8 @@ int space_new(struct space **out, const struct space_params *params)
 	r = extent_map_new(&space->clean, 0);
 	if (r == 0)
 		r = extent_map_new(&space->dirty, 0);
+	if (r == 0 && params->keep_pages)
+		r = backed_new(&space->backed, params->nr_pages, params->keep_pages);
 	if (r < 0) {
 		space_free(space);
 		return r;
@@ -53,6 +55,7 @@ void space_free(struct space *space)
 	run_free_owners(space);
 	extent_map_free(space->clean);
 	extent_map_free(space->dirty);
+	backed_free(space->backed);
 	free(space);
 }
 
@@ -182,6 +185,7 @@ static void unclaim_pages(struct space *space, const struct extent *extents, uin
 		/* Cannot fail: the claim freed the node that this takes. */
 		if (extent_release(space->clean, pages, NULL) == 0)
 			zeromap_set(space->p.zero, pages.off, pages.len);
+		backed_keep(space->backed, pages.off, pages.len);
 	}
 }
 
@@ -214,6 +218,24 @@ static int claim_extents(struct extent *extents, uint32_t *nr, struct space *spa
 	return r;
 }
 
+static int allocate_pages(struct space *space, struct extent pages)
+{
+	int r = 0;
+
+	if (!backed_has(space->backed, pages.off, pages.len))
+		r = media_allocate(space->p.data, byte_of(pfn_of(space, pages.off)), byte_of(pfn_of(space, pages.len)));
+	if (r == 0)
+		backed_use(space->backed, pages.off, pages.len);
+	return r;
+}
+
+int space_allocate_run(struct space *space, struct extent run)
+{
+	if (backed_has(space->backed, page_of(space, run.off), 1))
+		return 0;
+	return media_allocate(space->p.data, byte_of(run.off), byte_of(run.len));
+}
+
 static int prepare_extents(struct space *space, const struct extent *extents, uint32_t nr)
 {
 	int r = 0;
@@ -225,7 +247,7 @@ static int prepare_extents(struct space *space, const struct extent *extents, ui
 		if (r == 0)
 			r = zeromap_clear(space->p.zero, pages.off, pages.len);
 		if (r == 0)
-			r = media_allocate(space->p.data, byte_of(extents[i].off), byte_of(extents[i].len));
+			r = allocate_pages(space, pages);
 	}
 	space->wants_fence = true;
 	return r;
@@ -242,6 +264,9 @@ int space_take_page(struct space *space, uint64_t *page)
 	r = memmap_activate(space->p.mm, page_of(space, extent.off), 1);
 	if (r == 0)
 		r = zeromap_clear(space->p.zero, page_of(space, extent.off), 1);
+	/* All runs of it at once, unless that is a lot to have for one small allocation. */
+	if (r == 0 && space->backed && space->p.order <= 9)
+		r = allocate_pages(space, pages_of(space, extent));
 	if (r < 0) {
 		unclaim_pages(space, &extent, 1);
 		return r;
@@ -255,6 +280,9 @@ void space_give_page(struct space *space, uint64_t page)
 {
 	struct extent extent = { pfn_of(space, page), space->pfns_per_page };
 
+	/* Its blocks are more than may be kept: it goes once more through the scrubber, which makes a hole of it. */
+	if (backed_has(space->backed, page, 1) && !backed_keep(space->backed, page, 1) && space_submit(space, extent, false) == 0)
+		return;
 	unclaim_pages(space, &extent, 1);
 }
 
@@ -264,7 +292,7 @@ static int claim_run(struct extent *out, struct space *space, uint64_t nr_pfns, 
 
 	if (r < 0)
 		return r;
-	r = media_allocate(space->p.data, byte_of(out->off), byte_of(out->len));
+	r = space_allocate_run(space, *out);
 	if (r < 0)
 		space_unclaim(space, *out, true);
 	return r;
@@ -388,6 +416,8 @@ int space_submit(struct space *space, struct extent range, bool is_run)
 	job->job.media = space->p.data;
 	job->job.off = byte_of(range.off);
 	job->job.len = byte_of(range.len);
+	job->job.keeps_blocks = is_run ? backed_has(space->backed, page_of(space, range.off), 1)
+				       : backed_keep(space->backed, page_of(space, range.off), range.len >> space->p.order);
 	job->job.owner = space;
 	TAILQ_INSERT_TAIL(&space->jobs, job, link);
 	space->scrubbing_pfns += range.len;
@@ -479,6 +509,7 @@ static void finish(struct space *space, const struct space_job *job)
 	}
 	set_scrubbing(space, pages, false);
 	if (job->job.result < 0 || has_poison(space, pages)) {
+		backed_forget(space->backed, pages.off, pages.len);
 		finish_pages(space, pages);
 		return;
 	}

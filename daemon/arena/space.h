@@ -31,6 +31,7 @@ struct space_params {
 	struct zeromap  *zero;
 	struct media    *data;
 	struct scrubber *scrubber;
+	uint64_t keep_pages;                    /* a file's: so many free pages keep their blocks; 0: none */
 };
 
 int space_new(struct space **out, const struct space_params *params);

@@ -6,6 +6,7 @@
 #include <bsd/sys/queue.h>
 #include <bsd/sys/tree.h>
 
+#include "daemon/arena/backed.h"
 #include "daemon/arena/space.h"
 
 #define NOBODY UINT32_MAX               /* owner of split pages that no user has: free pages with a bad base page */
@@ -32,6 +33,7 @@ struct space {
 	uint64_t pfns_per_page;
 	struct extent_map *clean, *dirty;       /* owned; compound pages */
 	struct owner_tree owners;               /* owned */
+	struct backed *backed;                  /* owned; NULL: free pages keep no blocks */
 	TAILQ_HEAD(, space_job) jobs;           /* owned; handed to the scrubber */
 	uint32_t nr_page_jobs;                  /* of those, how many are for compound pages */
 	uint64_t scrubbing_pfns;                /* in jobs */
@@ -55,6 +57,7 @@ static inline uint64_t pfn_of(const struct space *space, uint64_t page)
 /* space.c, for run.c */
 int space_take_page(struct space *space, uint64_t *page);               /* one clean page, its zero bit cleared. -ENOSPC, -EAGAIN */
 void space_give_page(struct space *space, uint64_t page);               /* back, clean */
+int space_allocate_run(struct space *space, struct extent run);         /* its blocks, if they are not there. -errno */
 int space_submit(struct space *space, struct extent range, bool is_run);        /* to the scrubber. -ENOMEM */
 
 /* run.c, for space.c */

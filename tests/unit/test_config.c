@@ -133,6 +133,7 @@ START_TEST(test_config_arena_defaults)
 	ck_assert_uint_eq(config.arenas[0].size, 0);
 	ck_assert_uint_eq(config.arenas[0].page_size, 2 << 20);
 	ck_assert_uint_eq(config.arenas[0].format, CONFIG_FORMAT_NEVER);
+	ck_assert_uint_eq(config.arenas[0].keep_blocks, UINT64_C(256) << 20);
 	ck_assert_uint_eq(config.arenas[0].memmap, CONFIG_MEMMAP_DRAM);
 	ck_assert_uint_eq(config.arenas[0].slots, 0);
 	ck_assert_int_eq(config.arenas[0].numa_node, -1);
@@ -253,6 +254,7 @@ static const struct { const char *setting; bool is_good; } values[] = {
 	{ "arena.a.page-size=4K", true }, { "arena.a.page-size=4096", true }, { "arena.a.page-size=1G", true },
 	{ "arena.a.page-size=4M", false }, { "arena.a.page-size=0", false },
 	{ "arena.a.format=never", true }, { "arena.a.format=if-blank", true }, { "arena.a.format=always", false },
+	{ "arena.a.keep-blocks=0", true }, { "arena.a.keep-blocks=1G", true }, { "arena.a.keep-blocks=some", false },
 	{ "arena.a.memmap=dram", true }, { "arena.a.memmap=device", true }, { "arena.a.memmap=disk", false },
 	{ "arena.a.slots=100000", true }, { "arena.a.slots=4294967297", false },
 	{ "arena.a.numa-node=auto", true }, { "arena.a.numa-node=0", true }, { "arena.a.numa-node=1024", false },
