@@ -1,0 +1,508 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Each operation is begun with a mark, done to the arena, and written into the model when the arena took it. What the
+ * arena may refuse (full, taken, busy) changes nothing; any other refusal is a failure.
+ */
+#include <config.h>
+
+#include "tests/crash/history.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_BAD  3
+/* A kill strikes within that many operations of the media. */
+#define KILL_OPS   40
+#define SETTLE_OPS 12
+
+static const struct {
+	const char *name;
+	unsigned weight;
+} ops[NR_OPS] = {
+	[OP_RESERVE] = { "reserve", 8 }, [OP_CREATE] = { "create", 12 }, [OP_PUBLISH] = { "publish", 8 }, [OP_ABORT] = { "abort", 4 },
+	[OP_FREE] = { "free", 10 }, [OP_RENAME] = { "rename", 6 }, [OP_GROW] = { "grow", 6 }, [OP_SHRINK] = { "shrink", 5 },
+	[OP_SETATTR] = { "setattr", 5 }, [OP_POISON] = { "poison", 1 }, [OP_WRITE] = { "write", 12 }, [OP_CLOSE] = { "close", 4 },
+	[OP_SCRUB] = { "scrub", 12 }, [OP_SETTLE] = { "settle", 24 }, [OP_TICK] = { "tick", 3 }, [OP_RESTART] = { "restart", 1 },
+	[OP_KILL] = { "kill", 2 },
+};
+
+const char *history_op_name(enum history_op op)
+{
+	return ops[op].name;
+}
+
+uint64_t history_random(uint64_t *seed, uint64_t n)
+{
+	*seed = *seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+	return (*seed >> 33) % n;
+}
+
+static uint64_t rnd(struct history *h, uint64_t n)
+{
+	return history_random(&h->seed, n);
+}
+
+static void fail(struct history *h, const char *what, int err)
+{
+	h->nr_failures++;
+	fprintf(stderr, "FAILED in the history at time %llu: %s: %s (%s)\n", (unsigned long long)h->world->now, what, strerror(-err),
+		h->world->why.text);
+}
+
+/* ---- what to do it to ---- */
+
+/* One of those in @state that @fits; NULL: none. */
+static struct object *pick(struct history *h, enum object_state state, bool told)
+{
+	struct object *found = NULL;
+	uint64_t nr = 0;
+
+	for (size_t i = 0; i < h->model->nr_objects; i++) {
+		struct object *object = &h->model->objects[i];
+		const struct version *last = model_last(object);
+
+		if (last->undone != NEVER || last->state != state || (told && last->acked == NEVER))
+			continue;
+		if (rnd(h, ++nr) == 0)
+			found = object;
+	}
+	return found;
+}
+
+static struct alloc *alloc_of(const struct history *h, const struct object *object)
+{
+	return arena_find(h->world->arena, object->slot, object->id);
+}
+
+static struct caller caller_of(const struct history *h, uint32_t uid)
+{
+	return (struct caller){ .uid = uid, .gid = uid, .holder = h->world->holder };
+}
+
+/* Few names, so that they are freed and taken again; some of them need several slots. */
+static uint8_t random_name(struct history *h, char name[ALLOC_MAX_NAME])
+{
+	char letter = (char)('a' + rnd(h, 6));
+	static const uint8_t lens[] = { 1, 1, 1, 1, 40, 200, 255, 0 };
+	uint8_t len = lens[rnd(h, 8)];
+
+	memset(name, letter, ALLOC_MAX_NAME);
+	return len;
+}
+
+static uint64_t random_len(struct history *h)
+{
+	uint64_t page = h->world->flavour->page_size;
+
+	if (page == 4096)
+		return page * (1 + rnd(h, 12));
+	return rnd(h, 3) ? 4096 * (1 + rnd(h, 40)) : page * (1 + rnd(h, 3));
+}
+
+/* Refusals that a client must expect. */
+static bool is_refused(struct history *h, enum history_op op, int r)
+{
+	if (r == -EAGAIN) {
+		world_scrub(h->world, rnd(h, 8));
+		arena_collect(h->world->scrubber);
+		return true;
+	}
+	if (r < 0 && r != -ENOSPC && r != -EEXIST && r != -ENFILE && r != -EBUSY)
+		fail(h, ops[op].name, r);
+	return r < 0;
+}
+
+/* ---- operations ---- */
+
+static bool do_reserve(struct history *h, enum history_op op)
+{
+	struct caller caller = caller_of(h, 1000 + (uint32_t)rnd(h, 2));
+	char name[ALLOC_MAX_NAME];
+	struct arena_ask ask = {
+		.name = name, .name_len = random_name(h, name), .len = random_len(h), .publish = op == OP_CREATE,
+		.contiguous = rnd(h, 4) == 0, .lease = rnd(h, 8) == 0, .keep_open = rnd(h, 2),
+	};
+	uint64_t begun = world_mark(h->world);
+	struct alloc *alloc;
+
+	if (is_refused(h, op, arena_reserve(&alloc, h->world->arena, &caller, &ask, &h->world->why)))
+		return false;
+	model_add(h->model, alloc, begun)->given = world_mark(h->world);
+	return true;
+}
+
+static bool change(struct history *h, enum history_op op, struct object *object, int r, uint64_t begun)
+{
+	if (is_refused(h, op, r))
+		return false;
+	model_change(object, alloc_of(h, object), begun);
+	return true;
+}
+
+static bool do_publish(struct history *h, enum history_op op)
+{
+	struct object *object = pick(h, OBJECT_RESERVED, false);
+	struct caller caller;
+	uint64_t begun;
+
+	if (!object)
+		return false;
+	caller = caller_of(h, model_last(object)->uid);
+	begun = world_mark(h->world);
+	return change(h, op, object, arena_publish(h->world->arena, &caller, alloc_of(h, object), &h->world->why), begun);
+}
+
+static bool do_release(struct history *h, enum history_op op)
+{
+	struct object *object = pick(h, op == OP_ABORT ? OBJECT_RESERVED : OBJECT_PUBLISHED, false);
+	bool unmapped = rnd(h, 4) != 0;
+	struct caller caller;
+	uint64_t begun;
+	int r;
+
+	if (!object)
+		return false;
+	caller = caller_of(h, model_last(object)->uid);
+	begun = world_mark(h->world);
+	/* Begun in the model first: an abort needs no settle, so that a kill may find it done. */
+	if (op == OP_ABORT) {
+		model_change(object, NULL, begun);
+		r = arena_abort(h->world->arena, &caller, alloc_of(h, object), unmapped, &h->world->why);
+		if (r < 0)
+			fail(h, ops[op].name, r);
+		return true;
+	}
+	r = arena_free_alloc(h->world->arena, &caller, alloc_of(h, object), unmapped, &h->world->why);
+	return change(h, op, object, r, begun);
+}
+
+static bool do_rename(struct history *h, enum history_op op)
+{
+	struct object *object = pick(h, rnd(h, 5) ? OBJECT_PUBLISHED : OBJECT_RESERVED, false);
+	char name[ALLOC_MAX_NAME];
+	uint8_t len = random_name(h, name);
+	struct caller caller;
+	uint64_t begun;
+
+	if (!object)
+		return false;
+	caller = caller_of(h, model_last(object)->uid);
+	begun = world_mark(h->world);
+	return change(h, op, object, arena_rename(h->world->arena, &caller, alloc_of(h, object), name, len, &h->world->why), begun);
+}
+
+static bool do_resize(struct history *h, enum history_op op)
+{
+	struct object *object = pick(h, rnd(h, 5) ? OBJECT_PUBLISHED : OBJECT_RESERVED, false);
+	uint64_t page = h->world->flavour->page_size, len, by;
+	struct caller caller;
+	uint64_t begun;
+
+	if (!object)
+		return false;
+	len = arena_alloc_bytes(alloc_of(h, object));
+	by = len < page ? 4096 * (1 + rnd(h, 6)) : page * (1 + rnd(h, 3));
+	if (op == OP_GROW && ((len < page && len + by > page) || len + by > arena_identity(h->world->arena)->size))
+		return false;
+	if (op == OP_SHRINK && by >= len)
+		return false;
+	caller = caller_of(h, model_last(object)->uid);
+	begun = world_mark(h->world);
+	return change(h, op, object, arena_resize(h->world->arena, &caller, alloc_of(h, object), op == OP_GROW ? len + by : len - by,
+						  &h->world->why), begun);
+}
+
+static bool do_setattr(struct history *h, enum history_op op)
+{
+	struct object *object = pick(h, OBJECT_PUBLISHED, false);
+	struct caller caller = caller_of(h, 0);
+	unsigned which = 1 + (unsigned)rnd(h, 7);
+	uint64_t begun;
+
+	if (!object)
+		return false;
+	begun = world_mark(h->world);
+	return change(h, op, object, arena_setattr(h->world->arena, &caller, alloc_of(h, object), which, 1000 + (uint32_t)rnd(h, 2),
+						   (uint32_t)rnd(h, 3), rnd(h, 2) ? 0600 : 0644, &h->world->why), begun);
+}
+
+static bool do_poison(struct history *h, enum history_op op)
+{
+	const struct arena_identity *id = arena_identity(h->world->arena);
+	uint64_t pfn = rnd(h, id->size >> DESC_SHIFT);
+	int r;
+
+	if (h->model->nr_bad == MAX_BAD)
+		return false;
+	model_add_bad(h->model, pfn);
+	world_mark(h->world);
+	r = arena_poison(h->world->arena, id->data_off + (pfn << DESC_SHIFT), UINT64_C(1) << DESC_SHIFT, &h->world->why);
+	if (r < 0)
+		fail(h, ops[op].name, r);
+	history_settle(h);
+	return true;
+}
+
+/* Where byte @off of an allocation is in the data area. */
+static uint64_t place_of(const struct alloc *alloc, uint64_t off)
+{
+	uint32_t i = 0;
+
+	while (off >= alloc->extents[i].len << DESC_SHIFT)
+		off -= alloc->extents[i++].len << DESC_SHIFT;
+	return (alloc->extents[i].off << DESC_SHIFT) + off;
+}
+
+/* NULL: the client has nothing that it may write to. */
+static struct alloc *alloc_to_write(struct history *h, struct object **object)
+{
+	struct caller root = caller_of(h, 0);
+	struct alloc *alloc;
+
+	*object = pick(h, (enum object_state)rnd(h, 3), true);
+	if (!*object)
+		return NULL;
+	/* What was freed and not closed may still be mapped, and written to. */
+	if (model_last(*object)->state == OBJECT_GONE)
+		return arena_find_held(h->world->arena, h->world->holder, (*object)->slot, (*object)->id);
+	alloc = alloc_of(h, *object);
+	return arena_open_alloc(h->world->arena, &root, alloc, false, &h->world->why) < 0 ? NULL : alloc;
+}
+
+static bool do_write(struct history *h, enum history_op op)
+{
+	struct object *object;
+	struct alloc *alloc = alloc_to_write(h, &object);
+	uint64_t words[8], value = 0x5ec7e70000000000u + rnd(h, 1u << 31), off, begun;
+	bool persist = rnd(h, 3) != 0, counts;
+	int r;
+
+	if (!alloc)
+		return false;
+	counts = model_last(object)->state != OBJECT_GONE;
+	off = rnd(h, arena_alloc_bytes(alloc) / 64) * 64;
+	for (unsigned i = 0; i < 8; i++)
+		words[i] = value;
+	begun = world_mark(h->world);
+	if (counts)
+		model_write(object, off, value, begun, NEVER);
+	recorder_be_thread(WORLD_CLIENT);
+	r = media_store(h->world->client, place_of(alloc, off), words, sizeof(words));
+	if (r == 0 && persist)
+		r = media_persist(h->world->client, place_of(alloc, off), sizeof(words));
+	recorder_be_thread(-1);
+	if (r < 0)
+		fail(h, ops[op].name, r);
+	begun = world_mark(h->world);
+	if (counts && persist)
+		object->spots[object->nr_spots - 1].durable = begun;
+	return true;
+}
+
+/* Whatever it has open: also what was freed, whose space is then free. */
+static bool do_close(struct history *h, enum history_op op)
+{
+	struct object *object = pick(h, rnd(h, 3) ? OBJECT_GONE : OBJECT_PUBLISHED, true);
+	struct caller caller = caller_of(h, 1000);
+	struct alloc *alloc;
+
+	(void)op;
+	if (!object)
+		return false;
+	alloc = arena_find_held(h->world->arena, h->world->holder, object->slot, object->id);
+	if (!alloc)
+		return false;
+	arena_close_alloc(h->world->arena, &caller, alloc, rnd(h, 4) != 0);
+	arena_tick(h->world->arena);
+	return true;
+}
+
+static bool do_scrub(struct history *h, enum history_op op)
+{
+	bool ran = world_scrub(h->world, rnd(h, 8));
+
+	(void)op;
+	if (rnd(h, 4))
+		arena_collect(h->world->scrubber);
+	return ran;
+}
+
+void history_settle(struct history *h)
+{
+	int r = arena_settle(h->world->arena);
+
+	if (r < 0)
+		fail(h, "settle", r);
+	else
+		model_ack(h->model, world_mark(h->world));
+}
+
+static bool do_settle(struct history *h, enum history_op op)
+{
+	(void)op;
+	history_settle(h);
+	return true;
+}
+
+static bool do_tick(struct history *h, enum history_op op)
+{
+	(void)op;
+	arena_tick(h->world->arena);
+	return true;
+}
+
+/* ---- the daemon goes and comes again; the machine stays up ---- */
+
+/* Which version is it now? NEVER: none that it may be. @absent: it is not there, and may be not. */
+static size_t version_now(const struct object *object, const struct alloc *alloc, bool *absent)
+{
+	for (size_t i = object->nr_versions; i > 0; i--) {
+		const struct version *v = &object->versions[i - 1];
+
+		if (v->undone != NEVER)
+			continue;
+		if (!alloc && v->state == OBJECT_GONE)
+			return i - 1;
+		if (alloc && v->state == (alloc->state == ALLOC_RESERVED ? OBJECT_RESERVED : OBJECT_PUBLISHED) && model_matches(v, alloc))
+			return i - 1;
+		if (v->acked != NEVER)
+			return NEVER;
+	}
+	*absent = !alloc;
+	return NEVER;
+}
+
+/* Clients look, and what they see is so from now on. */
+static void look(struct history *h)
+{
+	uint64_t now = world_mark(h->world);
+
+	for (size_t i = 0; i < h->model->nr_objects; i++) {
+		struct object *object = &h->model->objects[i];
+		bool absent = false;
+		size_t v;
+
+		if (model_last(object)->undone != NEVER)
+			continue;
+		v = version_now(object, alloc_of(h, object), &absent);
+		if (v == NEVER && !absent) {
+			fprintf(stderr, "allocation %llu is %s after a restart of the daemon\n", (unsigned long long)object->id,
+				alloc_of(h, object) ? "in no version that it may be in" : "lost");
+			fail(h, "restart", -ENODATA);
+		}
+		model_see(object, v, now);
+	}
+	model_forget_bad(h->model);
+}
+
+static bool come_up(struct history *h, enum history_op op)
+{
+	int r = world_open(h->world);
+
+	if (r < 0) {
+		fail(h, ops[op].name, r);
+		return false;
+	}
+	look(h);
+	return true;
+}
+
+static bool do_restart(struct history *h, enum history_op op)
+{
+	history_settle(h);
+	world_close(h->world);
+	return come_up(h, op);
+}
+
+static enum history_op random_op(struct history *h, enum history_op end)
+{
+	unsigned total = 0, at;
+
+	for (unsigned op = 0; op < end; op++)
+		total += ops[op].weight;
+	at = (unsigned)rnd(h, total);
+	for (unsigned op = 0; op < end; op++) {
+		if (at < ops[op].weight)
+			return (enum history_op)op;
+		at -= ops[op].weight;
+	}
+	return OP_SETTLE;
+}
+
+static void some_steps(struct history *h, unsigned nr)
+{
+	for (unsigned i = 0; i < nr; i++)
+		history_step(h, random_op(h, OP_RESTART));
+}
+
+/* In the middle of something, wherever the media is touched; or of a settle, where it matters most. */
+static bool do_kill(struct history *h, enum history_op op)
+{
+	bool settling = rnd(h, 2);
+	uint64_t after = rnd(h, settling ? SETTLE_OPS : KILL_OPS);
+	static sigjmp_buf env;
+
+	if (settling)
+		some_steps(h, 3);
+	if (sigsetjmp(env, 0) == 0) {
+		recorder_jump_at(h->world->rec, after, &env);
+		if (settling)
+			history_settle(h);
+		else
+			some_steps(h, 8);
+		world_kill(h->world, false);
+	} else {
+		world_kill(h->world, true);
+	}
+	return come_up(h, op);
+}
+
+bool history_step(struct history *h, enum history_op op)
+{
+	static bool (*const functions[NR_OPS])(struct history *, enum history_op) = {
+		[OP_RESERVE] = do_reserve, [OP_CREATE] = do_reserve, [OP_PUBLISH] = do_publish, [OP_ABORT] = do_release,
+		[OP_FREE] = do_release, [OP_RENAME] = do_rename, [OP_GROW] = do_resize, [OP_SHRINK] = do_resize,
+		[OP_SETATTR] = do_setattr, [OP_POISON] = do_poison, [OP_WRITE] = do_write, [OP_CLOSE] = do_close,
+		[OP_SCRUB] = do_scrub, [OP_SETTLE] = do_settle, [OP_TICK] = do_tick, [OP_RESTART] = do_restart, [OP_KILL] = do_kill,
+	};
+	bool done;
+
+	if (!h->world->arena)
+		return false;
+	done = functions[op](h, op);
+	if (h->print)
+		printf("  time %llu: %s%s\n", (unsigned long long)h->world->now, ops[op].name, done ? "" : " (nothing)");
+	return done;
+}
+
+/* All but some pages go to one allocation, so that the others are in each other's way. */
+void history_crowd(struct history *h)
+{
+	struct caller caller = caller_of(h, 1000);
+	struct arena_ask ask = { .publish = true };
+	struct arena_stats stats;
+	struct alloc *alloc;
+	uint64_t begun;
+	int r;
+
+	arena_stats(h->world->arena, &stats);
+	ask.len = stats.free / h->world->flavour->page_size * h->world->flavour->page_size / 8 * 7;
+	begun = world_mark(h->world);
+	while ((r = arena_reserve(&alloc, h->world->arena, &caller, &ask, &h->world->why)) == -EAGAIN)
+		world_scrub_all(h->world);
+	if (is_refused(h, OP_CREATE, r))
+		return;
+	model_add(h->model, alloc, begun)->given = world_mark(h->world);
+	history_settle(h);
+}
+
+void history_run(struct history *h, unsigned nr)
+{
+	for (unsigned i = 0; i < nr && h->world->arena && !h->nr_failures; i++)
+		history_step(h, random_op(h, NR_OPS));
+	if (h->world->arena && !h->nr_failures)
+		history_settle(h);
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * states: which of the states that a power cut may leave at one point are looked at. Few open lines: every subset, in
+ * all versions. Many: nothing, everything, one line alone, all but one, and a seeded sample. Some of them are torn.
+ */
+#ifndef PMEMARENA_STATES_H
+#define PMEMARENA_STATES_H
+
+#include "tests/standin/cut.h"
+
+struct states {
+	const struct cut *cut;          /* borrowed; stands still meanwhile */
+	uint64_t seed;
+	uint64_t nr_all;                /* subsets; 0: more than the bound */
+	uint64_t nr;                    /* states number 0 .. nr - 1 */
+};
+
+/* @bound: so many subsets are few. @sample: how many are drawn beyond, or torn. */
+void states_init(struct states *states, const struct cut *cut, uint64_t seed, uint64_t bound, uint64_t sample);
+/* The caller frees it. */
+struct image *states_image(const struct states *states, uint64_t number);
+/* The choice of lines in words, to stderr. */
+void states_print(const struct states *states, uint64_t number);
+
+/* Is it enough to look before this entry? */
+bool states_is_point(const struct recorder_entry *next);
+
+#endif
