@@ -48,6 +48,8 @@ struct desc {
 };
 _Static_assert(sizeof(struct desc) == 64, "a descriptor is one cache line");
 
+struct vma_budget;
+
 enum memmap_home { MEMMAP_DRAM, MEMMAP_DEVICE };
 
 struct memmap_params {
@@ -59,6 +61,7 @@ struct memmap_params {
 	void    *device_base;                   /* MEMMAP_DEVICE: writable mapped space of the device, borrowed */
 	uint64_t device_len;
 	uint32_t max_vmas;                      /* budget; 0: read vm.max_map_count */
+	struct vma_budget *budget;              /* borrowed, shared by the memmaps of a process; NULL: one of its own */
 };
 
 struct memmap_stats {
@@ -81,7 +84,10 @@ void memmap_free(struct memmap *mm);
 /* Bytes of device space that MEMMAP_DEVICE needs for @nr_pfns. */
 uint64_t memmap_device_bytes(uint64_t nr_pfns, uint8_t order);
 
-/* Idempotent: makes the descriptors of compound pages [page, page + nr) readable. -ENOMEM changes nothing. */
+/*
+ * Idempotent: makes the descriptors of compound pages [page, page + nr) readable. -ENOMEM changes nothing; -EINVAL the range is none of this
+ * device (logged once).
+ */
 int memmap_activate(struct memmap *mm, uint64_t page, uint64_t nr);
 bool memmap_is_active(const struct memmap *mm, uint64_t page);
 
@@ -96,7 +102,8 @@ struct desc *memmap_tail(struct memmap *mm, uint64_t pfn);
 int memmap_restore(struct memmap *mm, uint64_t page);
 /*
  * The page's tails are plain again (the caller reset them): they may share the backing. May be put off (a page that
- * was just emptied is likely to be split again; VMA budget), never an error to a client.
+ * was just emptied is likely to be split again; VMA budget), never an error to a client. Pages that are not split, or have a bad base page,
+ * stay as they are.
  */
 void memmap_dedup(struct memmap *mm, uint64_t page, uint64_t nr);
 /*
@@ -105,8 +112,14 @@ void memmap_dedup(struct memmap *mm, uint64_t page, uint64_t nr);
  */
 int memmap_poison(struct memmap *mm, uint64_t pfn);
 
-/* Off the path: refill pool slots, bring huge mappings back. Returns true while there is more to do. */
+/* Off the path: make the backing, refill pool slots, share emptied pages, bring huge mappings back. True while there is more to do. */
 bool memmap_maintain(struct memmap *mm);
+
+/*
+ * Look at every descriptor of active pages in [page, page + nr): is it what its page's state says? 0, or -EUCLEAN: *wrong_page is the first that
+ * is wrong, @why says what. Some 20 us a section.
+ */
+int memmap_verify(uint64_t *wrong_page, const struct memmap *mm, uint64_t page, uint64_t nr, struct why *why);
 
 void memmap_stats(const struct memmap *mm, struct memmap_stats *stats);
 

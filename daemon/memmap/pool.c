@@ -1,26 +1,27 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * pool: slots of private tails in one memory file, filled before they are needed, so that a restore is one mmap and the array is complete at
- * every instant. The last slots are the reserve: poison handling must not fail for want of memory. Slots of up to 1 MiB are kept
- * ready; a slot of 16 MiB (1 GiB pages) is filled when it is asked for.
+ * every instant. The last ones are the reserve: handling poison must not fail for want of memory. Slots of a few KiB are kept ready; one of
+ * 16 MiB (1 GiB pages) is filled when it is asked for.
+ *
+ *	no memory --fill--> ready --take--> in use --give--> spent --fill--> ready
+ *	    ^-------------------beyond what is kept-------------+
  */
 #include <config.h>
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "daemon/memmap/memmap_internal.h"
 
 #define KEEP_BYTES    (UINT64_C(1) << 20)       /* filled and unused, at most */
-#define RESERVE_SLOTS 4u
+#define RESERVE_SLOTS 4u                        /* of them for the urgent, from the start */
 
-void pool_init(struct pool *pool, size_t slot_bytes)
+void pool_init(struct pool *pool, size_t slot_len, struct node *node)
 {
-	*pool = (struct pool){ .fd = -1, .slot_bytes = slot_bytes };
+	*pool = (struct pool){ .fd = -1, .slot_len = slot_len, .node = node };
 }
 
 void pool_fini(struct pool *pool)
@@ -30,12 +31,18 @@ void pool_fini(struct pool *pool)
 	free(pool->ready);
 	free(pool->spent);
 	free(pool->empty);
-	*pool = (struct pool){ .fd = -1, .slot_bytes = pool->slot_bytes };
+	pool_init(pool, pool->slot_len, pool->node);
 }
 
+static uint32_t nr_reserve(const struct pool *pool)
+{
+	return pool->slot_len * RESERVE_SLOTS <= KEEP_BYTES ? RESERVE_SLOTS : 0;
+}
+
+/* Before anything was split only the reserve: an empty arena is to cost little. */
 static uint32_t nr_kept(const struct pool *pool)
 {
-	return (uint32_t)(KEEP_BYTES / pool->slot_bytes);
+	return pool->was_used ? (uint32_t)(KEEP_BYTES / pool->slot_len) : nr_reserve(pool);
 }
 
 static int grow_stack(uint32_t **stack, uint32_t room)
@@ -73,34 +80,22 @@ static int add_slot(struct pool *pool)
 	if (r < 0)
 		return r;
 	if (pool->fd < 0) {
-		pool->fd = memfd_create("pmemarena-pool", MFD_CLOEXEC);
-		if (pool->fd < 0)
-			return -errno;
-		fchmod(pool->fd, 0600);
+		r = plain_file("pmemarena-pool", 0, 0);
+		if (r < 0)
+			return r;
+		pool->fd = r;
 	}
-	if (ftruncate(pool->fd, (off_t)((pool->nr_slots + 1) * pool->slot_bytes)) < 0)
+	if (ftruncate(pool->fd, (off_t)((pool->nr_slots + UINT64_C(1)) * pool->slot_len)) < 0)
 		return -errno;
 	pool->empty[pool->nr_empty++] = pool->nr_slots++;
 	return 0;
 }
 
-/* Turns one slot that is not filled into one that is. */
-static int fill_one(struct pool *pool)
+static int fill_top(struct pool *pool, const uint32_t *stack, uint32_t *nr)
 {
-	uint32_t **from = pool->nr_spent ? &pool->spent : &pool->empty;
-	uint32_t *nr = pool->nr_spent ? &pool->nr_spent : &pool->nr_empty;
-	uint32_t slot;
-	int r = 0;
+	uint32_t slot = stack[*nr - 1];
+	int r = plain_fill(pool->node, pool->fd, slot * (uint64_t)pool->slot_len, pool->slot_len);
 
-	if (*nr == 0) {
-		r = add_slot(pool);
-		if (r < 0)
-			return r;
-		from = &pool->empty;
-		nr = &pool->nr_empty;
-	}
-	slot = (*from)[*nr - 1];
-	r = fill_plain(pool->fd, slot * pool->slot_bytes, pool->slot_bytes);
 	if (r < 0)
 		return r;
 	(*nr)--;
@@ -108,18 +103,40 @@ static int fill_one(struct pool *pool)
 	return 0;
 }
 
-int pool_take(uint32_t *slot, struct pool *pool, bool urgent)
+static int fill_one(struct pool *pool)
 {
-	uint32_t reserve = nr_kept(pool) > RESERVE_SLOTS ? RESERVE_SLOTS : 0;
-	int r;
+	int r = 0;
 
-	if (pool->nr_ready <= (urgent ? 0 : reserve)) {
-		r = fill_one(pool);
-		if (r < 0)
-			return r == -ENOSPC ? -ENOMEM : r;
-	}
+	if (pool->nr_spent > 0)
+		return fill_top(pool, pool->spent, &pool->nr_spent);
+	if (pool->nr_empty == 0)
+		r = add_slot(pool);
+	return r < 0 ? r : fill_top(pool, pool->empty, &pool->nr_empty);
+}
+
+/* Slots that follow each other under pages that follow each other are one mapping: the one wished for, else the first, which leaves its successors. */
+static void bring_up(struct pool *pool, uint32_t wish)
+{
+	uint32_t top = pool->nr_ready - 1, best = top, slot;
+
+	for (uint32_t i = 0; i < top && pool->ready[best] != wish; i++)
+		if (pool->ready[i] == wish || pool->ready[i] < pool->ready[best])
+			best = i;
+	slot = pool->ready[best];
+	pool->ready[best] = pool->ready[top];
+	pool->ready[top] = slot;
+}
+
+int pool_take(uint32_t *slot, struct pool *pool, uint32_t wish, bool urgent)
+{
+	int r = pool->nr_ready > nr_reserve(pool) ? 0 : fill_one(pool);
+
+	if (r < 0 && !(urgent && pool->nr_ready > 0))
+		return r;
+	bring_up(pool, wish);
 	*slot = pool->ready[--pool->nr_ready];
 	pool->nr_used++;
+	pool->was_used = true;
 	return 0;
 }
 
@@ -140,7 +157,7 @@ static bool drop_one(struct pool *pool)
 {
 	uint32_t slot = pool->spent[pool->nr_spent - 1];
 
-	if (fallocate(pool->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)(slot * pool->slot_bytes), (off_t)pool->slot_bytes) < 0)
+	if (fallocate(pool->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)(slot * (uint64_t)pool->slot_len), (off_t)pool->slot_len) < 0)
 		return false;
 	pool->nr_spent--;
 	pool->empty[pool->nr_empty++] = slot;
@@ -149,8 +166,6 @@ static bool drop_one(struct pool *pool)
 
 bool pool_refill(struct pool *pool)
 {
-	if (pool->fd < 0)
-		return false;           /* nothing was ever split: nothing is kept for it */
 	if (pool->nr_ready < nr_kept(pool))
 		return fill_one(pool) == 0;
 	return pool->nr_spent > 0 && drop_one(pool);

@@ -3,105 +3,142 @@
  * tails: what is mapped where in the tail plane. The only code of the daemon that plays tricks with mmap: each change is one MAP_FIXED
  * over what is there, so the plane is complete at every instant, and a failure leaves what was there.
  *
- *	inactive   PROT_NONE
+ *	nothing    PROT_NONE: the unit is inactive
  *	shared     the backing, read-only; offset in the backing = address modulo its size, so that neighbours merge
- *	restored   a slot of the pool, writable
- *	flat       a whole unit writable, from a memory file whose offsets are the plane's, so that flat neighbours merge:
- *	           what is done when mappings run short
+ *	own        a slot of the pool, writable
+ *	flat       a whole unit writable, from a memory file whose offsets are the plane's, so that flat neighbours merge: what is done when
+ *	           mappings run short. It takes the memory of the whole unit and never a mapping more
  */
 #include <config.h>
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/log.h"
 #include "daemon/memmap/memmap_internal.h"
 
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE 25
-#endif
+static uint64_t plane_len(const struct memmap *mm)
+{
+	return mm->nr_pages * page_len(mm);
+}
+
+static void account(struct memmap *mm, uint64_t before, uint64_t after)
+{
+	mm->budget->own += after - before;
+	mm->nr_maps += after - before;
+}
 
 int tails_init(struct memmap *mm, struct why *why)
 {
 	uintptr_t start;
 
-	mm->tails_len = mm->nr_units * unit_bytes(mm);
-	mm->raw_len = mm->tails_len + mm->backing_bytes;
+	mm->raw_len = plane_len(mm) + mm->backing.len;
 	mm->tails_raw = mmap(NULL, mm->raw_len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (mm->tails_raw == MAP_FAILED) {
 		mm->tails_raw = NULL;
 		return why_set(why, -ENOMEM, "the tail plane (%zu MiB of address space, no memory) cannot be mapped: is there a limit on address "
 			       "space?", mm->raw_len >> 20);
 	}
-	start = ((uintptr_t)mm->tails_raw + mm->backing_bytes - 1) & ~(uintptr_t)(mm->backing_bytes - 1);
+	start = ((uintptr_t)mm->tails_raw + mm->backing.len - 1) & ~(uintptr_t)(mm->backing.len - 1);
 	mm->tails = (struct desc *)start;
-	mm->budget.own++;
+	account(mm, 0, 1);
 	return 0;
+}
+
+/* ---- mappings that there are, for the budget ---- */
+
+enum shown { NOTHING, SHARED, OWN, FLAT };
+
+static enum shown shown_at(uint32_t *slot, const struct memmap *mm, uint64_t page)
+{
+	const struct split *split;
+
+	*slot = NO_SLOT;
+	if (page >= mm->nr_pages || !unit_is(mm, unit_of(mm, page), UNIT_ACTIVE))
+		return NOTHING;
+	if (unit_is(mm, unit_of(mm, page), UNIT_FLAT))
+		return FLAT;
+	split = split_of(mm, page);
+	if (!split || split->state == PAGE_SHARED)
+		return SHARED;
+	*slot = split->slot;
+	return OWN;
+}
+
+/* One mapping ends and another begins between @page and the page before it. */
+static bool is_seam(const struct memmap *mm, uint64_t page)
+{
+	uint32_t slot_before, slot;
+	enum shown before = shown_at(&slot_before, mm, page - 1), here = shown_at(&slot, mm, page);
+
+	if (before != here)
+		return true;
+	if (here == SHARED)             /* the backing starts again */
+		return (page & (pages_per_unit(mm) - 1)) == 0;
+	return here == OWN && slot_before + 1 != slot;
+}
+
+static uint64_t count_seams(const struct memmap *mm, uint64_t page, uint64_t nr)
+{
+	uint64_t seams = 0;
+
+	for (uint64_t i = 0; i <= nr; i++)
+		seams += is_seam(mm, page + i);
+	return seams;
+}
+
+/* A unit that shows the same everywhere. */
+static uint64_t count_edges(const struct memmap *mm, uint64_t unit)
+{
+	uint64_t first = unit_first(mm, unit);
+
+	return (uint64_t)is_seam(mm, first) + is_seam(mm, first + unit_pages(mm, unit));
+}
+
+/* Refused here, and not by the kernel when the last one is gone that somebody else cannot do without. */
+static int afford(const struct memmap *mm, uint64_t before, uint64_t after)
+{
+	return after > before && !vma_budget_has(mm->budget, after - before) ? -EAGAIN : 0;
 }
 
 void tails_fini(struct memmap *mm)
 {
 	if (mm->tails_raw)
 		munmap(mm->tails_raw, mm->raw_len);
+	account(mm, mm->nr_maps, 0);
 	if (mm->flat_fd >= 0)
 		close(mm->flat_fd);
 	mm->tails_raw = NULL;
 	mm->flat_fd = -1;
 }
 
-static struct desc *unit_start(const struct memmap *mm, uint64_t unit)
+/* ---- maps ---- */
+
+static uint64_t plane_off(const struct memmap *mm, uint64_t page)
 {
-	return mm->tails + (unit << mm->unit_shift);
+	return page * page_len(mm);
 }
 
-static off_t plane_off(const struct memmap *mm, const struct desc *at)
+/* -EAGAIN: too many mappings, by our account or by the kernel's. */
+static int map_fixed(const struct memmap *mm, uint64_t page, uint64_t nr, int prot, int fd, uint64_t off)
 {
-	return (off_t)((const char *)at - (const char *)mm->tails);
+	void *map = mmap(tails_of(mm, page), nr * page_len(mm), prot, MAP_SHARED | MAP_FIXED, fd, (off_t)off);
+
+	if (map != MAP_FAILED)
+		return 0;
+	return errno == ENOMEM ? -EAGAIN : -errno;
 }
 
-static int map_shared(struct memmap *mm, struct desc *at, size_t len)
+static int map_shared(const struct memmap *mm, uint64_t page, uint64_t nr)
 {
-	off_t off = plane_off(mm, at) & (off_t)(mm->backing_bytes - 1);
-
-	return mmap(at, len, PROT_READ, MAP_SHARED | MAP_FIXED, mm->backing_fd, off) == MAP_FAILED ? -errno : 0;
+	return map_fixed(mm, page, nr, PROT_READ, mm->backing.fd, plane_off(mm, page) & (mm->backing.len - 1));
 }
 
-/* ---- how many mappings a unit has, for the budget ---- */
-
-static uint64_t count_in(const struct memmap *mm, uint64_t unit)
+static int map_slot(const struct memmap *mm, uint64_t page, uint32_t slot)
 {
-	const struct split *split = mm->splits[unit];
-	uint64_t nr = 0;
-	bool shared = false;
-
-	if (!split || bit_get(mm->flat, unit))
-		return 1;
-	for (uint64_t i = 0; i < pages_per_unit(mm); i++) {
-		bool own = split[i].slot != NO_SLOT;
-
-		nr += own || !shared;
-		shared = !own;
-	}
-	return nr;
-}
-
-/* A gap of inactive units is one mapping; so is a stretch of flat ones. */
-static int64_t neighbours(const struct memmap *mm, uint64_t unit, bool flat)
-{
-	int64_t nr = 0;
-
-	for (int side = 0; side < 2; side++) {
-		uint64_t next = side ? unit + 1 : unit - 1;
-
-		if (side ? next >= mm->nr_units : unit == 0)
-			continue;
-		nr += !bit_get(mm->active, next);
-		nr -= flat && bit_get(mm->flat, next);
-	}
-	return nr;
+	return map_fixed(mm, page, 1, PROT_READ | PROT_WRITE, mm->pool.fd, slot * (uint64_t)mm->pool.slot_len);
 }
 
 /* ---- flat ---- */
@@ -112,30 +149,24 @@ static int open_flat(struct memmap *mm)
 
 	if (mm->flat_fd >= 0)
 		return 0;
-	fd = memfd_create("pmemarena-flat", MFD_CLOEXEC);
+	fd = plain_file("pmemarena-flat", 0, plane_len(mm));
 	if (fd < 0)
-		return -errno;
-	if (fchmod(fd, 0600) < 0 || ftruncate(fd, (off_t)mm->tails_len) < 0) {
-		int err = -errno;
-
-		close(fd);
-		return err;
-	}
+		return fd;
 	mm->flat_fd = fd;
 	return 0;
 }
 
 /* What the restored pages of the unit hold now. */
-static int copy_splits(struct memmap *mm, uint64_t unit)
+static int copy_own(const struct memmap *mm, uint64_t unit)
 {
-	const struct split *split = mm->splits[unit];
-	struct desc *at = unit_start(mm, unit);
-	size_t len = page_bytes(mm);
+	uint64_t first = unit_first(mm, unit);
 
-	for (uint64_t i = 0; split && i < pages_per_unit(mm); i++, at += UINT64_C(1) << mm->p.order) {
-		if (split[i].slot == NO_SLOT)
+	for (uint64_t page = first; page < first + unit_pages(mm, unit); page++) {
+		const struct split *split = split_of(mm, page);
+
+		if (!split || split->slot == NO_SLOT)
 			continue;
-		if (pwrite(mm->flat_fd, at, len, plane_off(mm, at)) != (ssize_t)len)
+		if (pwrite(mm->flat_fd, tails_of(mm, page), page_len(mm), (off_t)plane_off(mm, page)) != (ssize_t)page_len(mm))
 			return -ENOMEM;
 	}
 	return 0;
@@ -143,152 +174,236 @@ static int copy_splits(struct memmap *mm, uint64_t unit)
 
 static void give_slots(struct memmap *mm, uint64_t unit)
 {
-	struct split *split = mm->splits[unit];
+	struct split *pages = mm->units[unit].pages;
 
-	for (uint64_t i = 0; split && i < pages_per_unit(mm); i++) {
-		if (split[i].slot != NO_SLOT)
-			pool_give(&mm->pool, split[i].slot);
-		split[i].slot = NO_SLOT;
+	for (uint64_t i = 0; pages && i < unit_pages(mm, unit); i++) {
+		if (pages[i].slot != NO_SLOT)
+			pool_give(&mm->pool, pages[i].slot);
+		pages[i].slot = NO_SLOT;
 	}
-}
-
-static int map_flat(struct memmap *mm, uint64_t unit)
-{
-	struct desc *at = unit_start(mm, unit);
-	int r = open_flat(mm);
-
-	if (r == 0)
-		r = fill_plain(mm->flat_fd, (size_t)plane_off(mm, at), unit_bytes(mm));
-	if (r == 0)
-		r = copy_splits(mm, unit);
-	if (r < 0)
-		return -ENOMEM;
-	if (mmap(at, unit_bytes(mm), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, mm->flat_fd, plane_off(mm, at)) == MAP_FAILED)
-		return -errno;
-	give_slots(mm, unit);
-	bit_set(mm->flat, unit, true);
-	mm->nr_flat++;
-	return 0;
 }
 
 static void drop_flat(struct memmap *mm, uint64_t unit)
 {
-	off_t off = plane_off(mm, unit_start(mm, unit));
+	uint64_t first = unit_first(mm, unit);
 
-	bit_set(mm->flat, unit, false);
-	mm->nr_flat--;
 	/* Not given back only costs memory; the next use writes all of it again. */
-	if (fallocate(mm->flat_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, off, (off_t)unit_bytes(mm)) < 0)
+	if (fallocate(mm->flat_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)plane_off(mm, first),
+		      (off_t)(unit_pages(mm, unit) * page_len(mm))) < 0)
 		return;
 }
 
-/* The account before and after a unit changes its shape. */
-static void settle_count(struct memmap *mm, uint64_t before, uint64_t after)
+static int map_flat(struct memmap *mm, uint64_t unit)
 {
-	mm->budget.own += after - before;
+	uint64_t first = unit_first(mm, unit), nr = unit_pages(mm, unit);
+	int r = open_flat(mm);
+
+	if (r == 0)
+		r = plain_fill(&mm->node, mm->flat_fd, plane_off(mm, first), nr * page_len(mm));
+	if (r == 0)
+		r = copy_own(mm, unit);
+	if (r == 0)
+		r = map_fixed(mm, first, nr, PROT_READ | PROT_WRITE, mm->flat_fd, plane_off(mm, first));
+	if (r < 0 && mm->flat_fd >= 0)
+		drop_flat(mm, unit);
+	if (r < 0)
+		return r == -EAGAIN ? -ENOMEM : r;
+	give_slots(mm, unit);
+	mm->units[unit].flags |= UNIT_FLAT;
+	mm->nr_flat++;
+	return 0;
 }
 
 static int flatten(struct memmap *mm, uint64_t unit)
 {
-	uint64_t before = count_in(mm, unit);
+	uint64_t first = unit_first(mm, unit), nr = unit_pages(mm, unit), before = count_seams(mm, first, nr);
 	int r = map_flat(mm, unit);
 
 	if (r == 0)
-		settle_count(mm, before, 1);
+		account(mm, before, count_edges(mm, unit));
 	return r;
+}
+
+static void unset_flat(struct memmap *mm, uint64_t unit)
+{
+	mm->units[unit].flags &= (uint8_t)~UNIT_FLAT;
+	mm->nr_flat--;
 }
 
 int tails_unflatten(struct memmap *mm, uint64_t unit)
 {
+	uint64_t before = count_edges(mm, unit), after;
 	int r;
 
-	if (!vma_budget_has(&mm->budget, 4))
-		return -EAGAIN;
-	r = map_shared(mm, unit_start(mm, unit), unit_bytes(mm));
+	unset_flat(mm, unit);
+	after = count_edges(mm, unit);
+	r = afford(mm, before, after);
 	if (r == 0)
-		drop_flat(mm, unit);
-	return r;
+		r = map_shared(mm, unit_first(mm, unit), unit_pages(mm, unit));
+	if (r < 0) {
+		mm->units[unit].flags |= UNIT_FLAT;
+		mm->nr_flat++;
+		return r;
+	}
+	account(mm, before, after);
+	drop_flat(mm, unit);
+	return 0;
 }
 
 /* ---- activate ---- */
 
+int tails_prepare(struct memmap *mm)
+{
+	if (!mm->budget->counted)
+		vma_budget_recount(mm->budget);
+	return backing_open(&mm->backing, &mm->node);
+}
+
+/* With room for it a map of the backing, else flat: that merges with flat neighbours. */
 int tails_activate(struct memmap *mm, uint64_t unit)
 {
-	bool flat = !vma_budget_has(&mm->budget, 2);
-	int r = backing_open(mm);
+	uint64_t before = count_edges(mm, unit);
+	int r = tails_prepare(mm);
 
 	if (r < 0)
 		return r;
-	if (!flat) {
-		r = map_shared(mm, unit_start(mm, unit), unit_bytes(mm));
-		flat = r == -ENOMEM;
-	}
-	if (flat)
-		r = map_flat(mm, unit);
+	mm->units[unit].flags |= UNIT_ACTIVE;
+	r = afford(mm, before, count_edges(mm, unit));
 	if (r == 0)
-		mm->budget.own += (uint64_t)neighbours(mm, unit, flat);
+		r = map_shared(mm, unit_first(mm, unit), unit_pages(mm, unit));
+	if (r == -EAGAIN)
+		r = map_flat(mm, unit);
+	if (r < 0)
+		mm->units[unit].flags &= (uint8_t)~UNIT_ACTIVE;
+	else
+		account(mm, before, count_edges(mm, unit));
 	return r;
 }
 
 void tails_deactivate(struct memmap *mm, uint64_t unit)
 {
-	bool flat = bit_get(mm->flat, unit);
+	uint64_t before = count_edges(mm, unit);
 
-	if (mmap(unit_start(mm, unit), unit_bytes(mm), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) ==
-	    MAP_FAILED)
+	if (mmap(tails_of(mm, unit_first(mm, unit)), unit_pages(mm, unit) * page_len(mm), PROT_NONE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED)
 		return;                 /* it stays readable, which nobody relies on */
-	if (flat)
+	if (unit_is(mm, unit, UNIT_FLAT)) {
+		unset_flat(mm, unit);
 		drop_flat(mm, unit);
-	mm->budget.own -= (uint64_t)neighbours(mm, unit, flat);
+	}
+	mm->units[unit].flags &= (uint8_t)~UNIT_ACTIVE;
+	account(mm, before, count_edges(mm, unit));
 }
 
 /* ---- restore and share ---- */
 
+/* The slot behind that of the page before, so that the two are one mapping. */
+static uint32_t wished_slot(const struct memmap *mm, uint64_t page)
+{
+	uint32_t slot;
+
+	return shown_at(&slot, mm, page - 1) == OWN ? slot + 1 : NO_SLOT;
+}
+
+static void warn_memory(struct memmap *mm)
+{
+	if (!mm->warned_memory)
+		log_warning("memmap: no memory for the descriptors of a page that is to be split");
+	mm->warned_memory = true;
+}
+
+static int restore_own(struct memmap *mm, uint64_t page, bool urgent)
+{
+	struct split *split = split_of(mm, page);
+	uint64_t before = count_seams(mm, page, 1), after;
+	uint32_t slot;
+	int r = pool_take(&slot, &mm->pool, wished_slot(mm, page), urgent);
+
+	if (r < 0) {
+		warn_memory(mm);
+		return r;
+	}
+	*split = (struct split){ .slot = slot, .state = PAGE_SPLIT };
+	after = count_seams(mm, page, 1);
+	r = afford(mm, before, after);
+	if (r == 0)
+		r = map_slot(mm, page, slot);
+	if (r == 0) {
+		account(mm, before, after);
+		return 0;
+	}
+	*split = (struct split){ .slot = NO_SLOT, .state = PAGE_SHARED };
+	pool_untake(&mm->pool, slot);
+	return r;
+}
+
 int tails_restore(struct memmap *mm, uint64_t page, bool urgent)
 {
-	uint64_t unit = unit_of(mm, page), before = count_in(mm, unit);
-	struct split *split = split_of(mm, page);
-	uint32_t slot;
-	int r;
+	uint64_t unit = unit_of(mm, page);
+	int r = unit_is(mm, unit, UNIT_FLAT) ? 0 : restore_own(mm, page, urgent);
 
-	if (bit_get(mm->flat, unit))            /* writable already, and plain */
-		return 0;
-	if (!vma_budget_has(&mm->budget, 2))
-		return flatten(mm, unit);
-	r = pool_take(&slot, &mm->pool, urgent);
-	if (r < 0)
-		return r;
-	if (mmap(tails_of(mm, page), page_bytes(mm), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, mm->pool.fd,
-		 (off_t)(slot * mm->pool.slot_bytes)) == MAP_FAILED) {
-		r = -errno;
-		pool_untake(&mm->pool, slot);
-		return r == -ENOMEM && flatten(mm, unit) == 0 ? 0 : r;
-	}
-	split->slot = slot;
-	settle_count(mm, before, count_in(mm, unit));
-	return 0;
+	if (r == -EAGAIN)
+		r = flatten(mm, unit);
+	if (r == 0)             /* flat is writable already, and plain where nothing is split */
+		split_of(mm, page)->state = PAGE_SPLIT;
+	return r;
+}
+
+static void set_states(struct memmap *mm, uint64_t page, uint64_t nr, enum page_state state)
+{
+	struct split *split = split_of(mm, page);
+
+	for (uint64_t i = 0; i < nr; i++)
+		split[i].state = (uint8_t)state;
 }
 
 int tails_share(struct memmap *mm, uint64_t page, uint64_t nr)
 {
-	uint64_t unit = unit_of(mm, page), before = count_in(mm, unit);
-	struct split *split = split_of(mm, page);
+	uint64_t before, after;
 	int r;
 
-	if (bit_get(mm->flat, unit))
-		return -EAGAIN;                 /* as a whole, when its last page is done */
-	r = map_shared(mm, tails_of(mm, page), nr * page_bytes(mm));
+	if (unit_is(mm, unit_of(mm, page), UNIT_FLAT)) {        /* as a whole, when its last page is done */
+		set_states(mm, page, nr, PAGE_SHARED);
+		return 0;
+	}
+	before = count_seams(mm, page, nr);
+	set_states(mm, page, nr, PAGE_SHARED);
+	after = count_seams(mm, page, nr);
+	r = afford(mm, before, after);
+	if (r == 0)
+		r = map_shared(mm, page, nr);
+	if (r < 0)
+		set_states(mm, page, nr, PAGE_IDLE);
+	else
+		account(mm, before, after);
+	return r;
+}
+
+int tails_unshare(struct memmap *mm, uint64_t page)
+{
+	struct split *split = split_of(mm, page);
+	bool is_flat = unit_is(mm, unit_of(mm, page), UNIT_FLAT);
+	uint64_t before = is_flat ? 0 : count_seams(mm, page, 1);
+	int r = is_flat ? 0 : map_slot(mm, page, split->slot);
+
 	if (r < 0)
 		return r;
-	for (uint64_t i = 0; i < nr; i++) {
-		pool_give(&mm->pool, split[i].slot);
-		split[i].slot = NO_SLOT;
-	}
-	settle_count(mm, before, count_in(mm, unit));
+	split->state = PAGE_IDLE;
+	if (!is_flat)
+		account(mm, before, count_seams(mm, page, 1));
 	return 0;
 }
 
-bool tails_collapse(struct memmap *mm, uint64_t unit)
+/*
+ * Without this page tables grow to 28 MiB per TiB. Where a kernel does not collapse a read-only map (6.1), mapping the unit anew drops its
+ * page table, and the next read of it makes one huge mapping.
+ */
+void tails_mend(struct memmap *mm, uint64_t unit)
 {
-	return madvise(unit_start(mm, unit), unit_bytes(mm), MADV_COLLAPSE) == 0 || errno != EINVAL;
+	uint64_t first = unit_first(mm, unit), nr = unit_pages(mm, unit);
+
+	if (!mm->cannot_collapse && madvise(tails_of(mm, first), nr * page_len(mm), MADV_COLLAPSE) == 0)
+		return;
+	mm->cannot_collapse |= errno == EINVAL;
+	map_shared(mm, first, nr);
 }

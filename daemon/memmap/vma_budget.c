@@ -3,7 +3,7 @@
 #include <config.h>
 
 #include <fcntl.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -13,14 +13,17 @@
 
 static uint64_t read_limit(void)
 {
-	unsigned long long limit = 0;
-	FILE *f = fopen("/proc/sys/vm/max_map_count", "re");
+	char text[32];
+	ssize_t n = -1;
+	uint64_t limit;
+	int fd = open("/proc/sys/vm/max_map_count", O_RDONLY | O_CLOEXEC);
 
-	if (!f)
-		return DEFAULT_LIMIT;
-	if (fscanf(f, "%llu", &limit) != 1)
-		limit = 0;
-	fclose(f);
+	if (fd >= 0) {
+		n = read(fd, text, sizeof(text) - 1);
+		close(fd);
+	}
+	text[n > 0 ? n : 0] = '\0';
+	limit = strtoull(text, NULL, 10);
 	return limit ? limit : DEFAULT_LIMIT;
 }
 
@@ -43,7 +46,6 @@ static uint64_t count_maps(void)
 void vma_budget_init(struct vma_budget *budget, uint64_t limit)
 {
 	*budget = (struct vma_budget){ .limit = limit ? limit : read_limit() };
-	vma_budget_recount(budget);
 }
 
 void vma_budget_recount(struct vma_budget *budget)
@@ -51,6 +53,15 @@ void vma_budget_recount(struct vma_budget *budget)
 	uint64_t nr = count_maps();
 
 	budget->others = nr > budget->own ? nr - budget->own : 0;
+	budget->own_then = budget->own;
+	budget->counted = true;
+}
+
+bool vma_budget_is_stale(const struct vma_budget *budget)
+{
+	uint64_t grown = budget->own > budget->own_then ? budget->own - budget->own_then : 0;
+
+	return !budget->counted || grown > budget->limit / 16;
 }
 
 bool vma_budget_has(const struct vma_budget *budget, uint64_t nr)

@@ -16,6 +16,7 @@ START_TEST(test_vma_budget_sees_other_mappings_come_and_go)
 
 	vma_budget_init(&budget, 0);
 	ck_assert_uint_gt(budget.limit, 1000);
+	vma_budget_recount(&budget);
 	before = vma_budget_used(&budget);
 	for (int i = 1; i < 200; i += 2)
 		mprotect(map + i * 4096, 4096, PROT_NONE);
@@ -33,6 +34,7 @@ START_TEST(test_vma_budget_own_are_not_counted_twice)
 	uint64_t before;
 
 	vma_budget_init(&budget, 0);
+	vma_budget_recount(&budget);
 	before = vma_budget_used(&budget);
 	budget.own = 5;
 	vma_budget_recount(&budget);
