@@ -235,6 +235,7 @@ struct arena *arena_zero(const struct arena_params *params)
 		return NULL;
 	arena->scrubber = params->scrubber;
 	arena->quota = params->quota;
+	arena->nr_listeners = params->nr_listeners;
 	arena->read_only = params->read_only;
 	arena->txn = 1;
 	RB_INIT(&arena->names);
@@ -488,7 +489,7 @@ void arena_tick(struct arena *arena)
 
 bool arena_is_busy(const struct arena *arena)
 {
-	return !TAILQ_EMPTY(&arena->freeing) || space_is_busy(arena->space);
+	return !TAILQ_EMPTY(&arena->freeing) || space_is_busy(arena->space) || bad_is_busy(arena);
 }
 
 uint64_t arena_verify_step(struct arena *arena, uint32_t nr_slots)

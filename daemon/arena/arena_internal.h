@@ -83,12 +83,14 @@ struct arena {
 	uint32_t *unledger;                     /* owned; ledger entries that go with the settle */
 	uint32_t nr_unledger, room_unledger;
 
+	const uint32_t *nr_listeners;           /* borrowed, or NULL */
 	struct arena_event *events;             /* owned ring */
 	uint32_t first_event, nr_events, nr_events_settled, room_events;
 
 	enum arena_state state;
 	char reason[256];
 	uint32_t verify_at;
+	uint64_t attended;                      /* bytes of the data area from its start that the kernel tells us of, on device-dax */
 	struct arena_stats counts;              /* the counters of it are kept here */
 	struct extent scratch[ALLOC_MAX_EXTENTS];
 	bool read_only;
@@ -116,6 +118,7 @@ int read_superblock(struct superblock *sb, int *mended, struct device *device, b
 /* bad.c */
 int bad_read(struct arena *arena);                                      /* at a start: the platform's list */
 void bad_take(struct arena *arena);                                     /* while it runs: what the kernel said */
+bool bad_is_busy(const struct arena *arena);                            /* the kernel would not tell us of all of it yet */
 
 /* adopt.c */
 int adopt_ledger(struct arena *arena);

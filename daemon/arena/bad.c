@@ -94,11 +94,42 @@ int bad_read(struct arena *arena)
 	return poison_each(arena->device, arena->sb.data_off, arena->identity.size, see_bad_page, arena);
 }
 
+#define ATTEND_UNITS 512                /* a tick: about half a millisecond */
+#define ATTEND_ALIGN (UINT64_C(2) << 20)
+
+/*
+ * The kernel tells of failed memory only those who have it in their page tables, and after a start this process has not: each unit of a
+ * device-dax is read once, a part at a time. With units of 4 KiB the tables would take 2 GiB a TiB; what is bad there is learnt when
+ * it is scrubbed or read.
+ */
+static bool is_attended(const struct arena *arena)
+{
+	const struct device_info *info = device_info(arena->device);
+
+	return info->kind != DEVICE_DAX || info->align < ATTEND_ALIGN || arena->attended >= arena->identity.size;
+}
+
+static void attend(struct arena *arena)
+{
+	uint64_t unit = device_info(arena->device)->align;
+	uint8_t byte;
+
+	/* What cannot be read is told of by the handler that caught it. */
+	for (unsigned n = 0; n < ATTEND_UNITS && !is_attended(arena); n++, arena->attended += unit)
+		media_read(arena->data, &byte, arena->attended, 1);
+}
+
+bool bad_is_busy(const struct arena *arena)
+{
+	return !is_attended(arena);
+}
+
 /* Memory that failed while nobody touched it. Bad metadata has its copy; it is only said. */
 void bad_take(struct arena *arena)
 {
 	uint64_t off, len;
 
+	attend(arena);
 	while (media_take_poison(arena->data, &off, &len)) {
 		log_error("arena %s: memory failed at offset %llu of its device, %llu bytes", arena->identity.name,
 			  (unsigned long long)(arena->sb.data_off + off), (unsigned long long)len);
