@@ -235,7 +235,6 @@ struct arena *arena_zero(const struct arena_params *params)
 		return NULL;
 	arena->scrubber = params->scrubber;
 	arena->quota = params->quota;
-	arena->nr_listeners = params->nr_listeners;
 	arena->read_only = params->read_only;
 	arena->txn = 1;
 	RB_INIT(&arena->names);
