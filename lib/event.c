@@ -292,12 +292,11 @@ int pma_dispatch(struct pma *pma)
 	client_unlock(pma);
 	deliver_events(pma, nr);
 	deliver_losses(pma);
-	client_lock(pma);
-	if (pma->nr_events > 0)
-		link_signal(&pma->link, true);
-	if (r < 0)
+	if (r < 0) {
+		client_lock(pma);
 		link_error(&pma->link, r);
-	client_unlock(pma);
+		client_unlock(pma);
+	}
 	return r;
 }
 

@@ -269,25 +269,6 @@ static int give_up(struct link *link, int err)
 	return 0;
 }
 
-/* The session goes on; nobody noticed but us. */
-int relink_taken_over(struct link *link, struct wire_reader *reader)
-{
-	struct wire_welcome welcome;
-	int r;
-
-	if (wire_next_raw(reader, &welcome, sizeof(welcome)) != 1 || welcome.result != 0 || welcome.version != WIRE_VERSION ||
-	    !welcome.resumed || welcome.session != link->session || welcome.nr_arenas != reader->left)
-		return -EPROTO;
-	sort_out_received(link, welcome.last_tag, welcome.read_tag);
-	r = link->owner->welcomed(link->owner, &welcome, reader, &link->why);
-	if (r == -EPROTO)
-		return r;
-	if (r < 0)
-		return give_up(link, r);
-	renumber_unsent(link);
-	return 0;
-}
-
 /* Down again, with the owner's or the daemon's reason; calls go on waiting. */
 static int refuse(struct link *link, int err, const char *what)
 {
@@ -298,11 +279,36 @@ static int refuse(struct link *link, int err, const char *what)
 	return 0;
 }
 
+/* The calls are sorted out: the owner takes its session up again, and what is left is to be sent. */
+static int let_in(struct link *link, const struct wire_welcome *welcome, struct wire_reader *reader)
+{
+	int r = link->owner->welcomed(link->owner, welcome, reader, &link->why);
+
+	if (r == -ENOMEM)
+		return refuse(link, r, "no memory to take up the session again");
+	if (r < 0)
+		return r == -EPROTO ? r : give_up(link, r);
+	renumber_unsent(link);
+	link->state = LINK_UP;
+	return 0;
+}
+
+/* The session goes on; nobody noticed but us. */
+int relink_taken_over(struct link *link, struct wire_reader *reader)
+{
+	struct wire_welcome welcome;
+
+	if (wire_next_raw(reader, &welcome, sizeof(welcome)) != 1 || welcome.result != 0 || welcome.version != WIRE_VERSION ||
+	    !welcome.resumed || welcome.session != link->session || welcome.nr_arenas != reader->left)
+		return -EPROTO;
+	sort_out_received(link, welcome.last_tag, welcome.read_tag);
+	return let_in(link, &welcome, reader);
+}
+
 int relink_welcome(struct link *link, struct wire_reader *reader)
 {
 	struct wire_welcome welcome;
 	bool resumed;
-	int r;
 
 	if (reader->header.opcode != WIRE_WELCOME || wire_next_raw(reader, &welcome, sizeof(welcome)) != 1)
 		return -EPROTO;
@@ -317,14 +323,7 @@ int relink_welcome(struct link *link, struct wire_reader *reader)
 	memcpy(link->token, welcome.token, sizeof(link->token));
 	if (resumed && link->next_tag <= welcome.last_tag)
 		link->next_tag = welcome.last_tag + 1;
-	r = link->owner->welcomed(link->owner, &welcome, reader, &link->why);
-	if (r == -ENOMEM)
-		return refuse(link, r, "no memory to take up the session again");
-	if (r < 0)
-		return r == -EPROTO ? r : give_up(link, r);
-	renumber_unsent(link);
-	link->state = LINK_UP;
-	return 0;
+	return let_in(link, &welcome, reader);
 }
 
 /* ---- time ---- */

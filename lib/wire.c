@@ -51,6 +51,7 @@ static void swap_welcome(struct wire_welcome *w)
 	w->last_tag = htole64(w->last_tag);
 	w->resumed = htole32(w->resumed);
 	w->max_items = htole32(w->max_items);
+	w->read_tag = htole64(w->read_tag);
 }
 
 static void swap_arena(struct wire_arena *a)

@@ -183,7 +183,8 @@ static size_t write_welcome(struct fake_daemon *fake, bool resumed)
 {
 	struct wire_welcome welcome = {
 		.version = WIRE_VERSION, .nr_arenas = (uint16_t)fake->nr_arenas, .session = FAKE_SESSION, .token = "secret",
-		.resumed = resumed, .last_tag = resumed ? fake->last_tag : 0, .max_items = WIRE_MAX_ITEMS,
+		.resumed = resumed, .last_tag = resumed ? fake->last_tag : 0, .read_tag = resumed ? fake->read_tag : 0,
+		.max_items = WIRE_MAX_ITEMS,
 	};
 	struct wire_writer writer;
 

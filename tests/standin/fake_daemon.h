@@ -34,7 +34,7 @@ struct fake_daemon {
 	struct wire_extent extents[8];  /* if nr_extents is not 0: of every allocation, instead of one page of its own */
 	uint32_t nr_extents, nr_a_reply;        /* 0: all in one */
 	uint32_t last_flags;            /* of the item that was answered last */
-	uint64_t last_tag;              /* what a resumed session is told */
+	uint64_t last_tag, read_tag;    /* what a resumed session is told */
 	uint8_t *buf;                   /* one message out */
 };
 

@@ -269,6 +269,33 @@ START_TEST(test_event_callback_may_call_the_library)
 }
 END_TEST
 
+/* What arrives while the callback asks is for the next time, and the event loop is told so. */
+static void tell_during_a_callback(struct fake_daemon *daemon)
+{
+	struct fake_ask *ask = malloc(sizeof(*ask));
+
+	fake_welcome(daemon, NULL, false);
+	expect_subscription(daemon, "kv/");
+	send_event(daemon, WIRE_EVENT_PUBLISHED, "kv/1");
+	fake_expect(daemon, ask, WIRE_STAT);
+	send_event(daemon, WIRE_EVENT_FREED, "kv/1");
+	fake_answer(daemon, ask);
+	fake_serve(daemon);
+	free(ask);
+}
+
+START_TEST(test_event_that_arrives_in_a_callback_is_not_forgotten)
+{
+	connect_to(tell_during_a_callback, NULL);
+	ck_assert_int_ge(pma_get_fd(pma), 0);
+	ck_assert_int_eq(pma_subscribe(pma, 0, "kv/", call_back, NULL), 0);
+	dispatch_until_seen("1:kv/1 ");
+	ck_assert(is_readable(0));
+	dispatch_until_seen("1:kv/1 2:kv/1 ");
+	end();
+}
+END_TEST
+
 static void tell_nonsense(struct fake_daemon *daemon)
 {
 	fake_welcome(daemon, NULL, false);
@@ -302,6 +329,7 @@ int main(void)
 	tcase_add_test(t, test_event_subscription_survives_the_daemon);
 	tcase_add_test(t, test_event_flood_is_bounded);
 	tcase_add_test(t, test_event_callback_may_call_the_library);
+	tcase_add_test(t, test_event_that_arrives_in_a_callback_is_not_forgotten);
 	tcase_add_loop_test(t, test_event_of_no_kind_ends_the_connection, 0, 2);
 	suite_add_tcase(s, t);
 	runner = srunner_create(s);

@@ -197,6 +197,7 @@ START_TEST(test_map_for_writing_needs_an_open_for_writing)
 	pma_unmap(map);
 	/* Opened both ways it is open for writing. */
 	ck_assert_int_eq(pma_open(&other, pma, NULL, 0), 0);
+	ck_assert_int_eq(pma_open(&other, pma, NULL, PMA_READ_ONLY), 0);
 	ck_assert_int_eq(pma_map(&map, pma, other, PMA_MAP_WRITE), 0);
 	pma_unmap(map);
 	end();
