@@ -134,21 +134,37 @@ static int geometry(struct superblock *sb, const struct arena_params *params, co
 
 /* ---- devices ---- */
 
-int read_superblock(struct superblock *sb, int *mended, struct device *device, bool read_only, struct why *why)
+/* As much of it as may have superblocks. */
+static int open_start(struct media **media, struct device *device, struct why *why)
 {
 	const struct device_info *info = device_info(device);
 	uint64_t len = round_up((UINT64_C(1) << 30) + POISON_UNIT, info->align);
-	struct media *media;
-	int r;
 
-	if (info->size < len)
-		len = info->size;
-	r = media_open(&media, device, 0, len, why);
+	return media_open(media, device, 0, info->size < len ? info->size : len, why);
+}
+
+int read_superblock(struct superblock *sb, int *mended, struct device *device, bool read_only, struct why *why)
+{
+	struct media *media;
+	int r = open_start(&media, device, why);
+
 	if (r < 0)
 		return r;
-	r = superblock_read(sb, mended, media, info->align, read_only, why);
+	r = superblock_read(sb, mended, media, device_info(device)->align, read_only, why);
 	media_close(media);
 	return r;
+}
+
+static int erase_superblock(struct device *device, struct why *why)
+{
+	struct media *media;
+	int r = open_start(&media, device, why);
+
+	if (r < 0)
+		return r;
+	r = superblock_erase(media, device_info(device)->align);
+	media_close(media);
+	return r < 0 ? why_set(why, r, "%s cannot be written: %s", device_info(device)->path, strerror(-r)) : 0;
 }
 
 static bool has_arena(struct superblock *sb, const char *path)
@@ -274,9 +290,7 @@ static int write_label(struct device *device, const struct superblock *sb, struc
 		return r;
 	label.role = SUPERBLOCK_DATA;
 	label.seq = 0;
-	r = superblock_erase(media, sb->poison_unit);
-	if (r == 0)
-		r = superblock_write(&label, media);
+	r = superblock_write(&label, media);
 	media_close(media);
 	return r;
 }
@@ -290,10 +304,7 @@ static int write_metadata(struct device *device, struct superblock *sb, bool zer
 
 	if (r < 0)
 		return r;
-	/* Whatever cuts this short leaves a device that is not an arena. */
-	r = superblock_erase(media, sb->poison_unit);
-	if (r == 0)
-		r = zeromap_init(media, sb, zero);
+	r = zeromap_init(media, sb, zero);
 	if (r == 0)
 		r = superblock_write(sb, media);
 	media_close(media);
@@ -314,10 +325,15 @@ static bool make_zero(struct device *device, const struct superblock *sb)
 	return zero;
 }
 
+/* Whatever cuts this short leaves what was there before, whole, or devices that are not an arena. */
 static int format_pair(struct device *device, struct device *meta, struct superblock *sb, struct why *why)
 {
-	int r = write_metadata(meta ? meta : device, sb, make_zero(device, sb), why);
+	int r = erase_superblock(device, why);
 
+	if (r == 0 && meta)
+		r = erase_superblock(meta, why);
+	if (r == 0)
+		r = write_metadata(meta ? meta : device, sb, make_zero(device, sb), why);
 	return r < 0 || !meta ? r : write_label(device, sb, why);
 }
 

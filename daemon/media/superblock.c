@@ -366,20 +366,24 @@ int superblock_write(struct superblock *sb, struct media *media)
 	return 0;
 }
 
-/* The magics first: with either of them the other copy may still be whole, without both nothing is left to be damaged. */
-int superblock_erase(struct media *media, uint64_t poison_unit)
+/*
+ * Wherever an older arena, of another alignment perhaps, has its copies. Without its magic a page is nobody's, and one store that is
+ * never torn takes it: no cut leaves a damaged superblock where there was a whole one.
+ */
+int superblock_erase(struct media *media, uint64_t align)
 {
-	uint64_t at[2] = { 0, poison_unit };
+	uint64_t at[] = { 0, POISON_UNIT, UINT64_C(1) << 30, align }, magic;
 	int r = 0;
 
-	for (int i = 0; i < 2 && r == 0; i++) {
+	for (unsigned i = 0; i < 4 && r == 0; i++) {
+		if ((i > 0 && at[i] < POISON_UNIT) || media_len(media) < at[i] + SUPERBLOCK_SIZE)
+			continue;
+		r = media_read(media, &magic, at[i], sizeof(magic));
+		if (r < 0 || le64toh(magic) != MAGIC)
+			continue;
 		r = media_store64(media, at[i], 0);
 		if (r == 0)
-			r = media_flush(media, at[i], sizeof(uint64_t));
+			r = media_flush(media, at[i], sizeof(magic));
 	}
-	if (r == 0)
-		r = media_fence(media);
-	for (int i = 0; i < 2 && r == 0; i++)
-		r = media_zero(media, at[i], SUPERBLOCK_SIZE);
 	return r < 0 ? r : media_fence(media);
 }

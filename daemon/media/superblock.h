@@ -72,7 +72,7 @@ enum superblock_verdict superblock_decode(struct superblock *sb, const uint8_t p
 int superblock_read(struct superblock *sb, int *mended, struct media *media, uint64_t align, bool read_only, struct why *why);
 /* Rewrite both copies with seq + 1, one after the other, each fenced. -EIO when neither could be written. */
 int superblock_write(struct superblock *sb, struct media *media);
-/* Make both copies unreadable, fenced: the first step of a format. */
-int superblock_erase(struct media *media, uint64_t poison_unit);
+/* No arena is here any more, fenced: the first step of a format. Copies are looked for where superblock_read() does. */
+int superblock_erase(struct media *media, uint64_t align);
 
 #endif

@@ -28,6 +28,7 @@ struct scenario {
 	struct world world;
 	struct model model;
 	struct history history;
+	uint8_t older[16];              /* format: the UUID of what was there before */
 	size_t from;                    /* the first entry of the log that is explored */
 	char title[160];
 };
@@ -83,13 +84,26 @@ static void must_open(struct scenario *s)
 		errx(2, "%s: the arena does not open: %s: %s", s->title, strerror(-r), s->world.why.text);
 }
 
+static void steps(struct scenario *s, unsigned nr)
+{
+	static const enum history_op tame[] = { OP_RESERVE, OP_CREATE, OP_CREATE, OP_PUBLISH, OP_WRITE, OP_FREE, OP_RENAME, OP_GROW,
+						OP_SCRUB, OP_SETTLE };
+
+	for (unsigned i = 0; i < nr; i++)
+		history_step(&s->history, tame[history_random(&s->history.seed, sizeof(tame) / sizeof(tame[0]))]);
+	history_settle(&s->history);
+}
+
 /* An arena with some allocations, which the next format is to make disappear. */
 static void live_before(struct scenario *s)
 {
 	must_open(s);
+	steps(s, PRELUDE);
 	history_run(&s->history, PRELUDE);
-	if (s->world.arena)
-		world_close(&s->world);
+	if (!s->world.arena)
+		return;
+	memcpy(s->older, arena_identity(s->world.arena)->uuid, sizeof(s->older));
+	world_close(&s->world);
 }
 
 static void format_again(struct scenario *s)
@@ -114,16 +128,6 @@ static void start_log(struct scenario *s)
 }
 
 /* ---- recordings ---- */
-
-static void steps(struct scenario *s, unsigned nr)
-{
-	static const enum history_op tame[] = { OP_RESERVE, OP_CREATE, OP_CREATE, OP_PUBLISH, OP_WRITE, OP_FREE, OP_RENAME, OP_GROW,
-						OP_SCRUB, OP_SETTLE };
-
-	for (unsigned i = 0; i < nr; i++)
-		history_step(&s->history, tame[history_random(&s->history.seed, sizeof(tame) / sizeof(tame[0]))]);
-	history_settle(&s->history);
-}
 
 /* The operation, once or a few times in one settle, and what comes of it. */
 static void record_alone(struct scenario *s)
@@ -242,7 +246,7 @@ static void blame(struct verdict *verdict, const char *what, const char *why)
 static void judge_format(struct verdict *verdict, void *arg, uint64_t now, const size_t *seen, const struct image *image)
 {
 	struct scenario *s = arg;
-	bool was_used = s->model.nr_objects > 0;
+	bool was_used = s->model.nr_objects > 0;                /* by an arena */
 	int r;
 
 	(void)now;
@@ -250,7 +254,7 @@ static void judge_format(struct verdict *verdict, void *arg, uint64_t now, const
 	s->world.params.format = ARENA_FORMAT_NEVER;
 	world_boot(&s->world, image);
 	r = world_open(&s->world);
-	if (r == 0 && arena_next_slot(s->world.arena, 0)) {
+	if (r == 0 && memcmp(arena_identity(s->world.arena)->uuid, s->older, sizeof(s->older)) == 0) {
 		world_kill(&s->world, false);
 		judge(verdict, &s->world, &s->model, s->world.now, NULL, image);
 	} else if (r == 0) {

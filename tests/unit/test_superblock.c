@@ -382,7 +382,7 @@ START_TEST(test_superblock_first_write_cut_is_blank_not_damage)
 		image_scribble(before, 0, 0, 4 * MiB, 1);
 	recorder_load(rec, before);
 	image_free(before);
-	ck_assert_int_eq(superblock_erase(media, sb.poison_unit), 0);
+	ck_assert_int_eq(superblock_erase(media, 4096), 0);
 	ck_assert_int_eq(superblock_write(&sb, media), 0);
 	each_state(check_blank_or_there);
 }
@@ -396,8 +396,27 @@ START_TEST(test_superblock_erase_cut_leaves_it_or_blank)
 	before = image_copy(recorder_image(rec));
 	recorder_load(rec, before);
 	image_free(before);
-	ck_assert_int_eq(superblock_erase(media, sb.poison_unit), 0);
+	ck_assert_int_eq(superblock_erase(media, 4096), 0);
 	each_state(check_blank_or_there);
+}
+END_TEST
+
+/* The device was reconfigured since: the older arena's second copy is where the new one has data. */
+START_TEST(test_superblock_erase_finds_copies_of_another_alignment)
+{
+	struct superblock found;
+
+	close_media();
+	open_media(4 * GiB, 4096);
+	sb.poison_unit = GiB;
+	sb.data_device_size = sb.meta_device_size = 4 * GiB;
+	sb.data_off = 2 * GiB;
+	sb.zero_off[0] = GiB + 4096;
+	sb.table_off[0] = GiB + 8192;
+	ck_assert_int_eq(superblock_write(&sb, media), 0);
+	ck_assert_int_eq(read_again(&found, NULL), 0);
+	ck_assert_int_eq(superblock_erase(media, 4096), 0);
+	ck_assert_int_eq(read_again(&found, NULL), -ENODATA);
 }
 END_TEST
 
@@ -473,6 +492,7 @@ int main(void)
 	tcase_add_test(tc, test_superblock_rewrite_cut_leaves_old_or_new);
 	tcase_add_loop_test(tc, test_superblock_first_write_cut_is_blank_not_damage, 0, 2);
 	tcase_add_test(tc, test_superblock_erase_cut_leaves_it_or_blank);
+	tcase_add_test(tc, test_superblock_erase_finds_copies_of_another_alignment);
 	tcase_add_test(tc, test_superblock_read_is_durable);
 	tcase_add_loop_test(tc, test_superblock_one_copy_cannot_be_written, 0, 2);
 	tcase_add_test(tc, test_superblock_no_copy_can_be_written);
