@@ -53,9 +53,11 @@ static void gather_point(struct walk *walk, const struct cut *cut, uint64_t now)
 
 	if (walk->only && (sscanf(walk->only, "%zu:%" SCNu64, &only_point, &only) != 2 || only_point != point))
 		return;
-	/* A recovery is short and looked at often: less of each. */
-	states_init(&states, cut, explorer->seed, walk->level ? explorer->bound / 16 : explorer->bound,
-		    walk->level ? explorer->sample / 8 + 1 : explorer->sample);
+	/* A recovery is short and looked at often: less of each. It may mend what is lost: nothing more must be, then. */
+	if (walk->level)
+		states_init(&states, cut, explorer->seed, explorer->bound / 16, explorer->sample / 8 + 1, false);
+	else
+		states_init(&states, cut, explorer->seed, explorer->bound, explorer->sample, true);
 	explorer->tally->points++;
 	if (walk->only) {
 		fprintf(stderr, "  %s%zu:%" PRIu64 " at time %" PRIu64 ", lines:\n", walk->path, point, only, now);

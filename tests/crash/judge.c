@@ -306,6 +306,13 @@ void judge(struct verdict *verdict, struct world *world, const struct model *mod
 		check_free(&court);
 }
 
+void judge_check(struct verdict *verdict, struct world *world)
+{
+	struct court court = { .verdict = verdict, .world = world };
+
+	check_arena(&court);
+}
+
 void judge_empty(struct verdict *verdict, struct world *world)
 {
 	struct court court = { .verdict = verdict, .world = world };

@@ -25,6 +25,8 @@ void judge(struct verdict *verdict, struct world *world, const struct model *mod
 	   const struct image *image);
 void verdict_fini(struct verdict *verdict);
 
+/* Memory and media agree in the arena that is open. */
+void judge_check(struct verdict *verdict, struct world *world);
 /* What is open is an arena without any allocation, and all of it is free and clean. */
 void judge_empty(struct verdict *verdict, struct world *world);
 

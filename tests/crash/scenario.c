@@ -289,6 +289,19 @@ static void record_format(struct scenario *s)
 
 /* ---- a scenario ---- */
 
+/* Without any cut. */
+static void check_running(struct scenario *s)
+{
+	struct verdict verdict = { 0 };
+
+	judge_check(&verdict, &s->world);
+	if (verdict.failed) {
+		s->history.nr_failures++;
+		fprintf(stderr, "FAILED while it runs: %s\n", verdict.text);
+	}
+	verdict_fini(&verdict);
+}
+
 static void record(struct scenario *s)
 {
 	uint64_t past = history_random(&s->history.seed, 3);
@@ -312,8 +325,10 @@ static void record(struct scenario *s)
 		record_ids(s);
 	else
 		record_random(s);
-	if (s->world.arena)
-		world_kill(&s->world, false);
+	if (!s->world.arena)
+		return;
+	check_running(s);
+	world_kill(&s->world, false);
 }
 
 static uint64_t look_at(struct scenario *s)

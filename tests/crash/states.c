@@ -9,6 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/media/superblock.h"
+
+#define NR_LOST 2
+
 static uint64_t mix(uint64_t x)
 {
 	x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
@@ -34,13 +38,14 @@ static uint64_t count_all(const struct cut *cut, uint64_t bound)
 	return nr;
 }
 
-void states_init(struct states *states, const struct cut *cut, uint64_t seed, uint64_t bound, uint64_t sample)
+void states_init(struct states *states, const struct cut *cut, uint64_t seed, uint64_t bound, uint64_t sample, bool lose)
 {
-	*states = (struct states){ .cut = cut, .seed = mix(seed + cut_point(cut)), .nr_all = count_all(cut, bound) };
+	*states = (struct states){ .cut = cut, .lose = lose, .seed = mix(seed + cut_point(cut)), .nr_all = count_all(cut, bound) };
 	/* One open line has no more than its subsets and its torn states. */
 	states->nr = states->nr_all + (cut_nr_lines(cut) ? sample : 0);
 	if (!states->nr_all)
 		states->nr = 2 + 2 * sample;
+	states->nr += lose ? NR_LOST : 0;
 }
 
 static struct cut_choice newest(const struct cut *cut, size_t i)
@@ -96,11 +101,16 @@ static void single_out(struct cut_choice *choices, const struct states *states, 
 		choices[i] = (i == it) == alone ? newest(states->cut, i) : (struct cut_choice){ 0, 0xff };
 }
 
+static bool has_lost(const struct states *states, uint64_t number)
+{
+	return states->lose && number >= states->nr - NR_LOST;
+}
+
 static void choose(struct cut_choice *choices, const struct states *states, uint64_t number)
 {
 	if (number < states->nr_all)
 		subset(choices, states, number);
-	else if (states->nr_all)
+	else if (states->nr_all || has_lost(states, number))
 		draw(choices, states, number);
 	else if (number < 2)                    /* nothing, everything */
 		for (size_t i = 0; i < cut_nr_lines(states->cut); i++)
@@ -127,7 +137,42 @@ struct image *states_image(const struct states *states, uint64_t number)
 	struct image *image = cut_image(states->cut, choices);
 
 	free(choices);
+	if (has_lost(states, number))
+		states_lose_copy(image, (int)(states->nr - 1 - number), cut_point(states->cut) % 2);
 	return image;
+}
+
+/* ---- a copy is lost ---- */
+
+static bool find_superblock(struct superblock *sb, const struct image *image, unsigned device, uint64_t off)
+{
+	uint8_t page[SUPERBLOCK_SIZE];
+
+	image_read(image, device, off, page, sizeof(page));
+	return superblock_decode(sb, page, NULL) == SUPERBLOCK_GOOD;
+}
+
+static void lose(struct image *image, unsigned device, uint64_t off, uint64_t len, bool junk)
+{
+	if (junk)
+		image_scribble(image, device, off, len, off + 1);
+	else
+		image_zero(image, device, off, len);
+}
+
+void states_lose_copy(struct image *image, int copy, bool junk)
+{
+	for (unsigned device = 0; device < image_nr_devices(image); device++) {
+		struct superblock sb;
+
+		if (!find_superblock(&sb, image, device, copy ? 0 : POISON_UNIT))
+			continue;
+		lose(image, device, copy ? POISON_UNIT : 0, SUPERBLOCK_SIZE, junk);
+		if (sb.role == SUPERBLOCK_DATA)
+			continue;
+		lose(image, device, sb.zero_off[copy], (sb.nr_pages + 63) / 64 * 8, junk);
+		lose(image, device, sb.table_off[copy], (uint64_t)sb.nr_chunks * SUPERBLOCK_SLOTS_PER_CHUNK * SUPERBLOCK_SLOT_SIZE, junk);
+	}
 }
 
 void states_print(const struct states *states, uint64_t number)
