@@ -103,6 +103,8 @@ static int run_close(struct operation *op)
 
 	if (!alloc)
 		return 0;
+	if (alloc->state == ALLOC_RESERVED)
+		return why_set(op->why, -EINVAL, "it is reserved and not published: publish or abort it");
 	return arena_close_alloc(op->arena, &op->caller, alloc, op->item.flags & WIRE_UNMAPPED);
 }
 

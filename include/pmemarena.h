@@ -162,22 +162,26 @@ PMA_PUBLIC int pma_create(struct pma_handle *out, struct pma *pma, const char *n
 PMA_PUBLIC int pma_open(struct pma_handle *out, struct pma *pma, const char *name, uint32_t flags);
 /* The same, refused with -EPERM unless @uid owns it. */
 PMA_PUBLIC int pma_open_owned(struct pma_handle *out, struct pma *pma, const char *name, uint32_t flags, uint32_t uid);
-/* Done with it. -EBUSY still mapped through @pma. Idempotent: 0 also when it was not open. */
+/* Done with it. -EBUSY still mapped through @pma, -EINVAL it is reserved: publish or abort it. Idempotent: 0 also when it was not open. */
 PMA_PUBLIC int pma_close(struct pma *pma, struct pma_handle handle);
 /*
  * Free: gone at return, durably, with its name; the space is reused when nobody has it open or mapped any more. Owner or root only.
- * -ENOENT, -EACCES, -EBUSY still mapped through @pma.
+ * It need not be open. -ENOENT, -EACCES, -EBUSY still mapped through @pma, -EINVAL it is not published: pma_abort().
  */
 PMA_PUBLIC int pma_free(struct pma *pma, struct pma_handle handle);
 /*
  * Grow or shrink to @len bytes. Contents up to the smaller length stay; new bytes read as zeroes. Existing maps keep showing what they
  * showed; map again to see the rest. What is cut off is reused when nobody has it mapped any more. Owner or root only.
- * Errors of pma_reserve() and pma_free().
+ * Errors of pma_reserve() and pma_free(). One below the arena's page size shares its page and grows only into what is free behind it there
+ * (-ENOSPC).
  */
 PMA_PUBLIC int pma_resize(struct pma *pma, struct pma_handle handle, uint64_t len);
 /* @name NULL: it becomes unnamed. -EEXIST taken, -ENOENT, -EACCES. */
 PMA_PUBLIC int pma_rename(struct pma *pma, struct pma_handle handle, const char *name);
-/* As chown(2): only root changes the uid; the owner may choose among its groups. -EPERM, -ENOENT. */
+/*
+ * As chown(2): only root changes the uid; the owner may choose among its groups; -1 leaves one as it is. -EPERM, -ENOENT, -EDQUOT, -EBUSY it
+ * shares a page with others of its owner.
+ */
 PMA_PUBLIC int pma_set_owner(struct pma *pma, struct pma_handle handle, uint32_t uid, uint32_t gid);
 /* As chmod(2), bits 0666: who else may open it. -EPERM, -ENOENT, -EINVAL other bits. */
 PMA_PUBLIC int pma_set_mode(struct pma *pma, struct pma_handle handle, uint32_t mode);
@@ -201,7 +205,8 @@ PMA_PUBLIC int pma_stat_name(struct pma_stat *out, struct pma *pma, uint32_t are
 /*
  * Published allocations of an arena, those whose names begin with @prefix in the order of names, or with @prefix NULL all of them, in no
  * order. Up to *nr entries are written and *nr set to how many. *cursor is 0 at first and 0 again at the end. What is
- * created or freed meanwhile may or may not be seen; everything else is seen exactly once.
+ * created or freed meanwhile may or may not be seen; everything else is seen exactly once. -ESTALE the cursor is older than the daemon and leads
+ * nowhere any more: begin anew.
  */
 PMA_PUBLIC int pma_list(struct pma_stat *out, size_t *nr, uint64_t *cursor, struct pma *pma, uint32_t arena, const char *prefix);
 
@@ -209,8 +214,11 @@ struct pma_extent { uint64_t off, len; };       /* bytes on the arena's device *
 
 /*
  * The extents in order, for callers that register memory elsewhere (GPU, RDMA, vhost, QEMU): at most *nr from the @first on; *nr becomes how
- * many were written. pma_device_fd() gives the descriptor that they are offsets into: borrowed, of the session's mode. A range that
- * was registered stays valid until it is freed or closed *and* the descriptor and its mappings are gone.
+ * many were written. -EBADF not open in this session, -ENOENT stale. pma_device_fd() gives the descriptor that they are offsets into: borrowed
+ * until pma_disconnect(). On device-dax map multiples of pma_arena.align only: the kernel rounds other offsets down and does not say so.
+ *
+ * The library cannot know what is done with an extent: the space of an allocation whose extents were asked for is not given to others before it
+ * was freed or closed *and* this session is over and the descriptor and all mappings made through it are gone.
  */
 PMA_PUBLIC int pma_extents(struct pma_extent *out, size_t *nr, struct pma *pma, struct pma_handle handle, size_t first);
 PMA_PUBLIC int pma_device_fd(struct pma *pma, uint32_t arena, bool read_only);  /* >= 0, or -errno */
@@ -223,8 +231,8 @@ enum pma_opcode { PMA_OP_RESERVE = 1, PMA_OP_CREATE, PMA_OP_PUBLISH, PMA_OP_ABOR
 struct pma_op {
 	enum pma_opcode opcode;
 	int      result;                /* out: 0 or -errno of this one */
-	struct pma_handle handle;       /* in, but for RESERVE, CREATE and OPEN by name: out; .arena is in for those */
-	const char *name;               /* RESERVE, CREATE, OPEN, RENAME; borrowed */
+	struct pma_handle handle;       /* in; RESERVE, CREATE, and OPEN and STAT by name: .arena is in, all of it out */
+	const char *name;               /* RESERVE, CREATE, RENAME: may be NULL; OPEN, STAT: NULL is by handle; borrowed */
 	uint64_t len;                   /* in: RESERVE, CREATE, RESIZE; out: what it has now */
 	uint32_t flags;                 /* enum pma_flags */
 	uint32_t mode;                  /* RESERVE, CREATE: 0 means 0600 */
