@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -249,6 +250,8 @@ static int serve(const struct config_sources *sources)
 		return EXIT_FAILURE;
 	}
 	raise_descriptor_limit();
+	/* Who hangs up is an error of a write, not of ours. */
+	signal(SIGPIPE, SIG_IGN);
 	sandbox_enter();
 	if (server_new(&server, &config, sources, &passed, &why) < 0) {
 		log_error("%s", why.text);
