@@ -115,6 +115,16 @@ static bool is_refused(struct history *h, enum history_op op, int r)
 	return r < 0;
 }
 
+/* What is given up is what others wait for. */
+static void remember(struct history *h, const struct object *object, uint64_t bytes)
+{
+	const struct version *last = model_last(object);
+
+	h->released_bytes = bytes;
+	h->released_len = last->name_len;
+	memcpy(h->released, last->name, last->name_len);
+}
+
 /* ---- operations ---- */
 
 static bool do_reserve(struct history *h, enum history_op op)
@@ -175,6 +185,7 @@ static bool do_release(struct history *h, enum history_op op)
 			fail(h, ops[op].name, r);
 		return true;
 	}
+	remember(h, object, arena_alloc_bytes(alloc_of(h, object)));
 	r = arena_free_alloc(h->world->arena, &caller, alloc_of(h, object), unmapped, &h->world->why);
 	return change(h, op, object, r, begun);
 }
@@ -190,6 +201,7 @@ static bool do_rename(struct history *h, enum history_op op)
 	if (!object)
 		return false;
 	caller = caller_of(h, model_last(object)->uid);
+	remember(h, object, 4096);
 	begun = world_mark(h->world);
 	return change(h, op, object, arena_rename(h->world->arena, &caller, alloc_of(h, object), name, len, &h->world->why), begun);
 }
@@ -209,6 +221,7 @@ static bool do_resize(struct history *h, enum history_op op)
 		return false;
 	if (op == OP_SHRINK && by >= len)
 		return false;
+	remember(h, object, by);
 	caller = caller_of(h, model_last(object)->uid);
 	begun = world_mark(h->world);
 	return change(h, op, object, arena_resize(h->world->arena, &caller, alloc_of(h, object), op == OP_GROW ? len + by : len - by,
@@ -478,25 +491,55 @@ bool history_step(struct history *h, enum history_op op)
 	return done;
 }
 
+void history_close_all(struct history *h)
+{
+	struct caller caller = caller_of(h, 1000);
+
+	for (size_t i = 0; i < h->model->nr_objects; i++) {
+		const struct object *object = &h->model->objects[i];
+		struct alloc *alloc = arena_find_held(h->world->arena, h->world->holder, object->slot, object->id);
+
+		if (alloc)
+			arena_close_alloc(h->world->arena, &caller, alloc, true);
+	}
+}
+
+static bool create(struct history *h, const struct arena_ask *ask)
+{
+	struct caller caller = caller_of(h, 1000);
+	uint64_t begun = world_mark(h->world);
+	struct alloc *alloc;
+	int r;
+
+	while ((r = arena_reserve(&alloc, h->world->arena, &caller, ask, &h->world->why)) == -EAGAIN)
+		world_scrub_all(h->world);
+	if (is_refused(h, OP_CREATE, r))
+		return false;
+	model_add(h->model, alloc, begun)->given = world_mark(h->world);
+	return true;
+}
+
 /* All but some pages go to one allocation, so that the others are in each other's way. */
 void history_crowd(struct history *h)
 {
-	struct caller caller = caller_of(h, 1000);
-	struct arena_ask ask = { .publish = true };
+	uint64_t page = h->world->flavour->page_size;
 	struct arena_stats stats;
-	struct alloc *alloc;
-	uint64_t begun;
-	int r;
 
 	arena_stats(h->world->arena, &stats);
-	ask.len = stats.free / h->world->flavour->page_size * h->world->flavour->page_size / 8 * 7;
-	begun = world_mark(h->world);
-	while ((r = arena_reserve(&alloc, h->world->arena, &caller, &ask, &h->world->why)) == -EAGAIN)
-		world_scrub_all(h->world);
-	if (is_refused(h, OP_CREATE, r))
-		return;
-	model_add(h->model, alloc, begun)->given = world_mark(h->world);
+	create(h, &(struct arena_ask){ .publish = true, .len = stats.free / page * page / 8 * 7 });
 	history_settle(h);
+}
+
+bool history_reuse(struct history *h)
+{
+	struct arena_ask ask = { .publish = true, .name = h->released, .name_len = h->released_len, .len = h->released_bytes };
+
+	if (!ask.len)
+		return false;
+	if (create(h, &ask))
+		return true;
+	ask.len = 4096;
+	return create(h, &ask);
 }
 
 void history_run(struct history *h, unsigned nr)

@@ -22,15 +22,22 @@ struct history {
 	struct model *model;            /* borrowed */
 	uint64_t seed;
 	bool print;                     /* each step, to stdout */
+	uint8_t  released_len;          /* the name that was last given up, and how many bytes */
+	char     released[ALLOC_MAX_NAME];
+	uint64_t released_bytes;
 	unsigned nr_failures;           /* the daemon did what it must not; said on stderr */
 };
 
 /* One allocation takes most of the space. */
 void history_crowd(struct history *history);
+/* A new allocation as large, and with the name, as what was last released; small when there is no room. false: refused. */
+bool history_reuse(struct history *history);
 /* @nr steps of all kinds, settled at the end. */
 void history_run(struct history *history, unsigned nr);
 /* One operation; false when there is nothing it could be done to. Not settled. */
 bool history_step(struct history *history, enum history_op op);
+/* The client has nothing open any more. */
+void history_close_all(struct history *history);
 /* What was staged is durable, and everybody is told. */
 void history_settle(struct history *history);
 

@@ -18,7 +18,7 @@
 #define IDS_AHEAD    65536u
 #define TABLE_CHUNK  1024u
 
-enum kind { KIND_ALONE, KIND_RANDOM, KIND_FORMAT, KIND_TABLE, KIND_IDS };
+enum kind { KIND_ALONE, KIND_RANDOM, KIND_REUSE, KIND_FORMAT, KIND_TABLE, KIND_IDS };
 
 struct scenario {
 	const struct scenario_params *params;
@@ -40,10 +40,10 @@ static const struct {
 	const char *name;
 } kinds[] = {
 	{ KIND_RANDOM, 0, "random" }, { KIND_ALONE, OP_CREATE, NULL }, { KIND_ALONE, OP_RENAME, NULL }, { KIND_ALONE, OP_FREE, NULL },
-	{ KIND_ALONE, OP_SCRUB, NULL }, { KIND_ALONE, OP_RESERVE, NULL }, { KIND_RANDOM, 0, "random" }, { KIND_ALONE, OP_PUBLISH, NULL },
+	{ KIND_REUSE, 0, "reuse" }, { KIND_ALONE, OP_SCRUB, NULL }, { KIND_ALONE, OP_RESERVE, NULL }, { KIND_RANDOM, 0, "random" }, { KIND_ALONE, OP_PUBLISH, NULL },
 	{ KIND_ALONE, OP_GROW, NULL }, { KIND_ALONE, OP_SHRINK, NULL }, { KIND_FORMAT, 0, "format" }, { KIND_ALONE, OP_KILL, NULL },
 	{ KIND_RANDOM, 0, "random" }, { KIND_ALONE, OP_SETATTR, NULL }, { KIND_ALONE, OP_ABORT, NULL }, { KIND_ALONE, OP_POISON, NULL },
-	{ KIND_ALONE, OP_RESTART, NULL }, { KIND_TABLE, 0, "table" }, { KIND_IDS, 0, "ids" }, { KIND_RANDOM, 0, "random" },
+	{ KIND_REUSE, 0, "reuse" }, { KIND_ALONE, OP_RESTART, NULL }, { KIND_TABLE, 0, "table" }, { KIND_IDS, 0, "ids" }, { KIND_RANDOM, 0, "random" },
 };
 #define NR_KINDS ((unsigned)(sizeof(kinds) / sizeof(kinds[0])))
 
@@ -148,6 +148,35 @@ static void record_alone(struct scenario *s)
 		history_settle(&s->history);
 	if (s->world.arena && s->op != OP_CREATE)
 		world_scrub_all(&s->world);
+}
+
+/*
+ * Space and names that are given up and wanted by somebody else in the same settle. There is little of both; or there is nothing else,
+ * so that pages become whole.
+ */
+static void record_reuse(struct scenario *s)
+{
+	static const enum history_op releases[] = { OP_FREE, OP_SHRINK, OP_FREE, OP_RENAME };
+	bool crowded = history_random(&s->history.seed, 2);
+
+	must_open(s);
+	if (crowded)
+		history_crowd(&s->history);
+	for (unsigned i = 0; i < (crowded ? 24 : 2); i++) {
+		history_step(&s->history, OP_CREATE);
+		history_settle(&s->history);
+		history_step(&s->history, OP_WRITE);
+	}
+	history_close_all(&s->history);
+	s->from = recorder_nr(s->world.rec);
+	for (unsigned i = 0; i < 3; i++) {
+		history_step(&s->history, releases[history_random(&s->history.seed, crowded ? 4 : 1)]);
+		world_scrub_all(&s->world);
+		if (crowded)
+			history_reuse(&s->history);
+	}
+	history_settle(&s->history);
+	world_scrub_all(&s->world);
 }
 
 static void record_random(struct scenario *s)
@@ -319,6 +348,8 @@ static void record(struct scenario *s)
 	}
 	if (s->kind == KIND_ALONE)
 		record_alone(s);
+	else if (s->kind == KIND_REUSE)
+		record_reuse(s);
 	else if (s->kind == KIND_TABLE)
 		record_table(s);
 	else if (s->kind == KIND_IDS)

@@ -1,0 +1,6 @@
+# What lay in a new chunk before is left there.
+# file: daemon/arena/table.c
+/^static int init_chunk/,/^}/{
+s/= media_zero(.*);/= 0;/
+s/r = media_store64(.*);/r = 0;/
+}

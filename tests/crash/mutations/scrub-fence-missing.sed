@@ -1,0 +1,3 @@
+# A worker says that it is done before its zeroes are durable.
+# file: daemon/arena/scrub.c
+/^static int zero/,/^}/s/return media_persist(.*);/return 0;/

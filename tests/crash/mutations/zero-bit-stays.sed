@@ -1,0 +1,3 @@
+# The bit is not cleared when a page is handed out.
+# file: daemon/arena/space.c
+/^static int prepare_extents/,/^}/s/r = zeromap_clear(.*);/r = 0;/
