@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 LEFT_BY_ITSELF = 3          # isa-debug-exit: (1 << 1) | 1; a power-off and a panic are 0
+SO_SNDBUFFORCE = 32         # the socket module has no name for it
 
 
 class GuestError(Exception):
@@ -26,6 +27,8 @@ class Machine:
         self._pending = b""
         self._transcript = open(scratch / "transcript.log", "a", encoding="utf-8")
         self._port, theirs = socket.socketpair()
+        # Never full: QEMU would take what the guest says and keep it.
+        theirs.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, 64 << 20)
         arguments = self._arguments(image, disk, scratch, cmdline, nvdimm, hmem_mib, memory_mib,
                                     theirs.fileno(), self.console)
         with open(scratch / "qemu.log", "ab") as log:
@@ -54,7 +57,8 @@ class Machine:
             "-device", "nvme,drive=root,serial=root",
             # Not NVMe as well: two disks of a kind are numbered in the order in which they happen to be found.
             "-drive", f"if=none,id=lab,file={disk},format=raw,readonly=on", "-device", "virtio-blk-pci,drive=lab",
-            "-device", "virtio-serial-pci", "-chardev", f"socket,id=lab,fd={port_fd}",
+            # Without ioeventfd a line is with the host when the guest's kick is over: a power cut must not lose what was said.
+            "-device", "virtio-serial-pci,ioeventfd=off", "-chardev", f"socket,id=lab,fd={port_fd}",
             "-device", "virtserialport,chardev=lab,name=lab",
         ]
         if nvdimm:
