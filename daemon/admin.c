@@ -52,6 +52,7 @@ static void connection_free(struct connection *connection)
 
 	TAILQ_REMOVE(&admin->connections, connection, link);
 	admin->nr--;
+	admin->service->nr_listeners -= connection->watches;
 	bufferevent_free(connection->stream);
 	free(connection);
 }
@@ -78,6 +79,8 @@ static void answer_line(struct connection *connection, const char *line, size_t 
 	if (text)
 		send_line(connection, text);
 	free(text);
+	if (call.watch && !connection->watches)
+		connection->admin->service->nr_listeners++;
 	connection->watches |= call.watch;
 }
 

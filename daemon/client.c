@@ -90,13 +90,15 @@ bool client_holds(const struct client *client, uint32_t index, const struct allo
 
 /* ---- events ---- */
 
-int client_subscribe(struct client *client, uint32_t arena, const char *prefix, uint8_t prefix_len)
+int client_subscribe(struct client *client, struct service *service, uint32_t arena, const char *prefix, uint8_t prefix_len)
 {
 	struct subscription *subscription = malloc(sizeof(*subscription) + prefix_len);
 
 	if (!subscription)
 		return -ENOMEM;
 	client_unsubscribe(client, arena);
+	subscription->nr_listeners = &service->nr_listeners;
+	service->nr_listeners++;
 	subscription->arena = arena;
 	subscription->prefix_len = prefix_len;
 	memcpy(subscription->prefix, prefix, prefix_len);
@@ -122,6 +124,7 @@ void client_unsubscribe(struct client *client, uint32_t arena)
 	if (!subscription)
 		return;
 	SLIST_REMOVE(&client->subscriptions, subscription, subscription, link);
+	(*subscription->nr_listeners)--;
 	free(subscription);
 }
 

@@ -26,6 +26,7 @@ struct position {
 
 struct subscription {
 	SLIST_ENTRY(subscription) link; /* client.subscriptions */
+	uint32_t *nr_listeners;         /* borrowed: the service's */
 	uint32_t arena;
 	uint8_t  prefix_len;
 	char     prefix[];
@@ -55,7 +56,7 @@ struct caller client_caller(const struct client *client, uint32_t index);
 bool client_holds(const struct client *client, uint32_t index, const struct alloc *alloc);
 
 /* Replaces the one of this arena. -ENOMEM. */
-int client_subscribe(struct client *client, uint32_t arena, const char *prefix, uint8_t prefix_len);
+int client_subscribe(struct client *client, struct service *service, uint32_t arena, const char *prefix, uint8_t prefix_len);
 void client_unsubscribe(struct client *client, uint32_t arena);
 bool client_wants(const struct client *client, uint32_t arena, const struct arena_event *event);
 

@@ -253,7 +253,7 @@ static int subscribe(struct job *job, const struct wire_request *item, const cha
 		client_unsubscribe(job->client, item->arena);
 		return 0;
 	}
-	r = client_subscribe(job->client, item->arena, prefix, (uint8_t)item->name_len);
+	r = client_subscribe(job->client, job->service, item->arena, prefix, (uint8_t)item->name_len);
 	return r < 0 ? why_set(why, r, "the daemon is out of memory") : 0;
 }
 

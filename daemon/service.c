@@ -86,6 +86,7 @@ static void fill_params(struct arena_params *params, const struct service *servi
 		.numa_node = from->numa_node,
 		.runtime_dir = service->config.daemon.runtime_directory,
 		.scrubber = service->scrubber,
+		.nr_listeners = &service->nr_listeners,
 		.quota = service->quota,
 	};
 }

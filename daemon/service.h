@@ -52,6 +52,7 @@ struct service {
 	uint64_t started_mono_ns;       /* CLOCK_MONOTONIC */
 	uint64_t ticked_ns;             /* CLOCK_MONOTONIC */
 	TAILQ_HEAD(, watcher) watchers;
+	uint32_t nr_listeners;          /* who is told by them; with none, the arenas keep no events */
 	struct arena_event events[SERVICE_EVENTS];      /* on their way to the watchers */
 };
 

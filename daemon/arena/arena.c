@@ -235,6 +235,7 @@ struct arena *arena_zero(const struct arena_params *params)
 		return NULL;
 	arena->scrubber = params->scrubber;
 	arena->quota = params->quota;
+	arena->nr_listeners = params->nr_listeners;
 	arena->read_only = params->read_only;
 	arena->txn = 1;
 	RB_INIT(&arena->names);
@@ -444,7 +445,8 @@ int arena_settle(struct arena *arena)
 
 	if (arena->state == ARENA_OFFLINE)
 		return -EIO;
-	if (fence || table_is_staged(arena->table)) {
+	r = space_fence_data(arena->space);
+	if (r == 0 && (fence || table_is_staged(arena->table))) {
 		r = table_settle(arena->table, fence);
 		arena->counts.settles++;
 	}

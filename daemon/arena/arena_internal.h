@@ -83,6 +83,7 @@ struct arena {
 	uint32_t *unledger;                     /* owned; ledger entries that go with the settle */
 	uint32_t nr_unledger, room_unledger;
 
+	const uint32_t *nr_listeners;           /* borrowed, or NULL */
 	struct arena_event *events;             /* owned ring */
 	uint32_t first_event, nr_events, nr_events_settled, room_events;
 

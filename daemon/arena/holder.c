@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "daemon/arena/arena_internal.h"
@@ -141,11 +142,12 @@ struct hold *hold_find(const struct holder *holder, const struct alloc *alloc)
 
 int hold_add(struct arena *arena, struct holder *holder, struct alloc *alloc, bool read_only)
 {
-	struct hold *hold = calloc(1, sizeof(*hold));
+	struct hold *hold = malloc(sizeof(*hold));
 	int r;
 
 	if (!hold)
 		return -ENOMEM;
+	memset(hold, 0, sizeof(*hold));
 	r = ledger_add_hold(&hold->entry, arena->ledger, &(struct ledger_hold){
 				.session = holder->session, .id = alloc->id, .slot = alloc->slot, .read_only = read_only });
 	if (r < 0) {

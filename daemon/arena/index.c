@@ -174,22 +174,23 @@ static bool make_event_room(struct arena *arena)
 
 void events_add(struct arena *arena, enum arena_event_kind kind, const struct alloc *alloc)
 {
-	struct arena_event event = { .kind = kind };
+	struct arena_event *event;
 
-	if (alloc) {
-		event.id = alloc->id;
-		event.slot = alloc->slot;
-		event.len = alloc->nr_pfns << DESC_SHIFT;
-		event.uid = alloc->uid;
-		event.gid = alloc->gid;
-		event.mode = alloc->mode;
-		event.name_len = alloc->name_len;
-		if (alloc->name_len)
-			memcpy(event.name, alloc->name, alloc->name_len);
-	}
-	if (!make_event_room(arena))
+	if ((arena->nr_listeners && *arena->nr_listeners == 0) || !make_event_room(arena))
 		return;
-	arena->events[(arena->first_event + arena->nr_events++) % arena->room_events] = event;
+	event = &arena->events[(arena->first_event + arena->nr_events++) % arena->room_events];
+	*event = (struct arena_event){ .kind = kind };
+	if (!alloc)
+		return;
+	event->id = alloc->id;
+	event->slot = alloc->slot;
+	event->len = alloc->nr_pfns << DESC_SHIFT;
+	event->uid = alloc->uid;
+	event->gid = alloc->gid;
+	event->mode = alloc->mode;
+	event->name_len = alloc->name_len;
+	if (alloc->name_len)
+		memcpy(event->name, alloc->name, alloc->name_len);
 }
 
 void events_settle(struct arena *arena)

@@ -85,12 +85,24 @@ int run_split(struct space *space, uint64_t page, uint32_t uid)
 	return 0;
 }
 
+static void put_run(struct space *space, struct owner *owner, struct extent run)
+{
+	if (extent_release(owner->runs, run, NULL) < 0)
+		return;
+	head_of(space, run.off)->nr_used -= (uint32_t)run.len;
+	space->free_run_pfns += run.len;
+}
+
 /* Every good base page of [pfn, end) that no object has goes to @owner. Those it cannot take (no memory) stay used: lost until a restart. */
 static void put_runs(struct space *space, struct owner *owner, struct extent range)
 {
 	struct desc *head = head_of(space, range.off);
 	struct extent run = { range.off, 0 };
 
+	if (head->nr_poisoned == 0) {
+		put_run(space, owner, range);
+		return;
+	}
 	for (uint64_t pfn = range.off; pfn <= range.off + range.len; pfn++) {
 		bool bad = pfn < range.off + range.len && memmap_desc(space->p.mm, pfn)->flags & DESC_POISON;
 
@@ -98,10 +110,8 @@ static void put_runs(struct space *space, struct owner *owner, struct extent ran
 			run.len++;
 			continue;
 		}
-		if (run.len && extent_release(owner->runs, run, NULL) == 0) {
-			head->nr_used -= (uint32_t)run.len;
-			space->free_run_pfns += run.len;
-		}
+		if (run.len)
+			put_run(space, owner, run);
 		run = (struct extent){ pfn + 1, 0 };
 	}
 }
@@ -212,7 +222,8 @@ static void make_whole(struct space *space, struct owner *owner, uint64_t page)
 {
 	struct desc *head = memmap_head(space->p.mm, page);
 
-	if (extent_claim_at(owner->runs, pfn_of(space, page), space->pfns_per_page) < 0)
+	/* Its zero bit must not be there before the zeroes are. */
+	if (space_fence_data(space) < 0 || extent_claim_at(owner->runs, pfn_of(space, page), space->pfns_per_page) < 0)
 		return;
 	space->free_run_pfns -= space->pfns_per_page;
 	head->flags &= (uint16_t)~DESC_SPLIT;

@@ -59,6 +59,14 @@ void space_free(struct space *space)
 	free(space);
 }
 
+int space_fence_data(struct space *space)
+{
+	bool wants = space->wants_data_fence;
+
+	space->wants_data_fence = false;
+	return wants ? media_fence(space->p.data) : 0;
+}
+
 bool space_take_fence(struct space *space)
 {
 	bool wants = space->wants_fence;
@@ -388,8 +396,8 @@ int space_release(struct space *space, struct extent range, bool is_run)
 	int r;
 
 	if (is_run && byte_of(range.len) <= INLINE_BYTES &&
-	    media_zero(space->p.data, byte_of(range.off), byte_of(range.len)) == 0 &&
-	    media_fence(space->p.data) == 0) {
+	    media_zero(space->p.data, byte_of(range.off), byte_of(range.len)) == 0) {
+		space->wants_data_fence = true;
 		space->scrubbed_pfns += range.len;
 		space_set_object(space, range, true, 0);
 		return run_release_clean(space, range);

@@ -64,6 +64,8 @@ int space_release(struct space *space, struct extent range, bool is_run);
 bool space_is_shared(const struct space *space, struct extent run);     /* its compound page has other runs */
 void space_set_owner(struct space *space, struct extent run, uint32_t uid);     /* of a page that is not shared */
 
+/* Zeroes that were written on the spot are durable afterwards; before the space that has them can be told to anybody. -EIO. */
+int space_fence_data(struct space *space);
 /* True since the last time it was asked: zero bits were cleared and want a fence before anything is handed out. */
 bool space_take_fence(struct space *space);
 

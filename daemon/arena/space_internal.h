@@ -41,6 +41,7 @@ struct space {
 	uint64_t poisoned_pfns;
 	uint64_t scrubbed_pfns;
 	bool     wants_fence;
+	bool     wants_data_fence;              /* zeroes that are on their way */
 	bool     held;
 };
 

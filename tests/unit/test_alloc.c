@@ -2,7 +2,7 @@
 /*
  * alloc: the object, half-built and whole, and permissions: every mode against every kind of caller.
  *
- * Links with --wrap=calloc.
+ * Links with --wrap=calloc,--wrap=malloc.
  */
 #include <config.h>
 
@@ -17,14 +17,26 @@ static int64_t fail_after = -1;         /* so many succeed, then all fail; -1: n
 
 void *__real_calloc(size_t nr, size_t size);
 void *__wrap_calloc(size_t nr, size_t size);
+void *__real_malloc(size_t size);
+void *__wrap_malloc(size_t size);
+
+static int fails(void)
+{
+	if (fail_after == 0)
+		return 1;
+	if (fail_after > 0)
+		fail_after--;
+	return 0;
+}
 
 void *__wrap_calloc(size_t nr, size_t size)
 {
-	if (fail_after == 0)
-		return NULL;
-	if (fail_after > 0)
-		fail_after--;
-	return __real_calloc(nr, size);
+	return fails() ? NULL : __real_calloc(nr, size);
+}
+
+void *__wrap_malloc(size_t size)
+{
+	return fails() ? NULL : __real_malloc(size);
 }
 
 static const uint32_t none[1], friends[] = { 7, 50, 9 }, strangers[] = { 7, 9 };
