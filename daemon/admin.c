@@ -3,7 +3,8 @@
  * admin: administrators' connections: lines in, lines out. It knows neither methods nor JSON, but for the events that a connection
  * asked to be sent.
  *
- * A line is bounded, and so is what is kept for a connection that does not read.
+ * A line is bounded, and so is what is kept for a connection that does not read: a line is answered when the answer before it was
+ * taken, one a wake-up, so that clients have their turn in between.
  */
 #include <config.h>
 
@@ -33,6 +34,7 @@ struct connection {
 	struct bufferevent *stream;     /* owned, with the socket */
 	uint32_t uid, gid;
 	bool is_admin, watches, has_lost;
+	bool has_ended;                 /* no more input comes than what is here */
 };
 
 struct admin {
@@ -84,55 +86,80 @@ static void answer_line(struct connection *connection, const char *line, size_t 
 	connection->watches |= call.watch;
 }
 
-static void on_read(struct bufferevent *stream, void *arg)
+/* The next whole line, or at the end of the input what is left of it. The caller free()s it. */
+static char *take_line(const struct connection *connection, size_t *length)
 {
-	struct connection *connection = arg;
-	struct evbuffer *in = bufferevent_get_input(stream);
+	struct evbuffer *in = bufferevent_get_input(connection->stream);
+	char *line = evbuffer_readln(in, length, EVBUFFER_EOL_LF);
+
+	if (line || !connection->has_ended || evbuffer_get_length(in) == 0)
+		return line;
+	*length = evbuffer_get_length(in);
+	line = malloc(*length);
+	evbuffer_remove(in, line, line ? *length : 0);
+	return line;
+}
+
+/* Where the request after an endless line would begin nobody knows. */
+static void refuse_endless(struct connection *connection)
+{
+	struct evbuffer *in = bufferevent_get_input(connection->stream);
+
+	send_line(connection, "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32700,\"message\":\"a line has at most 65535 bytes\"}}");
+	bufferevent_disable(connection->stream, EV_READ);
+	evbuffer_drain(in, evbuffer_get_length(in));
+	connection->has_ended = true;
+}
+
+static bool has_output(const struct connection *connection)
+{
+	return evbuffer_get_length(bufferevent_get_output(connection->stream)) > 0;
+}
+
+/* The next step, when nothing waits to be taken; on_written() comes when that is so again. The connection may be gone afterwards. */
+static void go_on(struct connection *connection)
+{
 	size_t length;
 	char *line;
 
-	while ((line = evbuffer_readln(in, &length, EVBUFFER_EOL_LF))) {
+	if (has_output(connection))
+		return;
+	line = take_line(connection, &length);
+	if (line) {
 		if (length > 0)
 			answer_line(connection, line, length);
 		free(line);
+		/* What has no answer has no on_written() either. */
+		if (!has_output(connection))
+			bufferevent_trigger(connection->stream, EV_READ, BEV_TRIG_IGNORE_WATERMARKS | BEV_TRIG_DEFER_CALLBACKS);
+	} else if (evbuffer_get_length(bufferevent_get_input(connection->stream)) >= LINE_MAX_BYTES) {
+		refuse_endless(connection);
+	} else if (connection->has_ended && !connection->watches) {
+		connection_free(connection);
 	}
-	if (evbuffer_get_length(in) < LINE_MAX_BYTES)
-		return;
-	/* Where the next request would begin nobody knows. */
-	send_line(connection, "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32700,\"message\":\"a line has at most 65535 bytes\"}}");
-	bufferevent_disable(stream, EV_READ);
-	evbuffer_drain(in, evbuffer_get_length(in));
 }
 
-/* All is said: a connection that will ask nothing more is done, unless it listens. */
+static void on_read(struct bufferevent *stream, void *arg)
+{
+	go_on(arg);
+}
+
 static void on_written(struct bufferevent *stream, void *arg)
 {
-	struct connection *connection = arg;
-
-	if (!(bufferevent_get_enabled(stream) & EV_READ) && !connection->watches)
-		connection_free(connection);
+	go_on(arg);
 }
 
 /* `printf '{...}' | socat - UNIX-CONNECT:...` ends its last line with its side of the connection, and waits for the answer. */
-static void on_end_of_input(struct connection *connection)
-{
-	struct evbuffer *in = bufferevent_get_input(connection->stream);
-	size_t length = evbuffer_get_length(in);
-
-	if (length > 0)
-		answer_line(connection, (const char *)evbuffer_pullup(in, -1), length);
-	evbuffer_drain(in, length);
-	bufferevent_disable(connection->stream, EV_READ);
-	if (evbuffer_get_length(bufferevent_get_output(connection->stream)) == 0 && !connection->watches)
-		connection_free(connection);
-}
-
 static void on_event(struct bufferevent *stream, short what, void *arg)
 {
-	if ((what & BEV_EVENT_EOF) && (what & BEV_EVENT_READING))
-		on_end_of_input(arg);
-	else
-		connection_free(arg);
+	struct connection *connection = arg;
+
+	if ((what & BEV_EVENT_EOF) && (what & BEV_EVENT_READING)) {
+		connection->has_ended = true;
+		go_on(connection);
+	} else {
+		connection_free(connection);
+	}
 	/* the connection may be gone from here on */
 }
 

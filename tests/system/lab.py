@@ -20,6 +20,7 @@ import time
 import traceback
 
 TIMEOUT = 10
+TEST_TIMEOUT = 120
 BUILD = os.environ.get("builddir", os.getcwd())
 DAEMON = os.environ.get("PMEMARENAD", os.path.join(BUILD, "pmemarenad"))
 CTL = os.environ.get("PMEMARENACTL", os.path.join(BUILD, "pmemarenactl"))
@@ -354,6 +355,7 @@ def wait_until(condition):
 def run_one(function):
     directory = tempfile.mkdtemp(prefix="pmemarena-lab.", dir=ROOM)
     lab = Lab(directory)
+    signal.alarm(TEST_TIMEOUT)
     try:
         function(lab)
         print("PASS", function.__name__, flush=True)
@@ -367,11 +369,17 @@ def run_one(function):
         print(lab.log()[-2000:] if os.path.exists(lab.log_path) else "", flush=True)
         return False
     finally:
+        signal.alarm(0)
         lab.close()
         shutil.rmtree(directory, ignore_errors=True)
 
 
+def too_long(*_):
+    raise TimeoutError(f"it took more than {TEST_TIMEOUT} s")
+
+
 def main():
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    signal.signal(signal.SIGALRM, too_long)
     chosen = [t for t in _tests if len(sys.argv) < 2 or t.__name__ in sys.argv[1:]]
     sys.exit(0 if all([run_one(t) for t in chosen]) else 1)
