@@ -122,20 +122,36 @@ static int adopt_hold(struct arena *arena, const struct ledger_item *item)
 	return 0;
 }
 
+static int adopt_ranges(struct arena *arena, enum ledger_state state)
+{
+	struct ledger_item item;
+	int r = 0;
+
+	for (uint32_t cursor = 0; r == 0 && ledger_next(&item, arena->ledger, &cursor);) {
+		if (item.kind != LEDGER_RANGE || item.range.state != state)
+			continue;
+		if (is_obsolete(arena, &item))
+			ledger_remove(arena->ledger, item.entry);
+		else
+			r = adopt_range(arena, &item);
+	}
+	return r;
+}
+
 int adopt_ledger(struct arena *arena)
 {
 	struct ledger_item item;
 	int r = 0;
 
 	/* Holders and ranges first: a hold names one of each. */
-	for (uint32_t cursor = 0; r == 0 && ledger_next(&item, arena->ledger, &cursor);) {
+	for (uint32_t cursor = 0; r == 0 && ledger_next(&item, arena->ledger, &cursor);)
 		if (item.kind == LEDGER_HOLDER)
 			r = adopt_holder(arena, &item);
-		else if (item.kind == LEDGER_RANGE && is_obsolete(arena, &item))
-			ledger_remove(arena->ledger, item.entry);
-		else if (item.kind == LEDGER_RANGE)
-			r = adopt_range(arena, &item);
-	}
+	/* A daemon that was killed while it shrank a reservation left the whole and what was to be cut off: the whole is right. */
+	if (r == 0)
+		r = adopt_ranges(arena, LEDGER_RESERVED);
+	if (r == 0)
+		r = adopt_ranges(arena, LEDGER_FREEING);
 	for (uint32_t cursor = 0; r == 0 && ledger_next(&item, arena->ledger, &cursor);)
 		if (item.kind == LEDGER_HOLD)
 			r = adopt_hold(arena, &item);

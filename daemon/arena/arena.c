@@ -387,7 +387,7 @@ int arena_stage_record(struct arena *arena, struct alloc *alloc)
 	if (nr == 0)
 		return -ENOSPC;
 	record_of(&record, alloc);
-	record.version++;
+	record.version = (record.version > arena->least_version ? record.version : arena->least_version) + 1;
 	/* Everything that can fail comes before the record is staged. */
 	r = table_make_room(arena->table, alloc->nr_records);
 	if (r == 0)

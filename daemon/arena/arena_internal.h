@@ -70,6 +70,7 @@ struct arena {
 	uint32_t nr_free_objects, room_free_objects;
 	struct alloc **owner_of_record;         /* owned array, by table slot: whose record it is; borrowed allocs */
 	uint64_t next_id;
+	uint32_t least_version;                 /* of pieces that recovery left on media: new versions are above it */
 
 	TAILQ_HEAD(, holder) holders;           /* owned */
 	uint64_t rounds;                        /* of quarantine_look() */

@@ -111,6 +111,52 @@ static int record_damage(struct recovery *rec, const struct record *record, cons
 	return 0;
 }
 
+static bool is_in_data(const struct arena *arena, struct extent e)
+{
+	uint64_t nr_pfns = arena->sb.nr_pages << arena->sb.order;
+
+	return e.len > 0 && e.len <= nr_pfns && e.off <= nr_pfns - e.len;
+}
+
+/* Whole compound pages, or one run inside a compound page. Whether somebody else has them is seen later. */
+static const char *flaw_of_space(const struct arena *arena, const struct record *record)
+{
+	uint64_t per_page = arena_page_pfns(arena), nr = 0;
+	const struct extent *first = &record->extents[0];
+
+	for (uint32_t i = 0; i < record->nr_extents; i++) {
+		if (!is_in_data(arena, record->extents[i]))
+			return "its space is not in the data area";
+		nr += record->extents[i].len;
+	}
+	if (nr < per_page && (record->nr_extents > 1 || first->off / per_page != (first->off + first->len - 1) / per_page))
+		return "it is less than a page, and not in one";
+	for (uint32_t i = 0; nr >= per_page && i < record->nr_extents; i++)
+		if ((record->extents[i].off | record->extents[i].len) & (per_page - 1))
+			return "its space is not whole pages";
+	return NULL;
+}
+
+/* What none of ours says. NULL: it may be. */
+static const char *flaw_of(const struct arena *arena, const struct record *record, uint32_t nr_slots)
+{
+	uint64_t id_limit = arena->read_only ? arena->sb.id_limit : arena->next_id;
+
+	if (record->id == 0 || record->id >= id_limit)
+		return "its id was never given out";
+	if (record->kind == RECORD_POISON)
+		return nr_slots == 1 && record->nr_extents == 1 && is_in_data(arena, record->extents[0]) ? NULL : "it is no bad range";
+	if (record->object >= arena->sb.nr_slots)
+		return "its slot does not exist";
+	if (record->nr_extents > ALLOC_MAX_EXTENTS)
+		return "it has more extents than there can be";
+	if (record->mode & ~ALLOC_MODE_MASK)
+		return "its mode has bits that mean nothing";
+	if (record->name_len && memchr(record->name, '\0', record->name_len))
+		return "its name has a byte 0";
+	return flaw_of_space(arena, record);
+}
+
 static int add_bad_range(struct recovery *rec, const struct record *record, uint32_t number)
 {
 	struct bad_range *bad = calloc(1, sizeof(*bad));
@@ -134,8 +180,6 @@ static int add_alloc(struct recovery *rec, const struct record *record, const ui
 	struct alloc *alloc, *there;
 	int r;
 
-	if (record->object >= arena->sb.nr_slots)
-		return record_damage(rec, record, "its slot does not exist");
 	there = arena->objects[record->object];
 	if (there && there->id != record->id)
 		return record_damage(rec, record, "another allocation has its slot");
@@ -162,10 +206,14 @@ static int add_record(struct recovery *rec, const uint8_t *const *bodies, const 
 {
 	struct record record = { 0 };
 	int r = table_decode(&record, rec->payload, bodies, nr);
+	const char *flaw;
 
 	table_claim(rec->arena->table, numbers, nr);
 	if (r < 0)
 		return record_damage(rec, &record, "its parts do not fit together");
+	flaw = flaw_of(rec->arena, &record, nr);
+	if (flaw)
+		return record_damage(rec, &record, flaw);
 	return record.kind == RECORD_POISON ? add_bad_range(rec, &record, numbers[0]) : add_alloc(rec, &record, numbers, nr);
 }
 
@@ -240,6 +288,9 @@ static int add_group(struct recovery *rec, struct found *first, size_t nr)
 		if (rec->nr_damaged == 0)
 			r = add_stale(rec, first[i].number);
 	}
+	/* Those that stay must not be mixed up with what changes from here on. */
+	if (rec->nr_damaged > 0 && first->piece.version > rec->arena->least_version)
+		rec->arena->least_version = first->piece.version;
 	return r;
 }
 

@@ -273,7 +273,10 @@ static int choose(const struct copy **best, const struct copy *a, const struct c
 
 	if (a->verdict == SUPERBLOCK_NEWER || (!a_good && b->verdict == SUPERBLOCK_NEWER))
 		return -EPROTONOSUPPORT;
-	if (a_good && b_good && memcmp(a->sb.uuid, b->sb.uuid, 16) == 0)
+	if (a_good && b_good && memcmp(a->sb.uuid, b->sb.uuid, 16) != 0)        /* mending would lose one of them */
+		return why_set(why, -EUCLEAN, "its two superblocks are of two arenas, \"%s\" and \"%s\": it was written over from elsewhere; "
+			       "restore the right one from a copy of the device", a->sb.name, b->sb.name);
+	if (a_good && b_good)
 		*best = b->sb.seq > a->sb.seq ? b : a;
 	else if (a_good)
 		*best = a;

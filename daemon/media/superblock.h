@@ -66,7 +66,7 @@ enum superblock_verdict superblock_decode(struct superblock *sb, const uint8_t p
 
 /*
  * Read the best copy: the higher seq of those that are good. *mended (may be NULL) is how many copies were bad and have been rewritten
- * (none if @read_only; then it is how many would be). -ENODATA both blank; -EUCLEAN none good, at least one was ours once; -EPROTONOSUPPORT newer; -EIO.
+ * (none if @read_only; then it is how many would be). -ENODATA both blank; -EUCLEAN none good, at least one was ours once, or two of two arenas; -EPROTONOSUPPORT newer; -EIO.
  * The copies are looked for at 0 and at 2 MiB, 1 GiB and @align.
  */
 int superblock_read(struct superblock *sb, int *mended, struct media *media, uint64_t align, bool read_only, struct why *why);
