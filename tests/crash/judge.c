@@ -20,8 +20,7 @@ struct court {
 	uint64_t now;
 };
 
-__attribute__((format(printf, 2, 3)))
-static void complain(struct verdict *verdict, const char *fmt, ...)
+void verdict_fail(struct verdict *verdict, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -45,7 +44,7 @@ static bool check_word(struct court *court, const struct object *object, size_t 
 {
 	if (model_allows_word(object, version, off, value, court->now))
 		return true;
-	complain(court->verdict, "allocation %llu: at offset %llu is %#llx, which nobody stored there since", (unsigned long long)object->id,
+	verdict_fail(court->verdict, "allocation %llu: at offset %llu is %#llx, which nobody stored there since", (unsigned long long)object->id,
 		 (unsigned long long)off, (unsigned long long)value);
 	return false;
 }
@@ -128,11 +127,11 @@ static size_t find_version(struct court *court, const struct object *object, con
 		if (object->versions[v].state == OBJECT_PUBLISHED && model_matches(&object->versions[v], alloc))
 			return v;
 	if (alloc)
-		complain(court->verdict, "allocation %llu (%s, uid %u, %u extents from pfn %llu) is in no version that it may be in",
+		verdict_fail(court->verdict, "allocation %llu (%s, uid %u, %u extents from pfn %llu) is in no version that it may be in",
 			 (unsigned long long)object->id, name_of(alloc, text), alloc->uid, alloc->nr_extents,
 			 (unsigned long long)alloc->extents[0].off);
 	else if (!absent)
-		complain(court->verdict, "allocation %llu is lost", (unsigned long long)object->id);
+		verdict_fail(court->verdict, "allocation %llu is lost", (unsigned long long)object->id);
 	return NEVER;
 }
 
@@ -142,6 +141,7 @@ static void check_objects(struct court *court, const size_t *seen)
 	struct verdict *verdict = court->verdict;
 	uint64_t nr_found = 0, nr_there = 0;
 
+	free(verdict->seen);
 	verdict->seen = calloc(model->nr_objects + 1, sizeof(*verdict->seen));
 	if (!verdict->seen)
 		errx(2, "out of memory");
@@ -158,7 +158,7 @@ static void check_objects(struct court *court, const size_t *seen)
 	for (const struct alloc *a = arena_next_slot(court->world->arena, 0); a; a = arena_next_slot(court->world->arena, a->slot + 1))
 		nr_there++;
 	if (nr_there != nr_found)
-		complain(verdict, "%llu allocations are there, %llu of them are known", (unsigned long long)nr_there, (unsigned long long)nr_found);
+		verdict_fail(verdict, "%llu allocations are there, %llu of them are known", (unsigned long long)nr_there, (unsigned long long)nr_found);
 }
 
 /* ---- what can be had ---- */
@@ -167,7 +167,7 @@ static void check_fresh_id(struct court *court, uint64_t id)
 {
 	for (size_t i = 0; court->model && i < court->model->nr_objects; i++)
 		if (court->model->objects[i].given <= court->now && court->model->objects[i].id >= id)
-			complain(court->verdict, "a new allocation has id %llu, and there was a %llu already", (unsigned long long)id,
+			verdict_fail(court->verdict, "a new allocation has id %llu, and there was a %llu already", (unsigned long long)id,
 				 (unsigned long long)court->model->objects[i].id);
 }
 
@@ -180,7 +180,7 @@ static void check_not_shared(struct court *court, const struct alloc *mine, stru
 			struct extent other = arena_extent(arena, a, i);
 
 			if (other.off < extent.off + extent.len && extent.off < other.off + other.len)
-				complain(court->verdict, "allocation %llu was given space that %llu has, at offset %llu",
+				verdict_fail(court->verdict, "allocation %llu was given space that %llu has, at offset %llu",
 					 (unsigned long long)mine->id, (unsigned long long)a->id, (unsigned long long)other.off);
 		}
 	}
@@ -193,7 +193,7 @@ static void check_not_bad(struct court *court, const struct alloc *mine)
 
 		for (uint32_t i = 0; bad->acked <= court->now && i < mine->nr_extents; i++)
 			if (bad->pfn - mine->extents[i].off < mine->extents[i].len)
-				complain(court->verdict, "pfn %llu is bad, and was handed out", (unsigned long long)bad->pfn);
+				verdict_fail(court->verdict, "pfn %llu is bad, and was handed out", (unsigned long long)bad->pfn);
 	}
 }
 
@@ -210,7 +210,7 @@ static void check_given(struct court *court, const struct alloc *alloc)
 		uint64_t end = extent.off + extent.len, found = image_find_nonzero(image, world_data_device(court->world), extent.off, extent.len);
 
 		if (found < end)
-			complain(court->verdict, "what was handed out does not read as zeroes: offset %llu", (unsigned long long)found);
+			verdict_fail(court->verdict, "what was handed out does not read as zeroes: offset %llu", (unsigned long long)found);
 		check_not_shared(court, alloc, extent);
 		recorder_be_thread(WORLD_CLIENT);
 		media_store(court->world->client, alloc->extents[i].off << DESC_SHIFT, secret, LINE);
@@ -228,9 +228,9 @@ static bool take(struct court *court, uint32_t uid, uint64_t len)
 	int r = arena_reserve(&alloc, court->world->arena, &caller, &ask, &court->world->why);
 
 	if (r == 0 && arena_settle(court->world->arena) < 0)
-		complain(court->verdict, "a settle failed");
+		verdict_fail(court->verdict, "a settle failed");
 	if (r < 0 && r != -ENOSPC)
-		complain(court->verdict, "a reservation of %llu bytes is refused: %s", (unsigned long long)len, court->world->why.text);
+		verdict_fail(court->verdict, "a reservation of %llu bytes is refused: %s", (unsigned long long)len, court->world->why.text);
 	if (r == 0)
 		check_given(court, alloc);
 	return r == 0;
@@ -256,7 +256,7 @@ static void check_sum(struct court *court)
 
 	arena_stats(court->world->arena, &stats);
 	if (stats.poisoned == 0 && stats.free + stats.used != stats.size)
-		complain(court->verdict, "of %llu bytes %llu are used and %llu free", (unsigned long long)stats.size,
+		verdict_fail(court->verdict, "of %llu bytes %llu are used and %llu free", (unsigned long long)stats.size,
 			 (unsigned long long)stats.used, (unsigned long long)stats.free);
 }
 
@@ -264,7 +264,7 @@ static void check_sum(struct court *court)
 
 static void hear(void *arg, const char *what)
 {
-	complain(arg, "check: %s", what);
+	verdict_fail(arg, "check: %s", what);
 }
 
 static void check_arena(struct court *court)
@@ -272,7 +272,7 @@ static void check_arena(struct court *court)
 	int64_t r = arena_check(court->world->arena, hear, court->verdict);
 
 	if (r < 0)
-		complain(court->verdict, "check: %s", strerror((int)-r));
+		verdict_fail(court->verdict, "check: %s", strerror((int)-r));
 }
 
 static void check_free(struct court *court)
@@ -294,12 +294,12 @@ void judge(struct verdict *verdict, struct world *world, const struct model *mod
 	world_boot(world, image);
 	r = world_open(world);
 	if (r < 0) {
-		complain(verdict, "it does not open: %s: %s", strerror(-r), world->why.text);
+		verdict_fail(verdict, "it does not open: %s: %s", strerror(-r), world->why.text);
 		return;
 	}
 	verdict->opened = world_mark(world);
 	if (arena_state(world->arena, &reason) != ARENA_ONLINE)
-		complain(verdict, "it is not online: %s", reason);
+		verdict_fail(verdict, "it is not online: %s", reason);
 	check_arena(&court);
 	check_objects(&court, seen);
 	if (!verdict->failed)
@@ -313,6 +313,20 @@ void judge_check(struct verdict *verdict, struct world *world)
 	check_arena(&court);
 }
 
+void judge_objects(struct verdict *verdict, struct world *world, const struct model *model, uint64_t now, const size_t *seen)
+{
+	struct court court = { verdict, world, model, now };
+
+	check_objects(&court, seen);
+}
+
+void judge_free(struct verdict *verdict, struct world *world, const struct model *model, uint64_t now)
+{
+	struct court court = { verdict, world, model, now };
+
+	check_free(&court);
+}
+
 void judge_empty(struct verdict *verdict, struct world *world)
 {
 	struct court court = { .verdict = verdict, .world = world };
@@ -321,6 +335,6 @@ void judge_empty(struct verdict *verdict, struct world *world)
 	check_arena(&court);
 	arena_stats(world->arena, &stats);
 	if (stats.nr_published || stats.slots_used)
-		complain(verdict, "a new arena has %llu allocations", (unsigned long long)stats.nr_published);
+		verdict_fail(verdict, "a new arena has %llu allocations", (unsigned long long)stats.nr_published);
 	check_free(&court);
 }

@@ -24,7 +24,12 @@ struct verdict {
 void judge(struct verdict *verdict, struct world *world, const struct model *model, uint64_t now, const size_t *seen,
 	   const struct image *image);
 void verdict_fini(struct verdict *verdict);
+/* Only the first counts. */
+void verdict_fail(struct verdict *verdict, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* The same in parts, of what is open: allocations and their contents; everything that is free, after scrubbing it. */
+void judge_objects(struct verdict *verdict, struct world *world, const struct model *model, uint64_t now, const size_t *seen);
+void judge_free(struct verdict *verdict, struct world *world, const struct model *model, uint64_t now);
 /* Memory and media agree in the arena that is open. */
 void judge_check(struct verdict *verdict, struct world *world);
 /* What is open is an arena without any allocation, and all of it is free and clean. */

@@ -262,12 +262,6 @@ static void judge_history(struct verdict *verdict, void *arg, uint64_t now, cons
 	judge(verdict, &s->world, &s->model, now, seen, image);
 }
 
-static void blame(struct verdict *verdict, const char *what, const char *why)
-{
-	verdict->failed = true;
-	snprintf(verdict->text, sizeof(verdict->text), "%s: %s", what, why);
-}
-
 /*
  * A format was cut: the older arena as it was, or the new one, empty, or none; never something between. And what is not an arena can
  * be made one: by force, and without if nothing was there before.
@@ -292,9 +286,9 @@ static void judge_format(struct verdict *verdict, void *arg, uint64_t now, const
 		s->world.params.format = ARENA_FORMAT_IF_BLANK;
 		s->world.params.force = was_used;
 		if (was_used && arena_format(&s->world.params, &s->world.why) < 0)
-			blame(verdict, "it cannot be formatted again", s->world.why.text);
+			verdict_fail(verdict, "it cannot be formatted again: %s", s->world.why.text);
 		else if (world_open(&s->world) < 0)
-			blame(verdict, "a device whose format was cut does not open", s->world.why.text);
+			verdict_fail(verdict, "a device whose format was cut does not open: %s", s->world.why.text);
 		else
 			judge_empty(verdict, &s->world);
 	}
