@@ -115,6 +115,9 @@ class Machine:
         self._port.close()
         self._transcript.close()
 
+    def has_crashed(self) -> bool:
+        return "Kernel panic" in self.console.read_text(errors="replace")
+
     def console_tail(self) -> str:
         lines = self.console.read_text(errors="replace").splitlines()[-15:]
         return "; the console's end:\n" + "\n".join(f"    {line}" for line in lines) if lines else "; the console is empty"
