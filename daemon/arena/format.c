@@ -284,43 +284,6 @@ static uint64_t meta_end(const struct superblock *sb, const struct device_info *
 	return round_up(sb->role == SUPERBLOCK_WHOLE ? sb->data_off : sb->meta_device_size, larger(info->align, 4096));
 }
 
-/* Slots that are the same in both copies of the first chunk. */
-static int count_mirrored(uint32_t *nr, struct media *media, const struct superblock *sb)
-{
-	uint64_t words[2];
-	int r = 0;
-
-	*nr = 0;
-	for (uint32_t slot = 0; slot < TABLE_SLOTS_PER_CHUNK && r == 0; slot++) {
-		for (int copy = 0; copy < 2 && r == 0; copy++)
-			r = media_read(media, &words[copy], sb->table_off[copy] + (uint64_t)slot * TABLE_SLOT_SIZE, sizeof(words[copy]));
-		*nr += r == 0 && words[0] == words[1] && words[0] != 0 && ~words[0] != 0;
-		r = r == -EIO ? 0 : r;
-	}
-	return r;
-}
-
-/*
- * No superblock is left, but what was an arena has a table still: its slots are there twice, and nothing else on a device looks like
- * that. It is not for a daemon that finds nothing to format it.
- */
-static int check_no_table(struct device *device, const struct superblock *sb, struct why *why)
-{
-	const struct device_info *info = device_info(device);
-	struct media *media;
-	uint32_t nr;
-	int r = media_open(&media, device, 0, meta_end(sb, info), why);
-
-	if (r < 0)
-		return r;
-	r = count_mirrored(&nr, media, sb);
-	media_close(media);
-	if (r == 0 && nr > TABLE_SLOTS_PER_CHUNK / 4)
-		return why_set(why, -EEXIST, "%s has no superblock any more, but the table of an arena (%u of %u slots looked at): restore it from a "
-			       "copy of the device; --force makes a new, empty arena", info->path, nr, TABLE_SLOTS_PER_CHUNK);
-	return r;
-}
-
 static int write_label(struct device *device, const struct superblock *sb, struct why *why)
 {
 	uint64_t align = device_info(device)->align;
@@ -401,7 +364,7 @@ static int open_for_format(struct device **device, struct device **meta, struct 
 			r = why_set(why, -ENOSPC, "%s is too small for the metadata: %llu bytes, %llu are needed", meta_path,
 				    (unsigned long long)device_info(*meta)->size, (unsigned long long)sb->meta_device_size);
 	}
-	return r < 0 || params->force ? r : check_no_table(*meta ? *meta : *device, sb, why);
+	return r;
 }
 
 int arena_format(const struct arena_params *params, struct why *why)

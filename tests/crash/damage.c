@@ -181,7 +181,7 @@ static void look_at_dead(struct ward *w)
 {
 	int r;
 
-	w->world.params.format = ARENA_FORMAT_IF_BLANK;
+	w->world.params.format = ARENA_FORMAT_NEVER;
 	r = world_open(&w->world);
 	expect(w, r < 0, "it opens without a superblock");
 	expect(w, r == -EUCLEAN || r == -ENODATA || r == -EEXIST || r == -EINVAL, "it fails in another way");

@@ -514,28 +514,6 @@ END_TEST
 
 /* ---- superblocks ---- */
 
-START_TEST(test_recover_without_superblocks_is_never_formatted_by_itself)
-{
-	open_arena();
-	create("a", 4 * KiB);
-	create("b", 4 * KiB);
-	boot();
-	for (unsigned i = 0; i < 2; i++) {
-		if (_i == 0)
-			image_zero(recorder_image(rec), 0, i * 2 * MiB, SUPERBLOCK_SIZE);
-		else
-			image_scribble(recorder_image(rec), 0, i * 2 * MiB, SUPERBLOCK_SIZE, i);
-	}
-	ck_assert_int_eq(try_open(), -EEXIST);
-	ck_assert_ptr_nonnull(strstr(why.text, "--force"));
-	ck_assert_int_eq(arena_format(&params, &why), -EEXIST);
-	params.force = true;
-	ck_assert_int_eq(arena_format(&params, &why), 0);
-	open_arena();
-	ck_assert_ptr_null(find("a"));
-}
-END_TEST
-
 START_TEST(test_recover_superblocks_of_two_arenas_are_refused)
 {
 	uint8_t page[SUPERBLOCK_SIZE];
@@ -628,7 +606,6 @@ int main(void)
 	tcase_add_test(tc, test_recover_damaged_record_stops_new_allocations_until_repair);
 	tcase_add_test(tc, test_recover_two_with_one_name_is_damage_and_nobody_is_lost);
 	tcase_add_loop_test(tc, test_recover_forged_record_is_damage, 0, sizeof(forgeries) / sizeof(forgeries[0]));
-	tcase_add_loop_test(tc, test_recover_without_superblocks_is_never_formatted_by_itself, 0, 2);
 	tcase_add_loop_test(tc, test_recover_superblocks_of_two_arenas_are_refused, 0, 2);
 	tcase_add_test(tc, test_recover_unclean_arena_of_another_host_needs_force);
 	tcase_add_test(tc, test_recover_read_only_check_changes_nothing);
