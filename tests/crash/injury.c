@@ -297,8 +297,7 @@ static bool slot_is_damaged(const struct image *image, const struct patient *p, 
 	return bad[0] && bad[1];
 }
 
-/* A bit that damage set in both copies cannot be told from a true one. */
-static void spare_zero_map(struct image *image, const struct patient *p)
+void spare_zero_map(struct image *image, const struct patient *p)
 {
 	for (uint64_t at = 0; at < zeromap_bytes(p->sb.nr_pages); at += 8) {
 		uint64_t was, now[2];

@@ -35,6 +35,8 @@ struct prognosis {
 
 /* One injury, to one copy of something or to both. Returns how many single bits it flipped. */
 unsigned injure(struct image *image, const struct patient *patient, uint64_t *seed);
+/* A bit that damage set in both copies of the zero map cannot be told from a true one: take it back. */
+void spare_zero_map(struct image *image, const struct patient *patient);
 /* A record, or a superblock, with a right checksum and wrong contents, in both copies. */
 void forge(struct image *image, const struct patient *patient, uint64_t *seed);
 
