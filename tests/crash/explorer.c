@@ -21,6 +21,7 @@ struct state {
 	struct image *image;            /* owned */
 	size_t point;
 	uint64_t number, now;
+	bool lost;                      /* a copy */
 };
 
 /* The states of one log. */
@@ -29,6 +30,7 @@ struct walk {
 	struct state *states;           /* owned */
 	size_t nr, room;
 	unsigned level;
+	bool lose;                      /* a copy may be lost: none was before */
 	const char *only;               /* of this level */
 	char path[80];                 /* how it was come to: "POINT:STATE/", at most one */
 };
@@ -41,7 +43,8 @@ static void add_state(struct walk *walk, const struct states *states, uint64_t n
 		if (!walk->states)
 			errx(2, "out of memory");
 	}
-	walk->states[walk->nr++] = (struct state){ states_image(states, number), cut_point(states->cut), number, now };
+	walk->states[walk->nr++] = (struct state){ states_image(states, number), cut_point(states->cut), number, now,
+						   states_has_lost(states, number) };
 }
 
 static void gather_point(struct walk *walk, const struct cut *cut, uint64_t now)
@@ -53,11 +56,11 @@ static void gather_point(struct walk *walk, const struct cut *cut, uint64_t now)
 
 	if (walk->only && (sscanf(walk->only, "%zu:%" SCNu64, &only_point, &only) != 2 || only_point != point))
 		return;
-	/* A recovery is short and looked at often: less of each. It may mend what is lost: nothing more must be, then. */
+	/* A recovery is short and looked at often: less of each. */
 	if (walk->level)
-		states_init(&states, cut, explorer->seed, explorer->bound / 16, explorer->sample / 8 + 1, false);
+		states_init(&states, cut, explorer->seed, explorer->bound / 16, explorer->sample / 8 + 1, walk->lose);
 	else
-		states_init(&states, cut, explorer->seed, explorer->bound, explorer->sample, true);
+		states_init(&states, cut, explorer->seed, explorer->bound, explorer->sample, walk->lose);
 	explorer->tally->points++;
 	if (walk->only) {
 		fprintf(stderr, "  %s%zu:%" PRIu64 " at time %" PRIu64 ", lines:\n", walk->path, point, only, now);
@@ -100,7 +103,7 @@ static uint64_t explore_again(struct walk *walk, const struct state *state, cons
 {
 	struct explorer *explorer = walk->explorer;
 	const char *slash = walk->only ? strchr(walk->only, '/') : NULL;
-	struct walk below = { .explorer = explorer, .level = walk->level + 1, .only = slash ? slash + 1 : NULL };
+	struct walk below = { .explorer = explorer, .level = walk->level + 1, .lose = !state->lost, .only = slash ? slash + 1 : NULL };
 
 	snprintf(below.path, sizeof(below.path), "%zu:%" PRIu64 "/", state->point, state->number);
 	gather(&below, 0, 0);
@@ -158,7 +161,7 @@ static uint64_t judge_all(struct walk *walk, uint64_t now, const size_t *seen, u
 
 uint64_t explore(struct explorer *explorer, size_t from)
 {
-	struct walk walk = { .explorer = explorer, .only = explorer->only };
+	struct walk walk = { .explorer = explorer, .lose = true, .only = explorer->only };
 
 	gather(&walk, from, 0);
 	return judge_all(&walk, 0, NULL, 0);

@@ -77,6 +77,12 @@ static struct alloc *alloc_of(const struct history *h, const struct object *obje
 	return arena_find(h->world->arena, object->slot, object->id);
 }
 
+/* Also what was freed since. */
+static struct alloc *held_of(const struct history *h, const struct object *object)
+{
+	return arena_find_held(h->world->arena, h->world->holder, object->slot, object->id);
+}
+
 static struct caller caller_of(const struct history *h, uint32_t uid)
 {
 	return (struct caller){ .uid = uid, .gid = uid, .holder = h->world->holder };
@@ -187,7 +193,10 @@ static bool do_release(struct history *h, enum history_op op)
 	}
 	remember(h, object, arena_alloc_bytes(alloc_of(h, object)));
 	r = arena_free_alloc(h->world->arena, &caller, alloc_of(h, object), unmapped, &h->world->why);
-	return change(h, op, object, r, begun);
+	if (!change(h, op, object, r, begun))
+		return false;
+	object->lingers = held_of(h, object);
+	return true;
 }
 
 static bool do_rename(struct history *h, enum history_op op)
@@ -255,7 +264,7 @@ static bool do_poison(struct history *h, enum history_op op)
 	r = arena_poison(h->world->arena, id->data_off + (pfn << DESC_SHIFT), UINT64_C(1) << DESC_SHIFT, &h->world->why);
 	if (r < 0)
 		fail(h, ops[op].name, r);
-	history_settle(h);
+	model_ack_bad(h->model, world_mark(h->world));
 	return true;
 }
 
@@ -280,7 +289,7 @@ static struct alloc *alloc_to_write(struct history *h, struct object **object)
 		return NULL;
 	/* What was freed and not closed may still be mapped, and written to. */
 	if (model_last(*object)->state == OBJECT_GONE)
-		return arena_find_held(h->world->arena, h->world->holder, (*object)->slot, (*object)->id);
+		return held_of(h, *object);
 	alloc = alloc_of(h, *object);
 	return arena_open_alloc(h->world->arena, &root, alloc, false, &h->world->why) < 0 ? NULL : alloc;
 }
@@ -325,9 +334,10 @@ static bool do_close(struct history *h, enum history_op op)
 	(void)op;
 	if (!object)
 		return false;
-	alloc = arena_find_held(h->world->arena, h->world->holder, object->slot, object->id);
+	alloc = held_of(h, object);
 	if (!alloc)
 		return false;
+	object->lingers = false;
 	arena_close_alloc(h->world->arena, &caller, alloc, rnd(h, 4) != 0);
 	arena_tick(h->world->arena);
 	return true;
@@ -407,6 +417,11 @@ static void look(struct history *h)
 			fail(h, "restart", -ENODATA);
 		}
 		model_see(object, v, now);
+		/* Somebody may still write to it: it must not be anybody else's. */
+		if (object->lingers && v != NEVER && object->versions[v].state == OBJECT_GONE && !held_of(h, object)) {
+			fprintf(stderr, "allocation %llu is not quarantined any more\n", (unsigned long long)object->id);
+			fail(h, "restart", -ENODATA);
+		}
 	}
 	model_forget_bad(h->model);
 }
@@ -496,9 +511,10 @@ void history_close_all(struct history *h)
 	struct caller caller = caller_of(h, 1000);
 
 	for (size_t i = 0; i < h->model->nr_objects; i++) {
-		const struct object *object = &h->model->objects[i];
-		struct alloc *alloc = arena_find_held(h->world->arena, h->world->holder, object->slot, object->id);
+		struct object *object = &h->model->objects[i];
+		struct alloc *alloc = held_of(h, object);
 
+		object->lingers = false;
 		if (alloc)
 			arena_close_alloc(h->world->arena, &caller, alloc, true);
 	}

@@ -120,6 +120,11 @@ void model_ack(struct model *model, uint64_t now)
 			if (object->versions[v].acked == NEVER && object->versions[v].undone == NEVER)
 				object->versions[v].acked = now;
 	}
+	model_ack_bad(model, now);
+}
+
+void model_ack_bad(struct model *model, uint64_t now)
+{
 	for (size_t i = 0; i < model->nr_bad; i++)
 		if (model->bad[i].acked == NEVER)
 			model->bad[i].acked = now;

@@ -35,6 +35,7 @@ struct object {
 	uint64_t id;
 	uint32_t slot;
 	uint64_t given;                 /* its id was out from then on */
+	bool     lingers;               /* freed, and a client still has it open */
 	struct version *versions;       /* owned */
 	size_t nr_versions, room_versions;
 	struct spot *spots;             /* owned; later ones are later */
@@ -67,6 +68,7 @@ void model_ack(struct model *model, uint64_t now);
 /* A client stored at @off; durable at @durable, or NEVER. */
 void model_write(struct object *object, uint64_t off, uint64_t value, uint64_t begun, uint64_t durable);
 void model_add_bad(struct model *model, uint64_t pfn);
+void model_ack_bad(struct model *model, uint64_t now);
 void model_forget_bad(struct model *model);     /* those that were not acknowledged: marked or not, nobody was told */
 
 /* Versions [*first, *last] are possible after a cut at @now; *absent: not to exist is, too. */

@@ -101,7 +101,7 @@ static void single_out(struct cut_choice *choices, const struct states *states, 
 		choices[i] = (i == it) == alone ? newest(states->cut, i) : (struct cut_choice){ 0, 0xff };
 }
 
-static bool has_lost(const struct states *states, uint64_t number)
+bool states_has_lost(const struct states *states, uint64_t number)
 {
 	return states->lose && number >= states->nr - NR_LOST;
 }
@@ -110,7 +110,7 @@ static void choose(struct cut_choice *choices, const struct states *states, uint
 {
 	if (number < states->nr_all)
 		subset(choices, states, number);
-	else if (states->nr_all || has_lost(states, number))
+	else if (states->nr_all || states_has_lost(states, number))
 		draw(choices, states, number);
 	else if (number < 2)                    /* nothing, everything */
 		for (size_t i = 0; i < cut_nr_lines(states->cut); i++)
@@ -137,7 +137,7 @@ struct image *states_image(const struct states *states, uint64_t number)
 	struct image *image = cut_image(states->cut, choices);
 
 	free(choices);
-	if (has_lost(states, number))
+	if (states_has_lost(states, number))
 		states_lose_copy(image, (int)(states->nr - 1 - number), cut_point(states->cut) % 2);
 	return image;
 }

@@ -19,6 +19,7 @@ struct states {
 
 /* @bound: so many subsets are few. @sample: how many are drawn beyond, or torn. @lose: two that have lost a copy, too. */
 void states_init(struct states *states, const struct cut *cut, uint64_t seed, uint64_t bound, uint64_t sample, bool lose);
+bool states_has_lost(const struct states *states, uint64_t number);
 /* The caller frees it. */
 struct image *states_image(const struct states *states, uint64_t number);
 /* The choice of lines in words, to stderr. */
