@@ -13,15 +13,13 @@
 
 int alloc_new(struct alloc **out, uint32_t nr_extents)
 {
-	/* Unlike calloc(), glibc's malloc() takes it from what this thread freed last. */
+	/* Unlike calloc(), malloc() takes it from what this thread freed last; where memset() follows, gcc makes a calloc() of the two. */
 	struct alloc *alloc = malloc(sizeof(*alloc));
 
 	if (!alloc)
 		return -ENOMEM;
-	memset(alloc, 0, sizeof(*alloc));
+	*alloc = (struct alloc){ .records = &alloc->one_record, .room_records = 1 };
 	TAILQ_INIT(&alloc->holds);
-	alloc->records = &alloc->one_record;
-	alloc->room_records = 1;
 	alloc->extents = nr_extents <= 1 ? &alloc->one_extent : calloc(nr_extents, sizeof(*alloc->extents));
 	if (!alloc->extents) {
 		alloc_free(alloc);

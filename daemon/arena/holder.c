@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "daemon/arena/arena_internal.h"
@@ -147,7 +146,6 @@ int hold_add(struct arena *arena, struct holder *holder, struct alloc *alloc, bo
 
 	if (!hold)
 		return -ENOMEM;
-	memset(hold, 0, sizeof(*hold));
 	r = ledger_add_hold(&hold->entry, arena->ledger, &(struct ledger_hold){
 				.session = holder->session, .id = alloc->id, .slot = alloc->slot, .read_only = read_only });
 	if (r < 0) {
@@ -157,6 +155,7 @@ int hold_add(struct arena *arena, struct holder *holder, struct alloc *alloc, bo
 	hold->alloc = alloc;
 	hold->holder = holder;
 	hold->read_only = read_only;
+	hold->closed = false;
 	TAILQ_INSERT_TAIL(&alloc->holds, hold, by_alloc);
 	TAILQ_INSERT_TAIL(&holder->holds, hold, by_holder);
 	return 0;

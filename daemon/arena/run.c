@@ -33,6 +33,7 @@ static int get_owner(struct owner **out, struct space *space, uint32_t uid)
 		if (!owner)
 			return -ENOMEM;
 		owner->uid = uid;
+		owner->spare = NO_PAGE;
 		if (extent_map_new(&owner->runs, space->pfns_per_page) < 0) {
 			free(owner);
 			return -ENOMEM;
@@ -232,19 +233,65 @@ static void make_whole(struct space *space, struct owner *owner, uint64_t page)
 	space_give_page(space, page);
 }
 
+static bool drop_spare(struct space *space, struct owner *owner)
+{
+	const struct desc *head = owner->spare == NO_PAGE ? NULL : memmap_head(space->p.mm, owner->spare);
+	bool is_free = head && head->flags & DESC_SPLIT && head->uid == owner->uid && head->nr_used == 0;
+
+	if (is_free)
+		make_whole(space, owner, owner->spare);
+	owner->spare = NO_PAGE;
+	return is_free;
+}
+
+/*
+ * One free page a user stays split, until upkeep or until space is short: who frees and allocates in turn would split it again and
+ * again. What the memmap puts off by itself, sharing its tails, is the smaller part of that.
+ */
+static void keep_spare(struct space *space, struct owner *owner, uint64_t page)
+{
+	if (owner->spare != page)
+		drop_spare(space, owner);
+	owner->spare = page;
+	owner->spare_is_old = false;
+}
+
+bool run_drop_spares(struct space *space, bool old_ones)
+{
+	struct owner *owner;
+	bool dropped = false;
+
+	RB_FOREACH(owner, owner_tree, &space->owners) {
+		if (!old_ones || owner->spare_is_old)
+			dropped |= drop_spare(space, owner);
+		owner->spare_is_old = true;
+	}
+	return dropped;
+}
+
+/* Only bad base pages of it are used: the rest is for everybody. */
+static void leave_rest(struct space *space, struct owner *owner, uint64_t page)
+{
+	const struct desc *head = memmap_head(space->p.mm, page);
+	struct owner *nobody;
+
+	if (head->nr_used == head->nr_poisoned && get_owner(&nobody, space, NOBODY) == 0 && nobody != owner)
+		move_runs(space, nobody, owner, page);
+}
+
 int run_release_clean(struct space *space, struct extent run)
 {
-	struct desc *head = head_of(space, run.off);
-	struct owner *owner, *nobody;
+	const struct desc *head = head_of(space, run.off);
+	struct owner *owner;
 	int r = get_owner(&owner, space, head->uid);
 
 	if (r < 0)
 		return r;
 	put_runs(space, owner, run);
 	if (head->nr_used == 0)
-		make_whole(space, owner, page_of(space, run.off));
-	else if (head->nr_used == head->nr_poisoned && get_owner(&nobody, space, NOBODY) == 0 && nobody != owner)
-		move_runs(space, nobody, owner, page_of(space, run.off));
+		keep_spare(space, owner, page_of(space, run.off));
+	else
+		leave_rest(space, owner, page_of(space, run.off));
 	return 0;
 }
 
@@ -323,5 +370,6 @@ void run_take_bad(struct space *space, uint64_t pfn)
 	if (owner && extent_claim_at(owner->runs, pfn, 1) == 0) {
 		head->nr_used++;
 		space->free_run_pfns--;
+		leave_rest(space, owner, page_of(space, pfn));
 	}
 }

@@ -306,7 +306,7 @@ static int claim_run(struct extent *out, struct space *space, uint64_t nr_pfns, 
 	return r;
 }
 
-int space_claim(struct extent *extents, uint32_t *nr, bool *is_run, struct space *space, uint64_t nr_pfns, uint32_t max, uint32_t uid)
+static int claim(struct extent *extents, uint32_t *nr, bool *is_run, struct space *space, uint64_t nr_pfns, uint32_t max, uint32_t uid)
 {
 	uint64_t nr_pages = (nr_pfns + space->pfns_per_page - 1) >> space->p.order;
 	int r;
@@ -324,6 +324,15 @@ int space_claim(struct extent *extents, uint32_t *nr, bool *is_run, struct space
 				unclaim_pages(space, extents, *nr);
 		}
 	}
+	return r;
+}
+
+int space_claim(struct extent *extents, uint32_t *nr, bool *is_run, struct space *space, uint64_t nr_pfns, uint32_t max, uint32_t uid)
+{
+	int r = claim(extents, nr, is_run, space, nr_pfns, max, uid);
+
+	if ((r == -ENOSPC || r == -EAGAIN) && run_drop_spares(space, false))
+		r = claim(extents, nr, is_run, space, nr_pfns, max, uid);
 	if (r == -EAGAIN)
 		space_kick(space);
 	return r;
@@ -546,6 +555,7 @@ bool space_is_busy(const struct space *space)
 
 void space_upkeep(struct space *space)
 {
+	run_drop_spares(space, true);
 	memmap_maintain(space->p.mm);
 	space_kick(space);
 }

@@ -9,6 +9,7 @@
 #include "daemon/arena/backed.h"
 #include "daemon/arena/space.h"
 
+#define NO_PAGE UINT64_MAX
 #define NOBODY UINT32_MAX               /* owner of split pages that no user has: free pages with a bad base page */
 
 /* What one user has left in the compound pages that are split for him. */
@@ -16,6 +17,8 @@ struct owner {
 	RB_ENTRY(owner) link;           /* space.owners */
 	uint32_t uid;
 	struct extent_map *runs;        /* owned; clean base pages, never merged across compound pages */
+	uint64_t spare;                 /* a page that stays split though nothing of it is used; NO_PAGE: none */
+	bool     spare_is_old;          /* it was there when upkeep came by last */
 };
 RB_HEAD(owner_tree, owner);
 
@@ -71,6 +74,7 @@ int run_build(struct space *space, uint64_t page);                      /* recov
 int run_mark_used(struct space *space, struct extent run, uint32_t uid, uint32_t object);
 int run_adopt_poisoned(struct space *space, uint64_t page);             /* a claimed, scrubbed page with bad base pages */
 void run_take_bad(struct space *space, uint64_t pfn);                  /* a base page of a split page went bad: nobody gets it */
+bool run_drop_spares(struct space *space, bool old_ones);                /* true: some page is whole again */
 uint64_t run_largest(const struct space *space, uint32_t uid);
 void run_free_owners(struct space *space);
 

@@ -224,6 +224,99 @@ START_TEST(test_arena_full_says_largest_free_extent)
 }
 END_TEST
 
+/* ---- a page that is split for small allocations ---- */
+
+static void free_one(struct alloc *alloc)
+{
+	struct caller caller = caller_of(1000);
+
+	ck_assert_int_eq(arena_free_alloc(arena, &caller, alloc, true, &why), 0);
+	ck_assert_int_eq(arena_settle(arena), 0);
+}
+
+static uint32_t nr_split(void)
+{
+	struct arena_section section;
+
+	ck_assert_int_eq(arena_section(arena, 0, &section), 0);
+	return section.nr_split;
+}
+
+START_TEST(test_arena_free_split_page_is_whole_after_upkeep)
+{
+	new_params(DEVICE_FILE, 256 * MiB, 0);
+	open_arena();
+	free_one(create(NULL, 4 * KiB));
+	ck_assert_uint_eq(nr_split(), 1);
+	arena_tick(arena);
+	free_one(create(NULL, 4 * KiB));
+	arena_tick(arena);
+	/* It was used since. */
+	ck_assert_uint_eq(nr_split(), 1);
+	arena_tick(arena);
+	ck_assert_uint_eq(nr_split(), 0);
+	arena_tick(arena);
+	assert_clean();
+}
+END_TEST
+
+START_TEST(test_arena_only_one_free_page_stays_split)
+{
+	struct alloc *a, *b;
+
+	new_params(DEVICE_FILE, 256 * MiB, 0);
+	open_arena();
+	a = create(NULL, 2 * MiB - 4 * KiB);
+	b = create(NULL, 2 * MiB - 4 * KiB);
+	ck_assert_uint_eq(nr_split(), 2);
+	free_one(a);
+	arena_collect(scrubber);
+	free_one(b);
+	arena_collect(scrubber);
+	ck_assert_uint_eq(nr_split(), 1);
+	assert_clean();
+}
+END_TEST
+
+START_TEST(test_arena_free_split_page_is_nobodys_shortage)
+{
+	struct arena_stats stats;
+	struct alloc *all;
+
+	new_params(DEVICE_FILE, 256 * MiB, 0);
+	open_arena();
+	arena_stats(arena, &stats);
+	free_one(create(NULL, 4 * KiB));
+	ck_assert_msg(reserve(&all, "all", stats.free, true) == 0, "%s", why.text);
+	ck_assert_int_eq(arena_settle(arena), 0);
+	ck_assert_uint_eq(all->nr_extents, 1);
+	assert_clean();
+}
+END_TEST
+
+START_TEST(test_arena_free_split_page_that_goes_bad_is_left_to_everybody)
+{
+	struct caller other = caller_of(1001);
+	struct arena_ask ask = { .len = 4 * KiB, .publish = true };
+	struct arena_stats stats;
+	struct alloc *alloc;
+	uint64_t off;
+
+	new_params(DEVICE_FILE, 256 * MiB, 0);
+	open_arena();
+	alloc = create(NULL, 4 * KiB);
+	off = arena_extent(arena, alloc, 0).off;
+	free_one(alloc);
+	ck_assert_msg(arena_poison(arena, off, 4 * KiB, &why) == 0, "%s", why.text);
+	ck_assert_msg(arena_reserve(&alloc, arena, &other, &ask, &why) == 0, "%s", why.text);
+	ck_assert_int_eq(arena_settle(arena), 0);
+	ck_assert_uint_eq(arena_extent(arena, alloc, 0).off, off + 4 * KiB);
+	arena_stats(arena, &stats);
+	ck_assert_uint_eq(stats.poisoned, 4 * KiB);
+	assert_clean();
+}
+END_TEST
+
 /* ---- random histories ---- */
 
 #define SLOTS 64
@@ -359,6 +452,10 @@ int main(void)
 	tcase_add_test(tc, test_arena_name_twice_is_refused);
 	tcase_add_test(tc, test_arena_freed_name_and_space_come_back);
 	tcase_add_test(tc, test_arena_full_says_largest_free_extent);
+	tcase_add_test(tc, test_arena_free_split_page_is_whole_after_upkeep);
+	tcase_add_test(tc, test_arena_only_one_free_page_stays_split);
+	tcase_add_test(tc, test_arena_free_split_page_is_nobodys_shortage);
+	tcase_add_test(tc, test_arena_free_split_page_that_goes_bad_is_left_to_everybody);
 	tcase_add_loop_test(tc, test_arena_random_histories_survive_kills, 0, 9);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
