@@ -169,7 +169,7 @@ const struct config_quota *config_quota(const struct config *config, uint32_t ui
 
 static void print_section(FILE *to, enum config_section section, const void *base)
 {
-	char value[PATH_MAX];
+	char value[CONFIG_PATH_MAX];
 
 	for (size_t i = 0; i < nr_config_keys; i++) {
 		const struct config_key *key = &config_keys[i];

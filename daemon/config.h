@@ -25,6 +25,7 @@
 
 #define CONFIG_SOCKET_MAX 108                   /* struct sockaddr_un */
 #define CONFIG_NAME_MAX   64                    /* an arena, a user or a group, with its end */
+#define CONFIG_PATH_MAX   176                   /* with its end: "metadata = PATH" is a line that libinih (198 bytes) reads back */
 
 enum config_format { CONFIG_FORMAT_NEVER, CONFIG_FORMAT_IF_BLANK };
 enum config_memmap { CONFIG_MEMMAP_DRAM, CONFIG_MEMMAP_DEVICE };
@@ -45,8 +46,8 @@ struct config_daemon {
 
 struct config_arena {
 	char     name[CONFIG_NAME_MAX];
-	char     device[PATH_MAX];                      /* absolute path, "uuid:UUID" or "auto" */
-	char     metadata[PATH_MAX];                    /* "auto" (apart for files, else on the device), "device", or a path */
+	char     device[CONFIG_PATH_MAX];               /* absolute path, "uuid:UUID" or "auto" */
+	char     metadata[CONFIG_PATH_MAX];             /* "auto" (apart for files, else on the device), "device", or a path */
 	uint64_t size;                                  /* regular files: bytes when created; 0: the file must exist */
 	uint64_t page_size;                             /* 4K, 2M or 1G */
 	uint32_t format;                                /* enum config_format */

@@ -307,8 +307,8 @@ const struct config_key config_keys[] = {
 	KEY("max-sessions",      DAEMON(max_sessions),      type_u32,       "4096",           1,   1000000,  NULL,      false),
 	KEY("busy-poll-us",      DAEMON(busy_poll_us),      type_u32,       "0",              0,   1000000,  NULL,      false),
 
-	KEY("device",            ARENA(device),             type_device,    NULL,             0,   PATH_MAX, NULL,      false),
-	KEY("metadata",          ARENA(metadata),           type_metadata,  "auto",           0,   PATH_MAX, NULL,      false),
+	KEY("device",            ARENA(device),             type_device,    NULL,             0,   CONFIG_PATH_MAX, NULL,      false),
+	KEY("metadata",          ARENA(metadata),           type_metadata,  "auto",           0,   CONFIG_PATH_MAX, NULL,      false),
 	KEY("size",              ARENA(size),               type_size,      "0",              0,   0,        NULL,      false),
 	KEY("page-size",         ARENA(page_size),          type_page_size, "2M",             0,   0,        NULL,      false),
 	KEY("format",            ARENA(format),             type_choice,    "never",          0,   1,        formats,   false),

@@ -509,14 +509,10 @@ static const char *print_to_file(const char *path)
 	return path;
 }
 
-START_TEST(test_config_what_is_printed_reads_back_the_same)
+static void assert_reads_back(void)
 {
 	char first[160], second[160], command[400];
 
-	write_conf("[daemon]\nlog-level = debug\nscrub-rate = 1.5G\nmetrics-listen = 127.0.0.1:9847\nverify-interval = 1h\n"
-		   "[arena one]\ndevice = /one\nsize = 1T\nformat = if-blank\nnuma-node = 1\n[arena two]\ndevice = auto\n"
-		   "[quota default]\nbytes = 2G\n[quota 1000]\nbytes = 1025K\n");
-	ck_assert_msg(load() == 0, "%s", why.text);
 	snprintf(first, sizeof(first), "%s/first", dir);
 	snprintf(second, sizeof(second), "%s/second", dir);
 	print_to_file(first);
@@ -525,8 +521,33 @@ START_TEST(test_config_what_is_printed_reads_back_the_same)
 	print_to_file(second);
 	snprintf(command, sizeof(command), "cmp %s %s", first, second);
 	ck_assert_int_eq(system(command), 0);
+}
+
+START_TEST(test_config_what_is_printed_reads_back_the_same)
+{
+	write_conf("[daemon]\nlog-level = debug\nscrub-rate = 1.5G\nmetrics-listen = 127.0.0.1:9847\nverify-interval = 1h\n"
+		   "[arena one]\ndevice = /one\nsize = 1T\nformat = if-blank\nnuma-node = 1\n[arena two]\ndevice = auto\n"
+		   "[quota default]\nbytes = 2G\n[quota 1000]\nbytes = 1025K\n");
+	ck_assert_msg(load() == 0, "%s", why.text);
+	assert_reads_back();
 	ck_assert_uint_eq(config.arenas[0].size, 1ULL << 40);
 	ck_assert_uint_eq(config_quota(&config, 1000)->bytes, 1025 << 10);
+}
+END_TEST
+
+/* A line of a file holds less than a command line does. */
+START_TEST(test_config_longest_path_reads_back_the_same)
+{
+	char setting[64 + CONFIG_PATH_MAX + 1] = "arena.a.metadata=/";
+	size_t name = strlen("arena.a.metadata=");
+
+	memset(setting + name + 1, 'x', CONFIG_PATH_MAX - 2);
+	assert_override(0, setting, NULL);
+	ck_assert_uint_eq(strlen(config.arenas[0].metadata), CONFIG_PATH_MAX - 1);
+	assert_reads_back();
+	config_fini(&config);
+	setting[name + CONFIG_PATH_MAX - 1] = 'x';
+	assert_override(-EINVAL, setting, "the value is longer than 175 bytes");
 }
 END_TEST
 
@@ -680,6 +701,7 @@ static Suite *suite(void)
 	tcase_add_test(t, test_config_quota_of_a_user_follows_the_default_where_not_set);
 	tcase_add_test(t, test_config_quota_by_name_and_by_uid_is_one);
 	tcase_add_test(t, test_config_what_is_printed_reads_back_the_same);
+	tcase_add_test(t, test_config_longest_path_reads_back_the_same);
 	tcase_add_test(t, test_config_reload_names_what_needs_a_restart);
 	tcase_add_test(t, test_config_reload_diff_is_cut_not_overrun);
 	tcase_add_test(t, test_config_reload_takes_what_can_change_and_nothing_else);
