@@ -20,6 +20,8 @@
 
 /* A slice of the table a tick, so that the verifier never holds up a request for long. */
 #define VERIFY_SLOTS_MAX 4096
+#define SECTION_SHIFT    27             /* 128 MiB */
+#define VERIFY_SECTIONS_MAX 16          /* the same for descriptors: a third of a millisecond */
 
 static uint64_t clock_ns(clockid_t id)
 {
@@ -335,22 +337,43 @@ void service_tell(struct service *service, uint32_t index)
 	} while (nr == SERVICE_EVENTS);
 }
 
-/* As many table slots as make a whole pass in the configured time. */
-static uint32_t slots_due(const struct service *service, const struct arena *arena, uint64_t elapsed_ns)
+/* As many of @nr as make a whole pass in the configured time. */
+static uint64_t due_of(const struct service *service, uint64_t nr, uint64_t most, uint64_t elapsed_ns)
 {
 	uint64_t interval_ms = (uint64_t)service->config.daemon.verify_interval_s * 1000;
 	uint64_t due;
 
 	if (interval_ms == 0)
 		return 0;
-	due = arena_identity(arena)->nr_slots / (interval_ms / (elapsed_ns / 1000000 + 1) + 1) + 1;
-	return due < VERIFY_SLOTS_MAX ? (uint32_t)due : VERIFY_SLOTS_MAX;
+	due = nr / (interval_ms / (elapsed_ns / 1000000 + 1) + 1) + 1;
+	return due < most ? due : most;
+}
+
+/* The first of a step: there may be thousands. */
+static void keep_first(void *arg, const char *what)
+{
+	struct why *why = arg;
+
+	if (!why->text[0])
+		why_set(why, -EUCLEAN, "%s", what);
+}
+
+static void verify_descriptors(struct service *service, struct served *served, uint64_t elapsed_ns)
+{
+	uint64_t nr_sections = (arena_identity(served->arena)->size >> SECTION_SHIFT) + 1;
+	uint64_t due = due_of(service, nr_sections, VERIFY_SECTIONS_MAX, elapsed_ns);
+	struct why first = { "" };
+	uint64_t wrong = arena_verify_memmap(served->arena, due, keep_first, &first);
+
+	if (wrong)
+		log_error("arena %s: %" PRIu64 " descriptor%s not what %s should be; the first: %s; `pmemarenactl check-memmap` looks at all",
+			  served->name, wrong, wrong == 1 ? " is" : "s are", wrong == 1 ? "it" : "they", first.text);
 }
 
 static void verify(struct service *service, struct served *served, uint64_t elapsed_ns)
 {
-	uint32_t due = slots_due(service, served->arena, elapsed_ns);
-	uint64_t mended = due ? arena_verify_step(served->arena, due) : 0;
+	uint64_t due = due_of(service, arena_identity(served->arena)->nr_slots, VERIFY_SLOTS_MAX, elapsed_ns);
+	uint64_t mended = due ? arena_verify_step(served->arena, (uint32_t)due) : 0;
 
 	served->mended += mended;
 	if (mended)
@@ -372,6 +395,7 @@ void service_tick(struct service *service, bool *busy)
 			continue;
 		arena_tick(served->arena);
 		verify(service, served, elapsed);
+		verify_descriptors(service, served, elapsed);
 		service_settle(service, i);
 		service_tell(service, i);
 		log_if_offline(served);

@@ -195,7 +195,10 @@ int arena_section(const struct arena *arena, uint64_t section, struct arena_sect
 
 /* Each difference is a sentence; returns how many there were, or -errno. */
 typedef void arena_complain_fn(void *arg, const char *what);
+/* Every descriptor: against the allocations, the bad pages and what the memmap knows. Some 20 us a section of 128 MiB. */
 int64_t arena_check_memmap(struct arena *arena, arena_complain_fn *complain, void *arg);
+/* One step of the slow verifier: the next sections, without the allocations' side. Nobody but the daemon can spoil them: nothing is mended. */
+uint64_t arena_verify_memmap(struct arena *arena, uint64_t nr_sections, arena_complain_fn *complain, void *arg);
 /* Table, copies and zero map against memory, online. */
 int64_t arena_check(struct arena *arena, arena_complain_fn *complain, void *arg);
 /* Offline, read-only, or mending: whatever is on the device. @nr_mended may be NULL. */

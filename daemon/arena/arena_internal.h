@@ -91,6 +91,7 @@ struct arena {
 	enum arena_state state;
 	char reason[256];
 	uint32_t verify_at;
+	uint64_t look_at;                       /* the page where arena_verify_memmap() goes on */
 	uint64_t attended;                      /* bytes of the data area from its start that the kernel tells us of, on device-dax */
 	struct arena_stats counts;              /* the counters of it are kept here */
 	struct extent scratch[ALLOC_MAX_EXTENTS];

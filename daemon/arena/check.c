@@ -13,6 +13,8 @@
 
 #include "daemon/arena/arena_internal.h"
 
+#define SECTION_PFNS (UINT64_C(1) << 15)        /* 128 MiB of the device */
+
 struct report {
 	arena_complain_fn *complain;            /* NULL: only counted */
 	void *arg;
@@ -49,24 +51,74 @@ static void check_extent(struct report *rep, const struct arena *arena, const st
 	}
 }
 
-static bool is_plain_tail(const struct desc *desc)
+/* What the memmap itself knows: heads that are heads, tails that are plain or counted. */
+static void check_states(struct report *rep, const struct arena *arena, struct extent pages)
 {
-	return desc->kind == DESC_TAIL && desc->object == 0 && desc->flags == 0;
+	uint64_t at = pages.off, end = pages.off + pages.len, wrong;
+	struct why why;
+
+	while (at < end && memmap_verify(&wrong, arena->mm, at, end - at, &why) < 0) {
+		report(rep, "%s", why.text);
+		at = wrong + 1;
+	}
 }
 
-/* Whose is what a descriptor names? Counted, since check_extent() has compared each pfn the other way round. */
+static bool is_owned(const struct arena *arena, uint32_t object)
+{
+	return object == 0 || (object <= arena->nr_objects && arena->objects[object - 1]);
+}
+
+/* Returns how many base pages of it allocations have. */
+static uint64_t check_split(struct report *rep, const struct arena *arena, const struct desc *head, uint64_t first)
+{
+	uint64_t per_page = arena_page_pfns(arena), owned = 0, used = 0;
+
+	if (arena->sb.order > 0 && !memmap_tail(arena->mm, first + 1))
+		report(rep, "pfn %" PRIu64 ": the page is split, its tails are shared", first);
+	for (uint64_t i = 0; i < per_page; i++) {
+		const struct desc *desc = memmap_desc(arena->mm, first + i);
+
+		owned += desc->object != 0;
+		used += desc->object != 0 || desc->flags & DESC_POISON;
+		if (!is_owned(arena, desc->object))
+			report(rep, "pfn %" PRIu64 ": its descriptor names slot %u, where no allocation is", first + i, desc->object - 1);
+	}
+	if (head->nr_used < used || head->nr_used > per_page)
+		report(rep, "pfn %" PRIu64 ": the head counts %u base pages in use, at least %" PRIu64 " of %" PRIu64 " are", first,
+		       head->nr_used, used, per_page);
+	return owned;
+}
+
+/* Tails of a page that is not split are nobody's, also where a bad base page gave them memory of their own. */
+static uint64_t check_whole(struct report *rep, const struct arena *arena, const struct desc *head, uint64_t first)
+{
+	uint64_t per_page = arena_page_pfns(arena);
+
+	if (!is_owned(arena, head->object))
+		report(rep, "pfn %" PRIu64 ": its descriptor names slot %u, where no allocation is", first, head->object - 1);
+	for (uint64_t i = 1; head->nr_poisoned > 0 && i < per_page; i++)
+		if (memmap_desc(arena->mm, first + i)->object)
+			report(rep, "pfn %" PRIu64 ": the tail of a page that is not split has an owner", first + i);
+	return head->object ? per_page : 0;
+}
+
+/* Whose is what a descriptor names? Counted, since check_extent() compares each pfn the other way round. */
 static uint64_t check_page(struct report *rep, const struct arena *arena, uint64_t page)
 {
-	uint64_t per_page = arena_page_pfns(arena), first = page << arena->sb.order, owned = 0;
+	uint64_t first = page << arena->sb.order;
 	const struct desc *head = memmap_desc(arena->mm, first);
-	bool split = head->flags & DESC_SPLIT;
 
-	for (uint64_t i = 0; split && i < per_page; i++)
-		owned += memmap_desc(arena->mm, first + i)->object != 0;
-	for (uint64_t i = 1; !split && head->nr_poisoned == 0 && i < per_page; i++)
-		if (!is_plain_tail(memmap_desc(arena->mm, first + i)))
-			report(rep, "pfn %" PRIu64 ": the tail of a page that is not split is not plain", first + i);
-	return split ? owned : head->object ? per_page : 0;
+	return head->flags & DESC_SPLIT ? check_split(rep, arena, head, first) : check_whole(rep, arena, head, first);
+}
+
+static void check_bad(struct report *rep, const struct arena *arena)
+{
+	const struct bad_range *bad;
+
+	TAILQ_FOREACH(bad, &arena->bad_ranges, link)
+		for (uint64_t pfn = bad->range.off; pfn < bad->range.off + bad->range.len; pfn++)
+			if (!memmap_is_active(arena->mm, pfn >> arena->sb.order) || !(memmap_desc(arena->mm, pfn)->flags & DESC_POISON))
+				report(rep, "pfn %" PRIu64 " is known to be bad, its descriptor does not say so", pfn);
 }
 
 static void check_descriptors(struct report *rep, const struct arena *arena)
@@ -81,11 +133,13 @@ static void check_descriptors(struct report *rep, const struct arena *arena)
 			expected += alloc->extents[i].len;
 		}
 	}
+	check_states(rep, arena, (struct extent){ 0, arena->sb.nr_pages });
 	for (uint64_t page = 0; page < arena->sb.nr_pages; page++)
 		if (memmap_is_active(arena->mm, page))
 			found += check_page(rep, arena, page);
 	if (found != expected)
 		report(rep, "descriptors give %" PRIu64 " base pages to allocations, the allocations have %" PRIu64, found, expected);
+	check_bad(rep, arena);
 }
 
 int64_t arena_check_memmap(struct arena *arena, arena_complain_fn *complain, void *arg)
@@ -94,6 +148,32 @@ int64_t arena_check_memmap(struct arena *arena, arena_complain_fn *complain, voi
 
 	check_descriptors(&rep, arena);
 	return rep.nr;
+}
+
+/* Where tails are not mapped by huge pages, looking at shared ones would fill page tables: 4 KiB a section. */
+static void look_at_section(struct report *rep, const struct arena *arena, struct extent pages)
+{
+	if (!memmap_is_active(arena->mm, pages.off))
+		return;
+	if (memmap_is_huge(arena->mm))
+		check_states(rep, arena, pages);
+	for (uint64_t i = 0; i < pages.len; i++)
+		check_page(rep, arena, pages.off + i);
+}
+
+uint64_t arena_verify_memmap(struct arena *arena, uint64_t nr_sections, arena_complain_fn *complain, void *arg)
+{
+	struct report rep = { .complain = complain, .arg = arg };
+	uint64_t nr = SECTION_PFNS >> arena->sb.order ? SECTION_PFNS >> arena->sb.order : 1;
+
+	for (; nr_sections > 0 && arena->state == ARENA_ONLINE; nr_sections--) {
+		uint64_t at = arena->look_at < arena->sb.nr_pages ? arena->look_at : 0;
+		uint64_t left = arena->sb.nr_pages - at;
+
+		look_at_section(&rep, arena, (struct extent){ at, nr < left ? nr : left });
+		arena->look_at = at + nr;
+	}
+	return (uint64_t)rep.nr;
 }
 
 /* ---- media ---- */

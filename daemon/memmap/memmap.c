@@ -233,6 +233,11 @@ int memmap_activate(struct memmap *mm, uint64_t page, uint64_t nr)
 	return activate_range(mm, page, nr);
 }
 
+bool memmap_is_huge(const struct memmap *mm)
+{
+	return !has_tails(mm) || mm->backing.is_huge;
+}
+
 bool memmap_is_active(const struct memmap *mm, uint64_t page)
 {
 	return unit_is(mm, unit_of(mm, page), UNIT_ACTIVE);

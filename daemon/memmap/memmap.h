@@ -121,6 +121,9 @@ bool memmap_maintain(struct memmap *mm);
  */
 int memmap_verify(uint64_t *wrong_page, const struct memmap *mm, uint64_t page, uint64_t nr, struct why *why);
 
+/* Shared tails are mapped by huge pages: to look at them costs no page tables. */
+bool memmap_is_huge(const struct memmap *mm);
+
 void memmap_stats(const struct memmap *mm, struct memmap_stats *stats);
 
 #endif
