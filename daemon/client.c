@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/wire.h"
+
 int client_init(struct client *client, const struct conn_peer *peer)
 {
 	memset(client, 0, sizeof(*client));
@@ -48,6 +50,35 @@ int client_join(struct client *client, struct service *service, uint32_t index)
 	if (client->holders[index])
 		return 0;
 	return arena_join(&client->holders[index], service->arenas[index].arena, client->seat->number, client->uid);
+}
+
+uint64_t client_deed(const struct client *client, uint64_t tag, uint32_t item)
+{
+	return client->seat->features & WIRE_REPEATS ? tag * WIRE_MAX_ITEMS + item : 0;
+}
+
+void client_forget(struct client *client, struct service *service, uint64_t tag)
+{
+	for (uint32_t i = 0; client->holders && i < service->nr_arenas; i++) {
+		if (client->holders[i])
+			arena_forget_deeds(client->holders[i], tag * WIRE_MAX_ITEMS, WIRE_MAX_ITEMS);
+	}
+}
+
+void client_forget_told(struct client *client, struct service *service)
+{
+	for (uint32_t i = 0; client->holders && i < service->nr_arenas; i++) {
+		if (client->holders[i])
+			arena_forget_told_deeds(client->holders[i]);
+	}
+}
+
+void client_await(struct client *client, struct service *service)
+{
+	for (uint32_t i = 0; client->holders && i < service->nr_arenas; i++) {
+		if (client->holders[i])
+			arena_await_deeds(client->holders[i]);
+	}
 }
 
 void client_leave(struct client *client, struct service *service)

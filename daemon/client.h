@@ -49,10 +49,17 @@ void client_fini(struct client *client);
 
 /* Take part in arena @index, which is open. Idempotent. -ENOMEM. */
 int client_join(struct client *client, struct service *service, uint32_t index);
+/* The message under @tag, or all messages that the client was told of, need not be remembered any more. */
+void client_forget(struct client *client, struct service *service, uint64_t tag);
+void client_forget_told(struct client *client, struct service *service);
+/* The connection is another one: what was not told on the old one may be asked for again. */
+void client_await(struct client *client, struct service *service);
 /* The session is over for good: reservations go, opens end, the seat is free. */
 void client_leave(struct client *client, struct service *service);
 struct caller client_caller(const struct client *client, uint32_t index);
 /* Does it have this open, or reserved? */
+/* What its @item-th change of the message under @tag is called; 0: the session asks for nothing again. */
+uint64_t client_deed(const struct client *client, uint64_t tag, uint32_t item);
 bool client_holds(const struct client *client, uint32_t index, const struct alloc *alloc);
 
 /* Replaces the one of this arena. -ENOMEM. */

@@ -40,6 +40,7 @@ static int join_all(struct client *client, struct service *service)
 		if (service->arenas[i].arena)
 			r = client_join(client, service, i);
 	}
+	client_await(client, service);
 	return r;
 }
 
@@ -58,7 +59,8 @@ static int seat(struct service *service, struct client *client, bool resumed)
 	return resumed ? join_all(client, service) : roster_enter(&client->seat, service->roster, client->uid);
 }
 
-size_t greeting_answer(int *r, uint8_t *buf, struct service *service, struct client *client, bool resumed, int unwelcome)
+size_t greeting_answer(int *r, uint8_t *buf, struct service *service, struct client *client, const struct wire_hello *hello, bool resumed,
+		       int unwelcome)
 {
 	struct wire_welcome welcome = { .version = WIRE_VERSION, .max_items = WIRE_MAX_ITEMS };
 	struct wire_arena arena;
@@ -68,12 +70,15 @@ size_t greeting_answer(int *r, uint8_t *buf, struct service *service, struct cli
 	count(&service->counters, *r, resumed);
 	welcome.result = *r;
 	if (*r == 0) {
+		if (hello)
+			client->seat->features = hello->features & WIRE_REPEATS;
 		welcome.nr_arenas = (uint16_t)service->nr_arenas;
 		welcome.session = client->seat->number;
 		memcpy(welcome.token, client->seat->token, sizeof(welcome.token));
 		welcome.last_tag = client->seat->last_tag;
 		welcome.read_tag = client->seat->read_tag;
 		welcome.resumed = resumed;
+		welcome.features = client->seat->features;
 	}
 	wire_begin(&w, buf, WIRE_WELCOME, 0);
 	wire_add_raw(&w, &welcome, sizeof(welcome));

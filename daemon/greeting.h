@@ -19,8 +19,9 @@ bool greeting_is_understood(const struct wire_hello *hello);    /* do we have a 
 
 /*
  * Give @client a seat, or with @resumed let it go on in the one that it has, and write the answer to @buf. Returns its length. *r is 0,
- * or why it is refused, as the answer says: @unwelcome if that is not 0.
+ * or why it is refused, as the answer says: @unwelcome if that is not 0. @hello NULL: nobody asked, the connection is the same.
  */
-size_t greeting_answer(int *r, uint8_t *buf, struct service *service, struct client *client, bool resumed, int unwelcome);
+size_t greeting_answer(int *r, uint8_t *buf, struct service *service, struct client *client, const struct wire_hello *hello, bool resumed,
+		       int unwelcome);
 
 #endif

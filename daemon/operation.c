@@ -185,12 +185,42 @@ static int join(struct operation *op)
 		return why_set(op->why, r, "the daemon cannot remember one more session in arena %s: %s", op->service->arenas[op->item.arena].name,
 			       strerror(-r));
 	op->caller = client_caller(op->client, op->item.arena);
+	op->caller.deed = op->deed;
 	return 0;
+}
+
+/* ---- asked again ---- */
+
+static bool is_to_be_open(const struct wire_request *item)
+{
+	return !(item->flags & WIRE_PUBLISH) || (item->flags & WIRE_KEEP_OPEN);
+}
+
+/* A daemon that was killed when it was done may not have come to what the session has open: made good here, and idempotent. */
+static int finish_holds(struct operation *op)
+{
+	struct alloc *held = arena_find_held(op->arena, op->caller.holder, op->item.slot, op->item.id);
+
+	if (op->opcode == WIRE_RESERVE && op->alloc && !held && is_to_be_open(&op->item))
+		return arena_open_alloc(op->arena, &op->caller, op->alloc, false, op->why);
+	if ((op->opcode == WIRE_ABORT || op->opcode == WIRE_FREE) && held && (op->item.flags & WIRE_UNMAPPED))
+		return arena_close_alloc(op->arena, &op->caller, held, true);
+	return 0;
+}
+
+/* Done, and not told: the result says how things are now. It may have ended since; then its handle is all there is to say. */
+static int run_again(struct operation *op, const struct arena_deed *deed)
+{
+	op->item.slot = deed->slot;
+	op->item.id = deed->id;
+	op->alloc = deed->alloc;
+	return finish_holds(op);
 }
 
 int operation_run(struct operation *op)
 {
 	const struct kind *kind = &kinds[op->opcode];
+	struct arena_deed deed;
 	int r;
 
 	op->alloc = NULL;
@@ -205,6 +235,8 @@ int operation_run(struct operation *op)
 		if (r < 0)
 			return r;
 	}
+	if (op->is_repeat && op->deed && kind->changes && arena_find_deed(&deed, op->arena, &op->caller))
+		return run_again(op, &deed);
 	if (kind->find) {
 		r = kind->find(op);
 		if (r < 0)

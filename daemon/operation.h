@@ -20,6 +20,8 @@ struct operation {
 	uint16_t opcode;
 	struct wire_request item;
 	const char     *name;           /* item.name_len bytes, not terminated */
+	uint64_t        deed;           /* client_deed() of the item */
+	bool            is_repeat;      /* it may have been done already */
 	struct arena   *arena;          /* filled in by operation_run() */
 	struct caller   caller;
 	struct alloc   *alloc;          /* what the item is about; after success: what the result describes, NULL nothing */

@@ -193,7 +193,7 @@ static void note_tag(const struct job *job)
 static int run_items(struct job *job, struct wire_reader *reader)
 {
 	struct why why;
-	struct operation op = { .service = job->service, .client = job->client, .opcode = job->opcode, .why = &why };
+	struct operation op = { .service = job->service, .client = job->client, .opcode = job->opcode, .is_repeat = job->is_repeat, .why = &why };
 	bool changes = operation_changes(job->opcode);
 	int r;
 
@@ -203,6 +203,7 @@ static int run_items(struct job *job, struct wire_reader *reader)
 		if (i < job->nr_done)
 			continue;
 		why.text[0] = '\0';
+		op.deed = client_deed(job->client, job->first_tag, i);
 		r = operation_run(&op);
 		if (changes)
 			touch(job, op.item.arena);
@@ -373,6 +374,8 @@ int request_run(struct job *job)
 		job->is_begun = true;
 		job->opcode = reader.header.opcode;
 		job->tag = reader.header.tag;
+		job->is_repeat = reader.header.repeats != 0;
+		job->first_tag = job->is_repeat ? reader.header.repeats : job->tag;
 		counters->messages++;
 		counters->items[job->opcode] += reader.header.count;
 		wire_begin(&job->reply, job->desk->out, job->opcode | WIRE_REPLY, job->tag);

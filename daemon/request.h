@@ -34,6 +34,8 @@ struct job {
 	bool            is_begun;       /* request_run() has seen it; sets this and what follows */
 	uint16_t        opcode;
 	uint64_t        tag;
+	uint64_t        first_tag;      /* under which it was sent first */
+	bool            is_repeat;
 	uint32_t        nr_done;        /* items that have their result in the reply */
 	struct wire_writer reply;       /* in desk.out; complete when request_run() returned 0 */
 	uint64_t        touched[(SERVICE_MAX_ARENAS + 63) / 64];        /* arenas with something staged, or settled for this reply */

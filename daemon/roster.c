@@ -246,6 +246,7 @@ int roster_enter(struct seat **out, struct roster *roster, uint32_t uid)
 		return r;
 	seat->last_tag = seat->read_tag = 0;
 	seat->uid = uid;
+	seat->features = 0;
 	memcpy(seat->token, token, sizeof(token));
 	store64(&seat->number, roster_take_number(roster));
 	*out = seat;

@@ -21,7 +21,7 @@ struct seat {
 	uint64_t last_tag;              /* highest request that may have had an effect: stored before it is carried out */
 	uint8_t  token[ROSTER_TOKEN];
 	uint32_t uid;
-	uint32_t unused;
+	uint32_t features;              /* of the session; 0 where an older daemon made the seat */
 	uint64_t read_tag;              /* of the last request that was received, whatever became of it */
 	uint32_t reserved[4];
 };

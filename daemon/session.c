@@ -21,6 +21,7 @@
 #include "daemon/greeting.h"
 #include "daemon/log.h"
 #include "daemon/notify.h"
+#include "daemon/operation.h"
 
 /* A share of one wake-up: then the others have their turn. */
 #define TURN_MESSAGES 64
@@ -79,11 +80,29 @@ static int send_lost(struct session *session)
 	return r;
 }
 
+/*
+ * What was handed to the socket the client has, also if this daemon is killed now: it need not be remembered. What waits here, in the
+ * daemon's memory, would be lost.
+ */
+static void forget_told(struct session *session, const struct job *job)
+{
+	struct service *service = session->sessions->service;
+
+	if (!outbox_is_empty(&session->outbox))
+		return;
+	if (session->nr_waiting == 0)
+		client_forget_told(&session->client, service);
+	if (job && (session->nr_waiting > 0 || job->is_repeat))
+		client_forget(&session->client, service, job->first_tag);
+}
+
 int session_flush(struct session *session)
 {
 	int r;
 
 	r = outbox_flush(&session->outbox, session->sock);
+	if (r == 0)
+		forget_told(session, NULL);
 	if (r == 0)
 		r = send_lost(session);
 	if (r > 0)
@@ -98,6 +117,8 @@ int session_answer(struct session *session, const struct job *job, uint64_t sinc
 	int r;
 
 	r = send_reply(session, job->reply.buf, job->reply.length, job->fds, job->nr_fds);
+	if (operation_changes(job->opcode))
+		forget_told(session, job);
 	if (since_ns)
 		histogram_add(&counters->latency[job->opcode], service_now_ns() - since_ns);
 	request_tell(job);
@@ -181,7 +202,7 @@ static int greet(struct session *session, size_t length)
 	} else {
 		refusal = -EPROTONOSUPPORT;
 	}
-	length = greeting_answer(&r, desk->out, session->sessions->service, &session->client, resumed, refusal);
+	length = greeting_answer(&r, desk->out, session->sessions->service, &session->client, &hello, resumed, refusal);
 	if (r == 0) {
 		sessions_move_to_greeted(session);
 		if (resumed)            /* its earlier connection, if that was kept */
@@ -202,7 +223,7 @@ int session_go_on(struct session *session, struct seat *seat)
 
 	session->client.seat = seat;
 	welcome_back(session);
-	length = greeting_answer(&r, desk->out, session->sessions->service, &session->client, true, 0);
+	length = greeting_answer(&r, desk->out, session->sessions->service, &session->client, NULL, true, 0);
 	if (r < 0)
 		return r;
 	sessions_move_to_greeted(session);

@@ -15,9 +15,9 @@
  *
  * Errors. Every function that can fail returns 0 or a negative errno. pma_message() has the sentence for a person that came with
  * the last failure of the calling thread. Any call that talks to the daemon may also return
- *	-ENOTCONN  the connection is lost and could not be made again in time,
- *	-ESTALE    the daemon was replaced while this request was under way and cannot tell what became of it: look (pma_stat, pma_open)
- *	           and, if need be, ask again,
+ *	-ENOTCONN  the connection is lost and could not be made again in time; what was under way may or may not have been done,
+ *	-ESTALE    the daemon was replaced while this request was under way, and the session is a new one (it came back too late, or the
+ *	           runtime directory was lost): nobody can tell what became of it. Look (pma_stat, pma_open) and, if need be, ask again,
  *	-ENOMEM    no memory in this process,
  *	-EPROTO    the other end does not speak this protocol,
  *	-EIO       the arena is offline (its device failed or was taken away).
@@ -31,7 +31,8 @@
  * as long as they exist. (A process made by clone(2) without libc's knowledge is not seen: do not free what it has mapped.)
  *
  * When the daemon goes away, mappings and their data stay. The next call connects again (pma_options_set_reconnect_ms()) and takes up the
- * same session: handles, reservations and opens are as before.
+ * same session: handles, reservations and opens are as before, and a request that was under way is done once, whatever the daemon had done of it
+ * when it was killed: the library asks again under the same token, and the daemon answers what it did.
  *
  * The trust domain is the arena: the daemon enforces who may open, free or change an allocation, and the kernel keeps read-only openers
  * from writing, but on device-dax a client with write access to one allocation of an arena could, if it wanted, map others of the same

@@ -62,6 +62,7 @@ void link_flush(struct link *link)
 			return;
 		}
 		call->is_sent = true;
+		call->is_remembered = link->repeats;
 		call->nr_sent++;
 		link->unsent = TAILQ_NEXT(call, link);
 	}
@@ -71,6 +72,7 @@ static void enqueue(struct link *link, struct call *call)
 {
 	call->is_sent = false;
 	call->nr_sent = 0;
+	call->repeats = 0;
 	call->deadline_ns = INT64_MAX;
 	if (!call->waiter)
 		return;
@@ -83,7 +85,7 @@ void link_submit(struct link *link, struct call *call)
 {
 	enqueue(link, call);
 	call->tag = link->next_tag++;
-	wire_set_tag(call->message, call->tag);
+	wire_set_tag(call->message, call->tag, 0);
 	TAILQ_INSERT_TAIL(&link->calls, call, link);
 	if (!link->unsent)
 		link->unsent = call;
@@ -167,12 +169,30 @@ int link_handle(struct link *link, size_t length, int *fds, int nr_fds)
 	return r;
 }
 
+/*
+ * What the other end said before it went away is still there, behind the error, and may say what was done. The daemon counts on it: what it
+ * handed to the socket it forgets.
+ */
+static int drain(struct link *link)
+{
+	int fds[CONN_MAX_FDS], nr_fds = 0;
+	ssize_t n;
+
+	while ((n = conn_recv(link->sock, link->inbuf, WIRE_MAX, fds, MAX_FDS, &nr_fds)) > 0) {
+		if (link_handle(link, (size_t)n, fds, nr_fds) == -EPROTO)
+			return -EPROTO;
+		nr_fds = 0;
+	}
+	return n == -EPROTO || n == -EMSGSIZE ? -EPROTO : 0;
+}
+
 /* A packet arrived, or what came instead. */
 static void take_packet(struct link *link, ssize_t n, int *fds, int nr_fds)
 {
 	if (n == -EAGAIN)
 		return;
-	if (n == -EPROTO || n == -EMSGSIZE || (n > 0 && link_handle(link, (size_t)n, fds, nr_fds) == -EPROTO))
+	if (n == -EPROTO || n == -EMSGSIZE || (n > 0 && link_handle(link, (size_t)n, fds, nr_fds) == -EPROTO) ||
+	    (n <= 0 && drain(link) == -EPROTO))
 		relink_broken(link);
 	else if (n == 0)
 		relink_down(link, -ECONNRESET, "the daemon hung up");

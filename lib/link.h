@@ -54,6 +54,8 @@ struct call {
 	/* Told after the end, under link.lock; NULL: nobody. May free the call. */
 	void (*finished)(struct call *call);
 	uint64_t tag;                   /* the link's */
+	uint64_t repeats;               /* the link's: the tag under which it may have been done; 0: it was not */
+	bool     is_remembered;         /* the link's: who it was sent to can tell whether it was done */
 	int64_t  deadline_ns;           /* the link's: while it is not up */
 	int      result;                /* at its finish: 0 answered; -ENOTCONN, -ESTALE, -EPROTO, -ENOMEM */
 };
@@ -85,6 +87,7 @@ struct link {
 	uint64_t next_tag;
 	uint64_t session;               /* 0: none yet */
 	uint8_t  token[16];
+	bool     repeats;               /* the session remembers what it did: WIRE_REPEATS */
 	int64_t  hello_ns;              /* LINK_HELLO: since when */
 	int64_t  retry_ns;              /* LINK_DOWN: when to try again */
 	int64_t  backoff_ns;

@@ -9,9 +9,10 @@
  *	  the same done twice
  *	sent after the last that     sent again: it was not done     -ESTALE
  *	  may have had an effect
- *	sent before                  -ESTALE                         -ESTALE
+ *	sent before                  sent again as a repeat          -ESTALE
  *
- * Everything sent again has a new tag, in the old order: tags only ever grow.
+ * Everything sent again has a new tag, in the old order: tags only ever grow. A repeat says under which tag it was sent first, and
+ * the daemon does not do it twice; one that does not remember what it did makes it -ESTALE too.
  */
 #include <config.h>
 
@@ -130,7 +131,7 @@ static void fail_all(struct link *link, int err)
 
 static int say_hello(struct link *link)
 {
-	struct wire_hello hello = { .min_version = WIRE_VERSION, .max_version = WIRE_VERSION, .session = link->session };
+	struct wire_hello hello = { .min_version = WIRE_VERSION, .max_version = WIRE_VERSION, .features = WIRE_REPEATS, .session = link->session };
 	uint8_t message[sizeof(struct wire_header) + sizeof(hello)] __attribute__((aligned(8)));
 	struct wire_writer writer;
 	int r;
@@ -175,15 +176,29 @@ int relink_try(struct link *link)
 	return 0;
 }
 
+/* Sent again, it must not be done again. A repeat that was not received is a repeat all the same. */
+static void make_repeat(struct call *call)
+{
+	if (!call->repeats)
+		call->repeats = call->tag;
+}
+
 /* The rule at the top: 0, or what becomes of the call. @last_tag is 0 in a new session. */
-static int fate(const struct call *call, bool resumed, uint64_t last_tag)
+static int fate(const struct link *link, struct call *call, bool resumed, uint64_t last_tag)
 {
 	/* The owner's own errands: it sends them anew. And what three daemons did not survive is not for a fourth. */
 	if (!call->waiter || call->nr_sent >= MAX_SENT)
 		return -ENOTCONN;
-	if (!call->is_sent || is_repeatable(call->opcode) || (resumed && call->tag > last_tag))
+	if (is_repeatable(call->opcode))
 		return 0;
-	return -ESTALE;
+	if (!call->is_sent)
+		return call->repeats && !resumed ? -ESTALE : 0;
+	if (resumed && call->tag > last_tag)
+		return 0;
+	if (!resumed || !link->repeats || !call->is_remembered)
+		return -ESTALE;
+	make_repeat(call);
+	return 0;
 }
 
 /*
@@ -200,7 +215,7 @@ static void sort_out_received(struct link *link, uint64_t last_tag, uint64_t rea
 
 		if (!call->is_sent || call->tag > read_tag)
 			break;
-		r = fate(call, true, last_tag);
+		r = fate(link, call, true, last_tag);
 		if (r < 0) {
 			link_finish(link, call, r);
 			continue;
@@ -225,7 +240,7 @@ static void sort_out_calls(struct link *link, bool resumed, uint64_t last_tag)
 	struct call *call, *next;
 
 	TAILQ_FOREACH_SAFE(call, &link->calls, link, next) {
-		int r = fate(call, resumed, last_tag);
+		int r = fate(link, call, resumed, last_tag);
 
 		call->is_sent = false;
 		if (r < 0)
@@ -240,7 +255,7 @@ static void renumber_unsent(struct link *link)
 
 	for (call = link->unsent; call; call = TAILQ_NEXT(call, link)) {
 		call->tag = link->next_tag++;
-		wire_set_tag(call->message, call->tag);
+		wire_set_tag(call->message, call->tag, call->repeats);
 	}
 }
 
@@ -301,6 +316,7 @@ int relink_taken_over(struct link *link, struct wire_reader *reader)
 	if (wire_next_raw(reader, &welcome, sizeof(welcome)) != 1 || welcome.result != 0 || welcome.version != WIRE_VERSION ||
 	    !welcome.resumed || welcome.session != link->session || welcome.nr_arenas != reader->left)
 		return -EPROTO;
+	link->repeats = welcome.features & WIRE_REPEATS;
 	sort_out_received(link, welcome.last_tag, welcome.read_tag);
 	return let_in(link, &welcome, reader);
 }
@@ -318,6 +334,7 @@ int relink_welcome(struct link *link, struct wire_reader *reader)
 		return -EPROTO;
 	resumed = link->session != 0 && welcome.resumed && welcome.session == link->session;
 	welcome.resumed = resumed;
+	link->repeats = welcome.features & WIRE_REPEATS;
 	sort_out_calls(link, resumed, resumed ? welcome.last_tag : 0);
 	link->session = welcome.session;
 	memcpy(link->token, welcome.token, sizeof(link->token));

@@ -31,6 +31,7 @@ static void swap_header(struct wire_header *h)
 	h->length = htole32(h->length);
 	h->count = htole32(h->count);
 	h->tag = htole64(h->tag);
+	h->repeats = htole64(h->repeats);
 }
 
 static void swap_hello(struct wire_hello *h)
@@ -259,10 +260,12 @@ size_t wire_end(struct wire_writer *w)
 	return w->length;
 }
 
-void wire_set_tag(void *message, uint64_t tag)
+void wire_set_tag(void *message, uint64_t tag, uint64_t repeats)
 {
 	tag = htole64(tag);
+	repeats = htole64(repeats);
 	memcpy((uint8_t *)message + offsetof(struct wire_header, tag), &tag, sizeof(tag));
+	memcpy((uint8_t *)message + offsetof(struct wire_header, repeats), &repeats, sizeof(repeats));
 }
 
 /* ---- reading ---- */

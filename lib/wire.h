@@ -96,6 +96,10 @@ enum wire_event_kind {
 	WIRE_EVENT_POISONED, WIRE_EVENT_RECALL, WIRE_EVENT_ARENA_OFFLINE, WIRE_EVENT_LOST /* events were dropped */,
 };
 
+enum wire_features {
+	WIRE_REPEATS = 1u << 0,         /* what the session changes is remembered until it was told: asked again, nothing is done twice */
+};
+
 struct wire_header {                    /* 32 bytes */
 	uint32_t magic;
 	uint16_t version;
@@ -103,13 +107,13 @@ struct wire_header {                    /* 32 bytes */
 	uint32_t length;                /* of the whole message */
 	uint32_t count;                 /* items */
 	uint64_t tag;                   /* request: from 1, greater with each message (hello: 0); reply: the request's */
-	uint64_t reserved;
+	uint64_t repeats;               /* request: the tag under which it was sent first; 0: this is the first time */
 };
 
 struct wire_hello {                     /* 64 bytes: the only item of WIRE_HELLO */
 	uint16_t min_version, max_version;
 	uint32_t reserved;
-	uint64_t features;              /* none yet */
+	uint64_t features;              /* enum wire_features that the client wants */
 	uint64_t session;               /* resume this one; 0: a new one */
 	uint8_t  token[16];             /* the session's secret, from its WELCOME */
 	uint8_t  unused[24];
@@ -119,7 +123,7 @@ struct wire_welcome {                   /* 64 bytes: the first item of WIRE_WELC
 	int32_t  result;                /* 0; -EPROTONOSUPPORT, -EDQUOT, -EBUSY: then there are no arenas */
 	uint16_t version;
 	uint16_t nr_arenas;
-	uint64_t features;
+	uint64_t features;              /* those that the session has */
 	uint64_t session;
 	uint8_t  token[16];
 	uint64_t last_tag;              /* resumed: the highest tag of a request that may have had an effect; what the client sent
@@ -207,7 +211,7 @@ int wire_add_result(struct wire_writer *w, const struct wire_result *result, con
 		    const char *text, size_t text_len);
 int wire_add_raw(struct wire_writer *w, const void *item, size_t size);       /* hello, welcome, arena */
 size_t wire_end(struct wire_writer *w);
-void wire_set_tag(void *message, uint64_t tag);         /* of a message that is written already */
+void wire_set_tag(void *message, uint64_t tag, uint64_t repeats);       /* of a message that is written already */
 /*
  * 256 results with long names or many extents are more than a message holds. Before adding a result that @nr_after others follow: lowers
  * result->nr_inline, and returns how much of the text to give, so that all of them still fit. The client fetches extents

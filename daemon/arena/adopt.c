@@ -155,5 +155,8 @@ int adopt_ledger(struct arena *arena)
 	for (uint32_t cursor = 0; r == 0 && ledger_next(&item, arena->ledger, &cursor);)
 		if (item.kind == LEDGER_HOLD)
 			r = adopt_hold(arena, &item);
+	for (uint32_t cursor = 0; r == 0 && ledger_next(&item, arena->ledger, &cursor);)
+		if (item.kind == LEDGER_DEED)
+			r = deed_adopt(arena, &item);
 	return r;
 }

@@ -377,6 +377,11 @@ static void own_records(struct arena *arena, const uint32_t *records, uint32_t n
 		arena->owner_of_record[records[i]] = alloc;
 }
 
+uint32_t arena_next_version(const struct arena *arena, const struct alloc *alloc)
+{
+	return (alloc->version > arena->least_version ? alloc->version : arena->least_version) + 1;
+}
+
 int arena_stage_record(struct arena *arena, struct alloc *alloc)
 {
 	uint32_t nr = table_slots_for(alloc->name_len, alloc->nr_extents);
@@ -387,7 +392,7 @@ int arena_stage_record(struct arena *arena, struct alloc *alloc)
 	if (nr == 0)
 		return -ENOSPC;
 	record_of(&record, alloc);
-	record.version = (record.version > arena->least_version ? record.version : arena->least_version) + 1;
+	record.version = arena_next_version(arena, alloc);
 	/* Everything that can fail comes before the record is staged. */
 	r = table_make_room(arena->table, alloc->nr_records);
 	if (r == 0)

@@ -100,7 +100,25 @@ struct caller {
 	const gid_t *groups;            /* borrowed */
 	int nr_groups;
 	struct holder *holder;          /* of this arena */
+	uint64_t deed;                  /* what the session calls this change, a number that it uses once; 0: it will not ask for it again */
 };
+
+/* ---- what a session may not have been told of, when the daemon was killed or the connection was lost ---- */
+
+struct arena_deed {
+	uint64_t id;
+	uint32_t slot;
+	struct alloc *alloc;            /* what it was done to, as it is now; NULL: it is gone */
+};
+
+/* Was caller->deed done? Then it is not done again. */
+bool arena_find_deed(struct arena_deed *out, const struct arena *arena, const struct caller *caller);
+/* The session was told of deeds [@key, @key + @nr). */
+void arena_forget_deeds(struct holder *holder, uint64_t key, uint64_t nr);
+/* It was told of all, but for those that it may still ask for. */
+void arena_forget_told_deeds(struct holder *holder);
+/* Its connection was lost: it may ask for any of those that are there. */
+void arena_await_deeds(struct holder *holder);
 
 /* ---- requests; each may be refused with a message, and has then changed nothing ---- */
 

@@ -29,6 +29,9 @@ struct holder {
 	uint32_t uid;
 	struct hold_list holds;                 /* owned */
 	uint32_t entry;                         /* in the ledger */
+	uint32_t *deeds;                        /* owned; entries in the ledger, in the order in which they were done */
+	uint32_t nr_deeds, room_deeds;
+	uint32_t nr_awaited;                    /* the first of them: of an earlier connection; it may ask for them until it is over */
 	bool     is_connected;                  /* a session uses it; else it only waits for its marks to go */
 	bool     is_orphan;                     /* of a daemon before; may be joined again */
 	uint64_t looked;                        /* the round in which its marks were asked for last, */
@@ -107,6 +110,7 @@ int arena_open_parts(struct arena *arena, const struct arena_params *params, str
 void arena_go_offline(struct arena *arena, int err, const char *what);
 int arena_take_id(struct arena *arena, uint64_t *id);                   /* -EIO */
 uint64_t arena_page_pfns(const struct arena *arena);
+uint32_t arena_next_version(const struct arena *arena, const struct alloc *alloc);
 int arena_stage_record(struct arena *arena, struct alloc *alloc);       /* new version; its old record is staged to go */
 int arena_unledger_later(struct arena *arena, uint32_t entry);          /* with the settle */
 void record_of(struct record *record, const struct alloc *alloc);
@@ -151,6 +155,13 @@ struct holder *holder_find(const struct arena *arena, uint64_t session);
 void holders_free(struct arena *arena);
 void quarantine_look(struct arena *arena);
 void freeing_release(struct arena *arena, struct alloc *alloc);         /* when nobody holds it: its space is free and it is gone */
+
+/* deed.c */
+/* Before anything of the change is stored. Nothing happens when the caller has no name for it. -ENOSPC, -ENOMEM. */
+int deed_begin(struct arena *arena, const struct caller *caller, const struct alloc *alloc, enum ledger_proof proof);
+int deed_end(struct arena *arena, const struct caller *caller, int r);          /* returns @r; < 0: the deed was not done */
+int deed_adopt(struct arena *arena, const struct ledger_item *item);
+void deeds_drop(struct holder *holder);
 
 /* reserve.c */
 int check_serving(const struct arena *arena, bool new_space, struct why *why);

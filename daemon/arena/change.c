@@ -42,13 +42,17 @@ int arena_rename(struct arena *arena, const struct caller *caller, struct alloc 
 	if (old.name_len == name_len && (!name_len || memcmp(old.name, name, name_len) == 0))
 		return 0;
 	r = check_name(arena, name, name_len, why);
+	if (r == 0)
+		r = deed_begin(arena, caller, alloc, PROOF_VERSION);
 	if (r < 0)
 		return r;
 	if (old.name)
 		RB_REMOVE(name_tree, &arena->names, alloc);
 	r = copy_name(alloc, name, name_len);
 	if (r == 0)
-		r = new_version(arena, alloc);
+		r = deed_end(arena, caller, new_version(arena, alloc));
+	else
+		deed_end(arena, caller, r);
 	if (r < 0) {
 		free(alloc->name);
 		alloc->name = old.name;
@@ -106,14 +110,16 @@ int arena_setattr(struct arena *arena, const struct caller *caller, struct alloc
 		r = check_attr(caller, alloc, which, uid, gid, mode, arena, why);
 	if (r == 0)
 		r = settle_if_staged(arena, alloc, false);
+	if (r == 0)
+		r = deed_begin(arena, caller, alloc, PROOF_VERSION);
 	if (r == 0 && moves)
-		r = move_charge(arena, alloc, uid, why);
+		r = deed_end(arena, caller, move_charge(arena, alloc, uid, why));
 	if (r < 0)
 		return r;
 	alloc->uid = which & ARENA_SET_UID ? uid : old_uid;
 	alloc->gid = which & ARENA_SET_GID ? gid : old_gid;
 	alloc->mode = which & ARENA_SET_MODE ? mode : old_mode;
-	r = new_version(arena, alloc);
+	r = deed_end(arena, caller, new_version(arena, alloc));
 	if (r < 0) {
 		if (moves) {
 			uncharge(arena, alloc);
@@ -354,13 +360,16 @@ int arena_resize(struct arena *arena, const struct caller *caller, struct alloc 
 		return r;
 	if (!alloc->is_run && nr_pfns < per_page)
 		nr_pfns = per_page;             /* whole pages stay whole pages */
+	if (nr_pfns == alloc->nr_pfns)
+		return 0;
+	r = deed_begin(arena, caller, alloc, PROOF_VERSION);
+	if (r < 0)
+		return r;
 	if (nr_pfns > alloc->nr_pfns)
 		r = grow(arena, alloc, nr_pfns - alloc->nr_pfns, why);
-	else if (nr_pfns < alloc->nr_pfns)
-		r = shrink(arena, alloc, nr_pfns, why);
 	else
-		return 0;
-	if (r == 0)
+		r = shrink(arena, alloc, nr_pfns, why);
+	if (deed_end(arena, caller, r) == 0)
 		events_add(arena, ARENA_RESIZED, alloc);
 	return r;
 }

@@ -87,8 +87,10 @@ static void holder_drop(struct holder *holder)
 
 	while ((hold = TAILQ_FIRST(&holder->holds)))
 		hold_drop(arena, hold);
+	deeds_drop(holder);
 	TAILQ_REMOVE(&arena->holders, holder, link);
 	ledger_remove(arena->ledger, holder->entry);
+	free(holder->deeds);
 	free(holder);
 }
 
@@ -105,6 +107,7 @@ void holders_free(struct arena *arena)
 			free(hold);
 		}
 		TAILQ_REMOVE(&arena->holders, holder, link);
+		free(holder->deeds);
 		free(holder);
 	}
 }
@@ -184,6 +187,7 @@ static void end(struct holder *holder)
 	struct hold *hold, *next;
 
 	holder->is_connected = holder->is_orphan = false;
+	deeds_drop(holder);
 	TAILQ_FOREACH_SAFE(hold, &holder->holds, by_holder, next)
 		if (hold->alloc->state == ALLOC_RESERVED && hold->alloc->session == holder->session)
 			reservation_end(holder->arena, hold->alloc);

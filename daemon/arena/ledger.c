@@ -182,6 +182,19 @@ static struct ledger_range get_range(const struct entry *entry)
 	};
 }
 
+/* A deed's proof is what a range's state is. */
+static struct ledger_deed get_deed(const struct entry *entry)
+{
+	return (struct ledger_deed){
+		.session = entry->deed.session,
+		.key = entry->deed.key,
+		.id = entry->deed.id,
+		.slot = entry->deed.slot,
+		.version = entry->deed.version,
+		.proof = state_of(entry->word),
+	};
+}
+
 static void get_item(struct ledger_item *item, struct ledger *ledger, uint32_t index)
 {
 	const struct entry *entry = at(ledger, index);
@@ -191,6 +204,8 @@ static void get_item(struct ledger_item *item, struct ledger *ledger, uint32_t i
 		item->holder = entry->holder;
 	} else if (item->kind == LEDGER_HOLD) {
 		item->hold = get_hold(entry);
+	} else if (item->kind == LEDGER_DEED) {
+		item->deed = get_deed(entry);
 	} else {
 		index = read_pieces(ledger, entry->next, ledger->extents, entry->range.nr_extents * sizeof(struct extent));
 		read_pieces(ledger, index, ledger->name, entry->range.name_len);
@@ -247,6 +262,30 @@ int ledger_add_hold(uint32_t *entry, struct ledger *ledger, const struct ledger_
 	head->hold.slot = hold->slot;
 	store_word(head, make_head_word(LEDGER_HOLD, 0, (hold->read_only ? FLAG_READ_ONLY : 0) | (hold->closed ? FLAG_CLOSED : 0), 0));
 	return 0;
+}
+
+int ledger_add_deed(uint32_t *entry, struct ledger *ledger, const struct ledger_deed *deed)
+{
+	struct entry *head;
+	int r;
+
+	r = ledger_reserve(ledger, 1);
+	if (r < 0)
+		return r;
+	*entry = take(ledger);
+	head = at(ledger, *entry);
+	head->deed.session = deed->session;
+	head->deed.key = deed->key;
+	head->deed.id = deed->id;
+	head->deed.slot = deed->slot;
+	head->deed.version = deed->version;
+	store_word(head, make_head_word(LEDGER_DEED, deed->proof, 0, 0));
+	return 0;
+}
+
+struct ledger_deed ledger_deed(const struct ledger *ledger, uint32_t entry)
+{
+	return get_deed(head_at(ledger, entry, LEDGER_DEED));
 }
 
 static void fill_range(struct range *out, const struct ledger_range *range, uint32_t nr_extents, uint8_t name_len)

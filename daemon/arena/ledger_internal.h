@@ -21,7 +21,8 @@
 #include "daemon/arena/ledger.h"
 
 #define LEDGER_MAGIC    "PMALEDGR"
-#define LEDGER_VERSION  1
+#define LEDGER_VERSION  2
+#define LEDGER_OLDEST   1                       /* has no deeds, all else is the same */
 #define LEDGER_CHUNK    (UINT64_C(256) << 10)   /* the file grows by this */
 #define LEDGER_MAX_SIZE (UINT64_C(4) << 30)     /* only addresses; memory is taken a chunk at a time */
 #define LEDGER_BOOT_ID  36                      /* characters */
@@ -55,6 +56,7 @@ struct entry {
 		struct ledger_holder holder;
 		struct { uint64_t session, id; uint32_t slot; } hold;
 		struct range range;
+		struct { uint64_t session, key, id; uint32_t slot, version; } deed;
 		char piece[LEDGER_PIECE];
 	};
 };
@@ -112,7 +114,7 @@ static inline bool is_head(const struct entry *entry)
 {
 	unsigned kind = kind_of(entry->word);
 
-	return kind == LEDGER_HOLDER || kind == LEDGER_HOLD || kind == LEDGER_RANGE;
+	return kind == LEDGER_HOLDER || kind == LEDGER_HOLD || kind == LEDGER_RANGE || kind == LEDGER_DEED;
 }
 
 static inline uint32_t nr_extent_pieces(const struct range *range)

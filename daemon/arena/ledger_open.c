@@ -163,9 +163,9 @@ static int check_header(const struct header *header, const uint8_t uuid[16], con
 		return why_set(why, -EUCLEAN, "the ledger is none: something else is in the file; see what put it there, then remove it");
 	if (memcmp(header->boot_id, boot_id, LEDGER_BOOT_ID) != 0)
 		return 0;
-	if (header->version != LEDGER_VERSION || header->entry_size != sizeof(struct entry))
-		return why_set(why, -EPROTONOSUPPORT, "the ledger has version %u, this daemon writes version %d; end all clients of the "
-			       "arena, then remove the file or reboot", header->version, LEDGER_VERSION);
+	if (header->version < LEDGER_OLDEST || header->version > LEDGER_VERSION || header->entry_size != sizeof(struct entry))
+		return why_set(why, -EPROTONOSUPPORT, "the ledger has version %u, this daemon knows %d to %d; start the daemon that wrote it, "
+			       "or end all clients of the arena, then remove the file or reboot", header->version, LEDGER_OLDEST, LEDGER_VERSION);
 	if (memcmp(header->uuid, uuid, sizeof(header->uuid)) != 0)
 		return why_set(why, -EUCLEAN, "the ledger belongs to another arena; see what moved it there, then remove it");
 	return 1;
@@ -243,6 +243,8 @@ static int open_file(struct ledger *ledger, const char *dir, const uint8_t uuid[
 		r = make_anew(ledger, &size, uuid, boot_id);
 	if (r < 0)
 		return why_set(why, r, "making the ledger in %s: %s", dir, strerror(-r));
+	/* From here on only this version, or a later one, understands it. */
+	ledger->header->version = LEDGER_VERSION;
 	size = size > LEDGER_MAX_SIZE ? LEDGER_MAX_SIZE : size / LEDGER_CHUNK * LEDGER_CHUNK;
 	ledger->nr_entries = (uint32_t)(size / sizeof(struct entry));
 	r = load(ledger);

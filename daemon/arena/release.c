@@ -47,6 +47,8 @@ int arena_abort(struct arena *arena, const struct caller *caller, struct alloc *
 	if (alloc->state != ALLOC_RESERVED)
 		return why_set(why, -EINVAL, "it is published: free it instead");
 	r = check_owner(caller, alloc, "abort", why);
+	if (r == 0)
+		r = deed_begin(arena, caller, alloc, PROOF_GONE);
 	if (r < 0)
 		return r;
 	reservation_end(arena, alloc);
@@ -80,6 +82,8 @@ int arena_free_alloc(struct arena *arena, const struct caller *caller, struct al
 	r = check_owner(caller, alloc, "free", why);
 	if (r == 0)
 		r = settle_if_staged(arena, alloc, false);
+	if (r == 0)
+		r = deed_begin(arena, caller, alloc, PROOF_GONE);
 	if (r < 0)
 		return r;
 	/* Whoever may still have it mapped must be known before the table forgets it. */
@@ -90,7 +94,7 @@ int arena_free_alloc(struct arena *arena, const struct caller *caller, struct al
 	if (r < 0) {
 		ledger_remove(arena->ledger, alloc->entry);
 		alloc->entry = 0;
-		return r;
+		return deed_end(arena, caller, r);
 	}
 	events_add(arena, ARENA_FREED, alloc);
 	object_hide(arena, alloc);

@@ -229,7 +229,9 @@ static int build(struct arena *arena, const struct caller *caller, struct alloc 
 	if (r < 0)
 		return r;
 	object_set(arena, slot, alloc);
-	r = enter(arena, caller, alloc, ask);
+	r = deed_begin(arena, caller, alloc, PROOF_EXISTS);
+	if (r == 0)
+		r = deed_end(arena, caller, enter(arena, caller, alloc, ask));
 	if (r < 0) {
 		plane_set(arena->plane, slot, 0);
 		arena->objects[slot] = NULL;
@@ -280,16 +282,11 @@ int arena_reserve(struct alloc **out, struct arena *arena, const struct caller *
 	return 0;
 }
 
-int arena_publish(struct arena *arena, const struct caller *caller, struct alloc *alloc, struct why *why)
+static int stage_published(struct arena *arena, struct alloc *alloc, struct why *why)
 {
-	int r = check_serving(arena, false, why);
+	int r = 0;
 
-	if (r < 0)
-		return r;
-	if (alloc->state != ALLOC_RESERVED)
-		return why_set(why, -EINVAL, "it is published already");
-	r = check_owner(caller, alloc, "publish", why);
-	if (r == 0 && alloc->is_lease)          /* what was taken ahead now counts as used */
+	if (alloc->is_lease)                    /* what was taken ahead now counts as used */
 		r = quota_charge(arena->quota, alloc->uid, QUOTA_BYTES, alloc->nr_pfns << DESC_SHIFT, why);
 	if (r < 0)
 		return r;
@@ -311,4 +308,18 @@ int arena_publish(struct arena *arena, const struct caller *caller, struct alloc
 	alloc->state = ALLOC_PUBLISHED;
 	events_add(arena, ARENA_PUBLISHED, alloc);
 	return 0;
+}
+
+int arena_publish(struct arena *arena, const struct caller *caller, struct alloc *alloc, struct why *why)
+{
+	int r = check_serving(arena, false, why);
+
+	if (r < 0)
+		return r;
+	if (alloc->state != ALLOC_RESERVED)
+		return why_set(why, -EINVAL, "it is published already");
+	r = check_owner(caller, alloc, "publish", why);
+	if (r == 0)
+		r = deed_begin(arena, caller, alloc, PROOF_PUBLISHED);
+	return r < 0 ? r : deed_end(arena, caller, stage_published(arena, alloc, why));
 }

@@ -154,9 +154,15 @@ bool fake_receive(struct fake_daemon *fake, struct fake_ask *ask)
 	ck_assert_int_eq(wire_open(&reader, buf, (size_t)n), 0);
 	ask->opcode = reader.header.opcode;
 	ask->tag = reader.header.tag;
+	ask->repeats = reader.header.repeats;
 	ask->count = reader.header.count;
 	take_apart(ask, &reader);
 	return true;
+}
+
+void fake_await(struct fake_daemon *fake)
+{
+	wait_for(fake->sock, POLLIN);
 }
 
 void fake_expect(struct fake_daemon *fake, struct fake_ask *ask, uint16_t opcode)
@@ -184,7 +190,7 @@ static size_t write_welcome(struct fake_daemon *fake, bool resumed)
 	struct wire_welcome welcome = {
 		.version = WIRE_VERSION, .nr_arenas = (uint16_t)fake->nr_arenas, .session = FAKE_SESSION, .token = "secret",
 		.resumed = resumed, .last_tag = resumed ? fake->last_tag : 0, .read_tag = resumed ? fake->read_tag : 0,
-		.max_items = WIRE_MAX_ITEMS,
+		.max_items = WIRE_MAX_ITEMS, .features = fake->features,
 	};
 	struct wire_writer writer;
 

@@ -35,13 +35,14 @@ struct fake_daemon {
 	uint32_t nr_extents, nr_a_reply;        /* 0: all in one */
 	uint32_t last_flags;            /* of the item that was answered last */
 	uint64_t last_tag, read_tag;    /* what a resumed session is told */
+	uint64_t features;              /* what any session is */
 	uint8_t *buf;                   /* one message out */
 };
 
 /* A message that came in. */
 struct fake_ask {
 	uint16_t opcode;
-	uint64_t tag;
+	uint64_t tag, repeats;
 	uint32_t count;
 	struct wire_hello hello;        /* WIRE_HELLO */
 	struct wire_request items[WIRE_MAX_ITEMS];
@@ -62,6 +63,8 @@ void fake_listen(struct fake_daemon *fake);
 
 /* The next message; false: the client hung up. */
 bool fake_receive(struct fake_daemon *fake, struct fake_ask *ask);
+/* There is one, and it is left where it is. */
+void fake_await(struct fake_daemon *fake);
 /* It must be of @opcode. */
 void fake_expect(struct fake_daemon *fake, struct fake_ask *ask, uint16_t opcode);
 void fake_send(struct fake_daemon *fake, size_t length);

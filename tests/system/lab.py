@@ -33,12 +33,13 @@ ROOM = os.environ.get("PMEMARENA_LAB", "/dev/shm" if os.access("/dev/shm", os.W_
 MAGIC, VERSION, MAX, MAX_ITEMS = 0x31414D50, 1, 65536, 256
 (HELLO, ATTACH, RESERVE, COMMIT, ABORT, FREE, OPEN, CLOSE, RESIZE, RENAME, SETATTR, STAT, EXTENTS, LIST, SUBSCRIBE) = range(1, 16)
 REPLY, EVENT = 0x8000, 0xC000
+REPEATS = 1
 PUBLISH, CONTIGUOUS, READ_ONLY, WANT_UID, UNMAPPED, SET_UID, SET_GID, SET_MODE, UNSUBSCRIBE, LEASE, KEEP_OPEN = (1 << i for i in range(11))
 EVENT_PUBLISHED, EVENT_FREED, EVENT_RENAMED, EVENT_RESIZED, EVENT_SETATTRED, EVENT_POISONED, EVENT_RECALL, EVENT_OFFLINE, EVENT_LOST = range(1, 10)
 
 HEADER = struct.Struct("<IHHIIQQ")
 HELLO_ITEM = struct.Struct("<HHIQQ16s24x")
-WELCOME = struct.Struct("<iHHQQ16sQII8x")
+WELCOME = struct.Struct("<iHHQQ16sQIIQ")
 ARENA = struct.Struct("<iI16s64sQQQQQIIQII96sQ")
 REQUEST = struct.Struct("<HHIIIQQQIII12x")
 RESULT = struct.Struct("<HHiIIQQIIIIIHHQQQ16x")
@@ -72,7 +73,7 @@ class Message:
         self.fds, self.results, self.arenas = fds, [], []
         at = HEADER.size
         if self.opcode == HELLO | REPLY:
-            (self.result, self.version, _, _, self.session, self.token, self.last_tag, self.resumed, self.max_items) = WELCOME.unpack_from(data, at)
+            (self.result, self.version, _, self.features, self.session, self.token, self.last_tag, self.resumed, self.max_items, self.read_tag) = WELCOME.unpack_from(data, at)
             self.arenas = [ARENA.unpack_from(data, at + WELCOME.size + i * ARENA.size) for i in range(self.count - 1)]
         elif self.opcode == ATTACH | REPLY:
             self.arenas = [ARENA.unpack_from(data, at)]
@@ -86,28 +87,28 @@ class Message:
 class Client:
     """One connection. hello() by default; tags count up by themselves."""
 
-    def __init__(self, lab, hello=True, session=0, token=b"\0" * 16):
+    def __init__(self, lab, hello=True, session=0, token=b"\0" * 16, features=0):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.sock.settimeout(TIMEOUT)
         self.sock.connect(lab.socket)
         self.tag = 0
         if hello:
-            self.welcome = self.hello(session, token)
+            self.welcome = self.hello(session, token, features=features)
 
-    def hello(self, session=0, token=b"\0" * 16, versions=(1, 1)):
-        self.send_raw(HEADER.pack(MAGIC, VERSION, HELLO, 96, 1, 0, 0) + HELLO_ITEM.pack(versions[0], versions[1], 0, 0, session, token))
+    def hello(self, session=0, token=b"\0" * 16, versions=(1, 1), features=0):
+        self.send_raw(HEADER.pack(MAGIC, VERSION, HELLO, 96, 1, 0, 0) + HELLO_ITEM.pack(versions[0], versions[1], 0, features, session, token))
         return self.receive()
 
     def send_raw(self, data, fds=()):
         control = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
         self.sock.sendmsg([data], control)
 
-    def send(self, opcode, *items, tag=None):
+    def send(self, opcode, *items, tag=None, repeats=0):
         if tag is None:
             self.tag += 1
             tag = self.tag
         body = b"".join(items)
-        self.send_raw(HEADER.pack(MAGIC, VERSION, opcode, HEADER.size + len(body), len(items), tag, 0) + body)
+        self.send_raw(HEADER.pack(MAGIC, VERSION, opcode, HEADER.size + len(body), len(items), tag, repeats) + body)
         return tag
 
     def receive(self):
@@ -122,9 +123,9 @@ class Client:
                 fds.frombytes(payload[:len(payload) - len(payload) % 4])
         return Message(data, list(fds)) if data else None
 
-    def call(self, opcode, *items):
+    def call(self, opcode, *items, repeats=0):
         """All results of one message; events that come meanwhile are kept in self.events."""
-        tag = self.send(opcode, *items)
+        tag = self.send(opcode, *items, repeats=repeats)
         while True:
             message = self.receive()
             assert message, "the daemon hung up"

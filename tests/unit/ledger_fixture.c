@@ -89,6 +89,16 @@ uint32_t add_hold(struct ledger *l, uint64_t session, uint64_t id, bool read_onl
 	return entry;
 }
 
+uint32_t add_deed(struct ledger *l, uint64_t session, uint64_t key, uint64_t id)
+{
+	const struct ledger_deed deed = { .session = session, .key = key, .id = id, .slot = (uint32_t)id + 7, .version = 4,
+					  .proof = PROOF_VERSION };
+	uint32_t entry = 0;
+
+	ck_assert_int_eq(ledger_add_deed(&entry, l, &deed), 0);
+	return entry;
+}
+
 struct extent extents[LEDGER_MAX_EXTENTS];
 char name[LEDGER_MAX_NAME];
 
@@ -127,6 +137,9 @@ static size_t item_text(char *out, size_t max, const struct ledger_item *item)
 	if (item->kind == LEDGER_HOLD)
 		return (size_t)snprintf(out, max, "hold %" PRIu64 " %" PRIu64 " %u %d %d\n", item->hold.session, item->hold.id,
 					item->hold.slot, item->hold.read_only, item->hold.closed);
+	if (item->kind == LEDGER_DEED)
+		return (size_t)snprintf(out, max, "deed %" PRIu64 " %" PRIu64 " %" PRIu64 " %u %d %u\n", item->deed.session, item->deed.key,
+					item->deed.id, item->deed.slot, item->deed.proof, item->deed.version);
 	for (uint32_t i = 0; i < item->nr_extents; i++)
 		sum = sum * 31 + item->extents[i].off * 7 + item->extents[i].len;
 	return (size_t)snprintf(out, max, "range %" PRIu64 " %" PRIu64 " %" PRIu64 " %u %u:%u %o %d %d%d %u %u:%" PRIx64 " %.*s\n", r->id,

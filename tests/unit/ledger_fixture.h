@@ -31,6 +31,8 @@ void patch(uint64_t off, const void *src, size_t len);
 uint32_t add_holder(struct ledger *l, uint64_t session, uint32_t uid);
 uint32_t add_hold(struct ledger *l, uint64_t session, uint64_t id, bool read_only);
 
+uint32_t add_deed(struct ledger *l, uint64_t session, uint64_t key, uint64_t id);
+
 /* What a range of this id says of itself; fills `extents` and `name` accordingly. */
 struct ledger_range make_range(uint64_t id);
 extern struct extent extents[LEDGER_MAX_EXTENTS];

@@ -377,9 +377,11 @@ static void expect_refused(int err, const char *text)
 START_TEST(test_ledger_of_another_version_arena_or_kind_is_left_alone)
 {
 	add_holder(ledger, 1, 1);
+	patch(8, "\3", 1);
+	expect_refused(-EPROTONOSUPPORT, "version 3, this daemon knows 1 to 2");
+	patch(8, "\0", 1);
+	expect_refused(-EPROTONOSUPPORT, "version 0");
 	patch(8, "\2", 1);
-	expect_refused(-EPROTONOSUPPORT, "version 2, this daemon writes version 1");
-	patch(8, "\1", 1);
 	patch(56, "\1", 1);
 	expect_refused(-EUCLEAN, "another arena");
 	patch(56, ledger_uuid, 1);
@@ -388,6 +390,26 @@ START_TEST(test_ledger_of_another_version_arena_or_kind_is_left_alone)
 	patch(0, "P", 1);
 	reopen();
 	expect_state("holder 1 1\n");
+}
+END_TEST
+
+START_TEST(test_ledger_of_the_version_before_is_taken_over)
+{
+	uint32_t version;
+	int fd;
+
+	add_holder(ledger, 1, 1);
+	patch(8, "\1", 1);
+	reopen();
+	expect_state("holder 1 1\n");
+	add_deed(ledger, 1, 5, 9);
+	reopen();
+	expect_state("holder 1 1\ndeed 1 5 9 16 3 4\n");
+	/* The daemon of that version must not think that it understands it. */
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	ck_assert_int_eq(pread(fd, &version, sizeof(version), 8), sizeof(version));
+	close(fd);
+	ck_assert_uint_eq(version, 2);
 }
 END_TEST
 
@@ -484,6 +506,7 @@ int main(void)
 	tcase_add_test(tc, test_ledger_file_is_the_daemons_alone);
 	tcase_add_test(tc, test_ledger_of_another_boot_is_emptied);
 	tcase_add_test(tc, test_ledger_of_another_version_arena_or_kind_is_left_alone);
+	tcase_add_test(tc, test_ledger_of_the_version_before_is_taken_over);
 	tcase_add_test(tc, test_ledger_open_does_not_follow_a_link_nor_wait_for_a_fifo);
 	tcase_add_test(tc, test_ledger_damage_anywhere_is_dropped_not_followed);
 	tcase_add_test(tc, test_ledger_dropped_items_are_counted);

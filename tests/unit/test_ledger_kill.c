@@ -31,7 +31,7 @@ static void begin(void)
 	raise(SIGSTOP);
 }
 
-static uint32_t a_holder, a_hold, a_range, a_long_range;
+static uint32_t a_holder, a_hold, a_deed, a_range, a_long_range;
 
 /* Something of each kind, and free entries in between that hold what was there before. */
 static void make_base(void)
@@ -42,6 +42,7 @@ static void make_base(void)
 	gone[0] = add_range(ledger, 50, 9, 100);
 	a_hold = add_hold(ledger, 1, 10, true);
 	gone[1] = add_hold(ledger, 2, 10, true);
+	a_deed = add_deed(ledger, 1, 76, 10);
 	a_range = add_range(ledger, 10, 1, 3);
 	gone[2] = add_range(ledger, 51, 2, 10);
 	a_long_range = add_range(ledger, 11, 8, 200);
@@ -60,6 +61,18 @@ static void change_add_hold(void)
 {
 	begin();
 	add_hold(ledger, 9, 11, false);
+}
+
+static void change_add_deed(void)
+{
+	begin();
+	add_deed(ledger, 1, 77, 10);
+}
+
+static void change_remove_deed(void)
+{
+	begin();
+	ledger_remove(ledger, a_deed);
 }
 
 static void change_add_range(void)
@@ -138,7 +151,7 @@ static void change_reuse(void)
 }
 
 static change_fn *const changes[] = {
-	change_add_holder, change_add_hold, change_add_range, change_add_long_range, change_rename, change_grow, change_state,
+	change_add_holder, change_add_hold, change_add_deed, change_remove_deed, change_add_range, change_add_long_range, change_rename, change_grow, change_state,
 	change_close, change_remove_holder, change_remove_range, change_remove_hold, change_reuse,
 };
 

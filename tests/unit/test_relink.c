@@ -49,18 +49,26 @@ static struct pma_handle handle_of(uint64_t id)
 /* ---- the daemon goes away ---- */
 
 /* How one request fares: what it is, what the next daemon says about the session, and what becomes of it. */
-static const struct fare { uint16_t opcode; bool resumed; int last_tag; bool comes_again; int result; } fares[] = {
-	{ WIRE_RESERVE, true,  0, true,  0 },
-	{ WIRE_RESERVE, true,  1, false, -ESTALE },
-	{ WIRE_RESERVE, false, 0, false, -ESTALE },
-	{ WIRE_FREE,    true,  0, true,  0 },
-	{ WIRE_FREE,    true,  1, false, -ESTALE },
-	{ WIRE_STAT,    true,  0, true,  0 },
-	{ WIRE_STAT,    true,  1, true,  0 },
-	{ WIRE_STAT,    false, 0, true,  0 },
-	{ WIRE_OPEN,    true,  1, true,  0 },
-	{ WIRE_OPEN,    false, 0, true,  0 },
-	{ WIRE_CLOSE,   true,  1, true,  0 },
+static const struct fare { uint16_t opcode; bool resumed; int last_tag; bool comes_again; int result; bool remembers, remembered; } fares[] = {
+	{ WIRE_RESERVE, true,  0, true,  0, false, false },
+	{ WIRE_RESERVE, true,  1, false, -ESTALE, false, false },
+	{ WIRE_RESERVE, false, 0, false, -ESTALE, false, false },
+	{ WIRE_FREE,    true,  0, true,  0, false, false },
+	{ WIRE_FREE,    true,  1, false, -ESTALE, false, false },
+	{ WIRE_STAT,    true,  0, true,  0, false, false },
+	{ WIRE_STAT,    true,  1, true,  0, false, false },
+	{ WIRE_STAT,    false, 0, true,  0, false, false },
+	{ WIRE_OPEN,    true,  1, true,  0, false, false },
+	{ WIRE_OPEN,    false, 0, true,  0, false, false },
+	{ WIRE_CLOSE,   true,  1, true,  0, false, false },
+	/* Daemons that remember what they did; the last of them does not know what the one before it did. */
+	{ WIRE_RESERVE, true,  0, true,  0, true, true },
+	{ WIRE_RESERVE, true,  1, true,  0, true, true },
+	{ WIRE_FREE,    true,  1, true,  0, true, true },
+	{ WIRE_CLOSE,   true,  1, true,  0, true, true },
+	{ WIRE_FREE,    false, 0, false, -ESTALE, true, true },
+	{ WIRE_FREE,    true,  1, false, -ESTALE, true, false },
+	{ WIRE_FREE,    true,  1, false, -ESTALE, false, true },
 };
 
 static void die_with_a_request(struct fake_daemon *daemon)
@@ -69,10 +77,14 @@ static void die_with_a_request(struct fake_daemon *daemon)
 	struct fake_ask *ask = malloc(sizeof(*ask));
 	struct wire_hello hello;
 
+	daemon->features = fare->remembered ? WIRE_REPEATS : 0;
 	fake_welcome(daemon, &hello, false);
 	ck_assert_uint_eq(hello.session, 0);
+	ck_assert_uint_eq(hello.features, WIRE_REPEATS);
 	fake_expect(daemon, ask, fare->opcode);
+	ck_assert_uint_eq(ask->repeats, 0);
 	fake_hang_up(daemon);
+	daemon->features = fare->remembers ? WIRE_REPEATS : 0;
 	daemon->last_tag = (uint64_t)fare->last_tag;
 	fake_welcome(daemon, &hello, fare->resumed);
 	ck_assert_uint_eq(hello.session, FAKE_SESSION);
@@ -80,6 +92,8 @@ static void die_with_a_request(struct fake_daemon *daemon)
 	if (fare->comes_again) {
 		fake_expect(daemon, ask, fare->opcode);
 		ck_assert_uint_gt(ask->tag, 1);
+		/* What changes nothing twice is simply asked anew. */
+		ck_assert_uint_eq(ask->repeats, fare->remembers && fare->last_tag > 0 && fare->opcode != WIRE_CLOSE);
 		fake_answer(daemon, ask);
 	}
 	fake_serve(daemon);
@@ -117,6 +131,93 @@ START_TEST(test_relink_request_under_way_follows_the_rule)
 		ck_assert_ptr_nonnull(strstr(pma_message(), "replaced"));
 	/* And life goes on. */
 	ck_assert_int_eq(pma_stat(&stat, pma, handle_of(5)), 0);
+	end();
+}
+END_TEST
+
+/*
+ * A repeat that is lost once more is still one, whether the daemon in between began it or not; and an answer that came
+ * before the end is an answer.
+ */
+static void die_with_repeats(struct fake_daemon *daemon)
+{
+	struct fake_ask *ask = malloc(sizeof(*ask));
+
+	daemon->features = WIRE_REPEATS;
+	fake_welcome(daemon, NULL, false);
+	fake_expect(daemon, ask, WIRE_FREE);
+	fake_hang_up(daemon);
+	for (int i = 0; i < 2; i++) {
+		daemon->last_tag = 1;
+		fake_welcome(daemon, NULL, true);
+		fake_expect(daemon, ask, WIRE_FREE);
+		ck_assert_uint_gt(ask->tag, 1);
+		ck_assert_uint_eq(ask->repeats, 1);
+		if (i == 0)
+			fake_hang_up(daemon);
+	}
+	fake_answer(daemon, ask);
+	fake_hang_up(daemon);
+	fake_welcome(daemon, NULL, true);
+	fake_serve(daemon);
+	free(ask);
+}
+
+START_TEST(test_relink_repeat_stays_one)
+{
+	struct pma_stat stat;
+
+	fake = fake_new(die_with_repeats, NULL);
+	connect_with(5000, 0);
+	ck_assert_int_eq(pma_free(pma, handle_of(5)), 0);
+	ck_assert_int_eq(pma_stat(&stat, pma, handle_of(5)), 0);
+	end();
+}
+END_TEST
+
+/* A daemon that is killed with something unread: the kernel says so first, but what it had said is still there. */
+static void die_with_an_answer_said(struct fake_daemon *daemon)
+{
+	struct fake_ask *ask = malloc(sizeof(*ask));
+	uint64_t id;
+
+	daemon->features = WIRE_REPEATS;
+	fake_welcome(daemon, NULL, false);
+	fake_expect(daemon, ask, WIRE_STAT);
+	fake_answer(daemon, ask);
+	fake_expect(daemon, ask, WIRE_FREE);
+	id = ask->items[0].id;
+	fake_await(daemon);
+	fake_answer(daemon, ask);
+	fake_hang_up(daemon);
+	daemon->last_tag = 2;
+	fake_welcome(daemon, NULL, true);
+	/* The second one only: the first was answered. */
+	fake_expect(daemon, ask, WIRE_FREE);
+	ck_assert_uint_eq(ask->items[0].id, 11 - id);
+	ck_assert_uint_eq(ask->repeats, 0);
+	fake_answer(daemon, ask);
+	fake_serve(daemon);
+	free(ask);
+}
+
+static void *free_another(void *arg)
+{
+	ck_assert_int_eq(pma_free(pma, handle_of(6)), 0);
+	return NULL;
+}
+
+START_TEST(test_relink_answer_before_the_end_counts)
+{
+	struct pma_stat stat;
+	pthread_t thread;
+
+	fake = fake_new(die_with_an_answer_said, NULL);
+	connect_with(5000, 0);
+	ck_assert_int_eq(pma_stat(&stat, pma, handle_of(5)), 0);
+	ck_assert_int_eq(pthread_create(&thread, NULL, free_another, NULL), 0);
+	ck_assert_int_eq(pma_free(pma, handle_of(5)), 0);
+	pthread_join(thread, NULL);
 	end();
 }
 END_TEST
@@ -207,12 +308,14 @@ END_TEST
 /* ---- another daemon takes over the connection ---- */
 
 /* What the old daemon read and may have done, read and did not do, and never read. */
-static const struct takeover { uint16_t opcode; uint64_t last_tag, read_tag; bool comes_again; int result; } takeovers[] = {
-	{ WIRE_RESERVE, 1, 1, false, -ESTALE },
-	{ WIRE_RESERVE, 0, 1, true,  0 },
-	{ WIRE_RESERVE, 0, 0, false, 0 },
-	{ WIRE_STAT,    1, 1, true,  0 },
-	{ WIRE_STAT,    0, 0, false, 0 },
+static const struct takeover { uint16_t opcode; uint64_t last_tag, read_tag; bool comes_again; int result; bool remembers; } takeovers[] = {
+	{ WIRE_RESERVE, 1, 1, false, -ESTALE, false },
+	{ WIRE_RESERVE, 0, 1, true,  0, false },
+	{ WIRE_RESERVE, 0, 0, false, 0, false },
+	{ WIRE_STAT,    1, 1, true,  0, false },
+	{ WIRE_STAT,    0, 0, false, 0, false },
+	{ WIRE_RESERVE, 1, 1, true,  0, true },
+	{ WIRE_RESERVE, 0, 1, true,  0, true },
 };
 
 static void take_over(struct fake_daemon *daemon)
@@ -220,6 +323,7 @@ static void take_over(struct fake_daemon *daemon)
 	const struct takeover *takeover = daemon->arg;
 	struct fake_ask *ask = malloc(sizeof(*ask));
 
+	daemon->features = takeover->remembers ? WIRE_REPEATS : 0;
 	fake_welcome(daemon, NULL, false);
 	fake_expect(daemon, ask, takeover->opcode);
 	daemon->last_tag = takeover->last_tag;
@@ -228,6 +332,7 @@ static void take_over(struct fake_daemon *daemon)
 	if (takeover->comes_again) {
 		fake_expect(daemon, ask, takeover->opcode);
 		ck_assert_uint_gt(ask->tag, 1);
+		ck_assert_uint_eq(ask->repeats, takeover->remembers && takeover->last_tag > 0);
 	}
 	if (takeover->result == 0)
 		fake_answer(daemon, ask);
@@ -554,6 +659,8 @@ END_TEST
 static void add_tests(TCase *t)
 {
 	tcase_add_loop_test(t, test_relink_request_under_way_follows_the_rule, 0, NR(fares));
+	tcase_add_test(t, test_relink_repeat_stays_one);
+	tcase_add_test(t, test_relink_answer_before_the_end_counts);
 	tcase_add_test(t, test_relink_new_session_opens_what_was_open);
 	tcase_add_test(t, test_relink_new_session_opens_what_was_published);
 	tcase_add_loop_test(t, test_relink_connection_taken_over_goes_on, 0, NR(takeovers));
