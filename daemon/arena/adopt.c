@@ -62,7 +62,10 @@ static int adopt_range(struct arena *arena, const struct ledger_item *item)
 	alloc->gid = range->gid;
 	alloc->mode = range->mode;
 	alloc->created_ns = range->created_ns;
-	alloc->session = range->session;
+	if (range->flags & RANGE_CUT)
+		alloc->cut_from = range->session;
+	else
+		alloc->session = range->session;
 	alloc->entry = item->entry;
 	alloc->is_run = range->is_run;
 	alloc->is_lease = range->is_lease;

@@ -163,6 +163,9 @@ int deed_end(struct arena *arena, const struct caller *caller, int r);          
 int deed_adopt(struct arena *arena, const struct ledger_item *item);
 void deeds_drop(struct holder *holder);
 
+/* In ledger_range.flags: it was cut off an allocation, whose id is where other ranges have their session. */
+enum { RANGE_CUT = 1 };
+
 /* reserve.c */
 int check_serving(const struct arena *arena, bool new_space, struct why *why);
 int check_owner(const struct caller *caller, const struct alloc *alloc, const char *what, struct why *why);

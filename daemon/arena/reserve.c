@@ -174,7 +174,8 @@ void uncharge(struct arena *arena, const struct alloc *alloc)
 struct ledger_range range_of(const struct alloc *alloc, enum ledger_state state)
 {
 	return (struct ledger_range){
-		.id = alloc->id, .session = alloc->session, .created_ns = alloc->created_ns, .slot = alloc->slot,
+		.id = alloc->id, .session = alloc->cut_from ? alloc->cut_from : alloc->session,
+		.flags = alloc->cut_from ? RANGE_CUT : 0, .created_ns = alloc->created_ns, .slot = alloc->slot,
 		.uid = alloc->uid, .gid = alloc->gid, .mode = alloc->mode, .state = state, .is_run = alloc->is_run,
 		.is_lease = alloc->is_lease,
 	};
