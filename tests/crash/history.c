@@ -108,6 +108,25 @@ static uint64_t random_len(struct history *h)
 	return rnd(h, 3) ? 4096 * (1 + rnd(h, 40)) : page * (1 + rnd(h, 3));
 }
 
+/* What is handed out reads as zeroes, from byte @from on. */
+static void expect_zero(struct history *h, const struct alloc *alloc, uint64_t from)
+{
+	const struct image *image = recorder_image(h->world->rec);
+	uint64_t at = 0;
+
+	for (uint32_t i = 0; i < alloc->nr_extents; i++) {
+		struct extent e = arena_extent(h->world->arena, alloc, i);
+		uint64_t skip = from > at ? from - at : 0;
+
+		at += e.len;
+		if (skip >= e.len || image_find_nonzero(image, world_data_device(h->world), e.off + skip, e.len - skip) == e.off + e.len)
+			continue;
+		fprintf(stderr, "allocation %llu does not read as zeroes\n", (unsigned long long)alloc->id);
+		fail(h, "a hand-out", -ENODATA);
+		return;
+	}
+}
+
 /* Refusals that a client must expect. */
 static bool is_refused(struct history *h, enum history_op op, int r)
 {
@@ -147,6 +166,7 @@ static bool do_reserve(struct history *h, enum history_op op)
 	if (is_refused(h, op, arena_reserve(&alloc, h->world->arena, &caller, &ask, &h->world->why)))
 		return false;
 	model_add(h->model, alloc, begun)->given = world_mark(h->world);
+	expect_zero(h, alloc, 0);
 	return true;
 }
 
@@ -233,8 +253,11 @@ static bool do_resize(struct history *h, enum history_op op)
 	remember(h, object, by);
 	caller = caller_of(h, model_last(object)->uid);
 	begun = world_mark(h->world);
-	return change(h, op, object, arena_resize(h->world->arena, &caller, alloc_of(h, object), op == OP_GROW ? len + by : len - by,
-						  &h->world->why), begun);
+	if (!change(h, op, object, arena_resize(h->world->arena, &caller, alloc_of(h, object), op == OP_GROW ? len + by : len - by,
+						&h->world->why), begun))
+		return false;
+	expect_zero(h, alloc_of(h, object), len);
+	return true;
 }
 
 static bool do_setattr(struct history *h, enum history_op op)
@@ -438,10 +461,11 @@ static bool come_up(struct history *h, enum history_op op)
 	return true;
 }
 
+/* Closing settles. */
 static bool do_restart(struct history *h, enum history_op op)
 {
-	history_settle(h);
 	world_close(h->world);
+	model_ack(h->model, world_mark(h->world));
 	return come_up(h, op);
 }
 
@@ -469,14 +493,14 @@ static void some_steps(struct history *h, unsigned nr)
 /* In the middle of something, wherever the media is touched; or of a settle, where it matters most. */
 static bool do_kill(struct history *h, enum history_op op)
 {
-	bool settling = rnd(h, 2);
-	uint64_t after = rnd(h, settling ? SETTLE_OPS : KILL_OPS);
+	static const enum history_op staged[] = { OP_PUBLISH, OP_FREE, OP_RENAME, OP_SHRINK, OP_CREATE };
+	bool settling = rnd(h, 3);
 	static sigjmp_buf env;
 
-	if (settling)
-		some_steps(h, 3);
+	for (unsigned i = 0; settling && i < 2; i++)
+		history_step(h, staged[rnd(h, 5)]);
+	recorder_jump_at(h->world->rec, rnd(h, settling ? SETTLE_OPS : KILL_OPS), &env);
 	if (sigsetjmp(env, 0) == 0) {
-		recorder_jump_at(h->world->rec, after, &env);
 		if (settling)
 			history_settle(h);
 		else
@@ -532,6 +556,7 @@ static bool create(struct history *h, const struct arena_ask *ask)
 	if (is_refused(h, OP_CREATE, r))
 		return false;
 	model_add(h->model, alloc, begun)->given = world_mark(h->world);
+	expect_zero(h, alloc, 0);
 	return true;
 }
 
