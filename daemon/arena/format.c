@@ -19,6 +19,7 @@
 #include <uuid/uuid.h>
 
 #include "daemon/arena/arena_internal.h"
+#include "daemon/memmap/altmap.h"
 #include "lib/size.h"
 
 #define MIN_SLOTS      UINT64_C(1024)
@@ -47,29 +48,50 @@ static uint64_t default_slots(uint64_t device_size, uint64_t nr_pages)
 	return round_up(slots < most ? slots : most, TABLE_SLOTS_PER_CHUNK);
 }
 
-/* Where everything that is metadata goes; returns where it ends. */
-static uint64_t place(struct superblock *sb, uint64_t max_pages, uint64_t memmap_len)
+#define MEMMAP_BLOCK (UINT64_C(2) << 20)        /* the descriptors of a section of 128 MiB */
+
+/* As the kernel carves them: a block a section, so that natural alignment loses at most one block. */
+static int place_memmap(struct superblock *sb, struct altmap *map, uint64_t len)
 {
-	uint64_t unit = sb->poison_unit;
+	uint64_t left = len, at;
+	int r = altmap_skip(map, sb->poison_unit);
+
+	sb->memmap_off = altmap_next(map) << DESC_SHIFT;
+	sb->memmap_len = len;
+	for (; r == 0 && left > 0; left -= left < MEMMAP_BLOCK ? left : MEMMAP_BLOCK)
+		r = altmap_claim(&at, map, left < MEMMAP_BLOCK ? left : MEMMAP_BLOCK);
+	return r;
+}
+
+/*
+ * Where everything that is metadata goes; *end is where it ends. The map is as large as an address can be: whether the device is, is said by
+ * check_sizes(), which knows how much it would take.
+ */
+static int place(uint64_t *end, struct superblock *sb, uint64_t max_pages, uint64_t memmap_len)
+{
+	uint64_t sb_pages = SUPERBLOCK_SIZE >> DESC_SHIFT, unit = sb->poison_unit >> DESC_SHIFT;
+	struct altmap gap = { .base = 0, .reserve = sb_pages, .free = unit - sb_pages };
+	struct altmap map = { .base = unit, .reserve = sb_pages, .free = UINT64_C(1) << 50 };
 	uint64_t zero_len = round_up(zeromap_bytes(max_pages), 4096);
 	uint64_t body = zero_len + round_up(sb->nr_slots * TABLE_SLOT_SIZE, 4096);
-	uint64_t at[2], end;
-
-	at[0] = unit + SUPERBLOCK_SIZE;
-	end = at[0] + body;
 	/* The second copy goes into the gap behind the first superblock when it fits: a poison unit may be 1 GiB. */
-	at[1] = SUPERBLOCK_SIZE;
-	if (body > unit - SUPERBLOCK_SIZE) {
-		at[1] = round_up(end, unit);
-		end = at[1] + body;
-	}
-	for (int copy = 0; copy < 2; copy++) {
+	bool in_gap = altmap_fits(&gap, body);
+	uint64_t at[2];
+	int r = altmap_claim(&at[0], &map, body);
+
+	if (r == 0 && !in_gap)
+		r = altmap_skip(&map, sb->poison_unit);
+	if (r == 0)
+		r = altmap_claim(&at[1], in_gap ? &gap : &map, body);
+	for (int copy = 0; copy < 2 && r == 0; copy++) {
 		sb->zero_off[copy] = at[copy];
 		sb->table_off[copy] = at[copy] + zero_len;
 	}
-	sb->memmap_off = memmap_len ? round_up(end, unit) : 0;
-	sb->memmap_len = memmap_len;
-	return memmap_len ? sb->memmap_off + memmap_len : end;
+	if (r == 0 && memmap_len)
+		r = place_memmap(sb, &map, memmap_len);
+	if (r == 0)
+		*end = altmap_next(&map) << DESC_SHIFT;
+	return r;
 }
 
 static int order_of(uint32_t *order, uint64_t page_size, struct why *why)
@@ -107,7 +129,7 @@ static int check_sizes(const struct superblock *sb, const struct device_info *in
 
 static int geometry(struct superblock *sb, const struct arena_params *params, const struct device_info *info, bool apart, struct why *why)
 {
-	uint64_t page_size, align, max_pages, end, memmap_len;
+	uint64_t page_size, align, max_pages, memmap_len, end = 0;
 	int r = order_of(&sb->order, params->page_size, why);
 
 	if (r < 0)
@@ -119,7 +141,9 @@ static int geometry(struct superblock *sb, const struct arena_params *params, co
 	sb->slots_per_chunk = TABLE_SLOTS_PER_CHUNK;
 	sb->nr_slots = params->nr_slots ? round_up(params->nr_slots, TABLE_SLOTS_PER_CHUNK) : default_slots(info->size, max_pages);
 	memmap_len = params->memmap == MEMMAP_DEVICE ? round_up(memmap_device_bytes(max_pages << sb->order, (uint8_t)sb->order), 4096) : 0;
-	end = place(sb, max_pages, memmap_len);
+	r = place(&end, sb, max_pages, memmap_len);
+	if (r < 0)
+		return why_set(why, r, "%llu table slots are more than any device has room for", (unsigned long long)sb->nr_slots);
 	sb->data_device_size = info->size;
 	sb->meta_device_size = apart ? round_up(end, POISON_UNIT) : info->size;
 	sb->data_off = apart ? round_up(sb->poison_unit + SUPERBLOCK_SIZE, align) : round_up(end, align);

@@ -33,16 +33,25 @@ static uint64_t gap_to(const struct altmap *map, uint64_t unit)
 	return -altmap_next(map) & (unit - 1);
 }
 
+static bool is_whole(uint64_t bytes)
+{
+	return bytes > 0 && (bytes & ((UINT64_C(1) << DESC_SHIFT) - 1)) == 0;
+}
+
+bool altmap_fits(const struct altmap *map, uint64_t bytes)
+{
+	uint64_t nr = bytes >> DESC_SHIFT, gap = gap_to(map, nr & -nr);
+
+	return is_whole(bytes) && gap <= altmap_left(map) && nr <= altmap_left(map) - gap;
+}
+
 int altmap_claim(uint64_t *off, struct altmap *map, uint64_t bytes)
 {
-	uint64_t nr = bytes >> DESC_SHIFT, gap;
+	uint64_t nr = bytes >> DESC_SHIFT;
 
-	if (nr == 0 || bytes & ((UINT64_C(1) << DESC_SHIFT) - 1))
-		return refuse(map, -EINVAL, bytes);
-	gap = gap_to(map, nr & -nr);
-	if (gap > altmap_left(map) || nr > altmap_left(map) - gap)
-		return refuse(map, -ENOSPC, bytes);
-	map->align += gap;
+	if (!altmap_fits(map, bytes))
+		return refuse(map, is_whole(bytes) ? -ENOSPC : -EINVAL, bytes);
+	map->align += gap_to(map, nr & -nr);
 	*off = altmap_next(map) << DESC_SHIFT;
 	map->alloc += nr;
 	return 0;

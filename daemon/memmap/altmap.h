@@ -18,6 +18,8 @@ struct altmap {
 	bool     warned;                /* a refusal was logged; the next ones are silent */
 };
 
+/* altmap_claim() would succeed. */
+bool altmap_fits(const struct altmap *map, uint64_t bytes);
 /*
  * Carve @bytes, aligned to the largest power of two that divides them. -EINVAL no multiple of a base page, -ENOSPC it does not fit; each logs
  * one warning a map. *off is in bytes.

@@ -36,6 +36,7 @@ START_TEST(test_altmap_odd_or_too_large_is_refused_and_changes_nothing)
 	ck_assert_int_eq(altmap_claim(&off, &map, UINT64_MAX & ~UINT64_C(4095)), -ENOSPC);
 	ck_assert_uint_eq(off, 77);
 	ck_assert_uint_eq(altmap_left(&map), 10);
+	ck_assert(!altmap_fits(&map, 0) && !altmap_fits(&map, 4097) && !altmap_fits(&map, 11 * 4096) && altmap_fits(&map, 10 * 4096));
 	ck_assert_int_eq(altmap_claim(&off, &map, 4096), 0);
 	ck_assert_int_eq(altmap_claim(&off, &map, 8 * 4096), -ENOSPC);  /* would fit, but not aligned */
 	ck_assert_int_eq(altmap_claim(&off, &map, 9 * 4096), 0);
