@@ -42,6 +42,7 @@ struct config_daemon {
 	uint32_t verify_interval_s;                     /* 0: never */
 	uint32_t max_sessions;
 	uint32_t busy_poll_us;                          /* 0: never spin */
+	uint32_t max_mappings;                          /* of the process; 0: vm.max_map_count */
 };
 
 struct config_arena {

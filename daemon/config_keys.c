@@ -306,6 +306,7 @@ const struct config_key config_keys[] = {
 	KEY("verify-interval",   DAEMON(verify_interval_s), type_seconds,   "5min",           0,   604800,   NULL,      true),
 	KEY("max-sessions",      DAEMON(max_sessions),      type_u32,       "4096",           1,   1000000,  NULL,      false),
 	KEY("busy-poll-us",      DAEMON(busy_poll_us),      type_u32,       "0",              0,   1000000,  NULL,      false),
+	KEY("max-mappings",      DAEMON(max_mappings),      type_u32,       "0",              0,   UINT32_MAX, NULL,    false),
 
 	KEY("device",            ARENA(device),             type_device,    NULL,             0,   CONFIG_PATH_MAX, NULL,      false),
 	KEY("metadata",          ARENA(metadata),           type_metadata,  "auto",           0,   CONFIG_PATH_MAX, NULL,      false),

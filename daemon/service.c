@@ -73,7 +73,7 @@ static int make_runtime_directory(const char *path, struct why *why)
 	return why_set(why, r, "runtime directory %s: %s; create it, or name another one: -o runtime-directory=DIR", path, strerror(-r));
 }
 
-static void fill_params(struct arena_params *params, const struct service *service, const struct config_arena *from)
+static void fill_params(struct arena_params *params, struct service *service, const struct config_arena *from)
 {
 	*params = (struct arena_params){
 		.name = from->name,
@@ -90,6 +90,7 @@ static void fill_params(struct arena_params *params, const struct service *servi
 		.scrubber = service->scrubber,
 		.nr_listeners = &service->nr_listeners,
 		.quota = service->quota,
+		.vma_budget = &service->vma_budget,
 	};
 }
 
@@ -106,7 +107,7 @@ static void log_opened(const struct served *served)
 		log_error("arena %s is damaged and takes no new allocations until `pmemarenactl repair`: %s", served->name, reason);
 }
 
-static int open_one(struct served *served, const struct service *service, const struct config_arena *from, struct why *why)
+static int open_one(struct served *served, struct service *service, const struct config_arena *from, struct why *why)
 {
 	struct arena_params params;
 	int r;
@@ -170,6 +171,9 @@ static int open_parts(struct service *service, struct why *why)
 	if (r < 0)
 		return r;
 	service->number = roster_take_number(service->roster);
+	vma_budget_init(&service->vma_budget, 0);
+	if (config->max_mappings && config->max_mappings < service->vma_budget.limit)
+		service->vma_budget.limit = config->max_mappings;
 	r = quota_new(&service->quota);
 	if (r == 0)
 		r = apply_quotas(service);

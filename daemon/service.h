@@ -15,6 +15,7 @@
 #include "daemon/arena/arena.h"
 #include "daemon/config.h"
 #include "daemon/counters.h"
+#include "daemon/memmap/vma_budget.h"
 #include "daemon/roster.h"
 #include "lib/why.h"
 
@@ -42,6 +43,7 @@ struct service {
 	const struct config_sources *sources;   /* borrowed; to reload from */
 	struct quota *quota;            /* owned, as all below */
 	struct scrubber *scrubber;
+	struct vma_budget vma_budget;   /* in place */
 	struct roster *roster;
 	uint64_t number;                /* the daemon's own, as a session has one */
 	struct served *arenas;

@@ -138,6 +138,7 @@ static int open_memmap(struct arena *arena, const struct arena_params *params, s
 		.numa_node = params->numa_node >= 0 ? params->numa_node : info->numa_node,
 		.base_pfn = info->resource == UINT64_MAX ? 0 : (info->resource + arena->sb.data_off) >> DESC_SHIFT,
 		.home = MEMMAP_DRAM,
+		.budget = params->vma_budget,
 	};
 
 	if (params->memmap == MEMMAP_DEVICE && !arena->sb.memmap_len)

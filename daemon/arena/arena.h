@@ -46,6 +46,7 @@ struct arena_params {
 	const char *runtime_dir;        /* ledger and plane live here */
 	struct scrubber *scrubber;      /* borrowed; outlives the arena */
 	struct quota *quota;            /* borrowed; outlives the arena */
+	struct vma_budget *vma_budget;  /* borrowed: mappings of the process, shared by its arenas; NULL: one of its own */
 	const uint32_t *nr_listeners;   /* borrowed: while it is 0 no events are kept; NULL: they always are */
 };
 

@@ -28,15 +28,21 @@ static int check_params(const struct memmap_params *p, struct why *why)
 	return 0;
 }
 
-/*
- * A unit is a section, a compound page where that is larger, and still larger where one mapping a section would be too many: with all active, a
- * third of the budget, so that splits find the rest.
- */
+/* With all active, a third of the budget, so that splits find the rest; of a shared one half of what is left, for arenas that come later. */
+static uint64_t most_units(const struct memmap *mm)
+{
+	uint64_t third = mm->budget->limit / 3, planned = mm->budget->planned;
+	uint64_t left = planned < third ? third - planned : 0;
+
+	return mm->p.budget ? left / 2 + 1 : left;
+}
+
+/* A unit is a section, a compound page where that is larger, and still larger where one mapping a section would be too many. */
 static size_t unit_len(const struct memmap *mm)
 {
 	size_t len = DESC_SIZE << SECTION_PFN_SHIFT;
 
-	while (len < page_len(mm) || (has_tails(mm) && mm->p.nr_pfns * DESC_SIZE / len > mm->budget->limit / 3))
+	while (len < page_len(mm) || (has_tails(mm) && mm->p.nr_pfns * DESC_SIZE / len > most_units(mm)))
 		len *= 2;
 	return len;
 }
@@ -49,6 +55,7 @@ static void set_geometry(struct memmap *mm)
 	mm->tail_mask = (UINT64_C(1) << mm->p.order) - 1;
 	mm->page_shift = (unsigned)__builtin_ctzll(len / page_len(mm));
 	mm->nr_units = (mm->nr_pages + pages_per_unit(mm) - 1) >> mm->page_shift;
+	mm->budget->planned += has_tails(mm) ? mm->nr_units : 0;
 	mm->backing = (struct backing){ .fd = -1, .len = len };
 	mm->flat_fd = -1;
 	pool_init(&mm->pool, page_len(mm), &mm->node);
@@ -103,6 +110,7 @@ void memmap_free(struct memmap *mm)
 		tails_fini(mm);
 		heads_fini(mm);
 	}
+	mm->budget->planned -= has_tails(mm) ? mm->nr_units : 0;
 	backing_close(&mm->backing);
 	pool_fini(&mm->pool);
 	for (uint64_t unit = 0; mm->units && mm->nr_active > 0 && unit < mm->nr_units; unit++)

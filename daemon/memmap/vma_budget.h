@@ -14,6 +14,7 @@ struct vma_budget {
 	uint64_t others;                /* mappings that are not a memmap's, when they were counted */
 	uint64_t own;                   /* those of the tail planes, by their own account: exact */
 	uint64_t own_then;              /* when the others were counted */
+	uint64_t planned;               /* units of the memmaps that share it: one mapping each when all is shared */
 	bool     counted;
 };
 

@@ -116,6 +116,7 @@ START_TEST(test_config_empty_file_gives_defaults)
 	ck_assert_uint_eq(config.daemon.verify_interval_s, 300);
 	ck_assert_uint_eq(config.daemon.max_sessions, 4096);
 	ck_assert_uint_eq(config.daemon.busy_poll_us, 0);
+	ck_assert_uint_eq(config.daemon.max_mappings, 0);
 	ck_assert_uint_eq(config.nr_arenas, 0);
 	ck_assert_uint_eq(config.nr_quotas, 1);
 	ck_assert(config.quotas[0].is_default);
@@ -245,6 +246,7 @@ static const struct { const char *setting; bool is_good; } values[] = {
 	{ "verify-interval=5m", false }, { "verify-interval=s", false }, { "verify-interval=99999999999999999999s", false },
 	{ "max-sessions=1", true }, { "max-sessions=0", false }, { "max-sessions=1000001", false },
 	{ "busy-poll-us=1000000", true }, { "busy-poll-us=1000001", false },
+	{ "max-mappings=0", true }, { "max-mappings=2000", true }, { "max-mappings=-1", false }, { "max-mappings=4294967296", false },
 	{ "arena.a.device=/dev/dax0.0", true }, { "arena.a.device=auto", true }, { "arena.a.device=dax0.0", false },
 	{ "arena.a.device=uuid:6a57ce3f-0e2c-4f1f-9c1c-2b6a6f2f3d11", true }, { "arena.a.device=uuid:6a57", false },
 	{ "arena.a.metadata=auto", true }, { "arena.a.metadata=device", true }, { "arena.a.metadata=/meta", true },
