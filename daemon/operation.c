@@ -47,6 +47,33 @@ static int find_by_either(struct operation *op)
 
 /* ---- one operation each ---- */
 
+/* Does the item's token say that @alloc is what an earlier request of this user made? */
+static bool is_made(const struct operation *op, const struct alloc *alloc)
+{
+	return op->item.arg && alloc && alloc->state == ALLOC_PUBLISHED && alloc->token == op->item.arg && alloc->uid == op->client->uid;
+}
+
+static int check_token(const struct operation *op, bool needs_name)
+{
+	if (op->item.arg > ARENA_TOKEN_MAX)
+		return why_set(op->why, -EINVAL, "token %" PRIu64 " has more than 48 bits", op->item.arg);
+	if (op->item.arg && needs_name && !op->item.name_len)
+		return why_set(op->why, -EINVAL, "a token is of no use without a name: it is looked for there");
+	return 0;
+}
+
+static bool is_to_be_open(const struct wire_request *item)
+{
+	return !(item->flags & WIRE_PUBLISH) || (item->flags & WIRE_KEEP_OPEN);
+}
+
+static int take_made(struct operation *op, struct alloc *alloc)
+{
+	op->was_done = true;
+	op->alloc = alloc;
+	return is_to_be_open(&op->item) ? arena_open_alloc(op->arena, &op->caller, alloc, false, op->why) : 0;
+}
+
 static int run_reserve(struct operation *op)
 {
 	const struct wire_request *item = &op->item;
@@ -55,12 +82,21 @@ static int run_reserve(struct operation *op)
 		.name_len = (uint8_t)item->name_len,
 		.len = item->len,
 		.mode = item->mode,
+		.token = item->arg,
 		.publish = item->flags & WIRE_PUBLISH,
 		.contiguous = item->flags & WIRE_CONTIGUOUS,
 		.lease = item->flags & WIRE_LEASE,
 		.keep_open = item->flags & WIRE_KEEP_OPEN,
 	};
 
+	struct alloc *made;
+	int r = check_token(op, true);
+
+	if (r < 0)
+		return r;
+	made = item->arg ? arena_find_name(op->arena, op->name, (uint8_t)item->name_len) : NULL;
+	if (is_made(op, made))
+		return take_made(op, made);
 	if (item->mode & ~0666u)
 		return why_set(op->why, -EINVAL, "mode 0%o has bits that mean nothing here; 0666 are the ones that do", item->mode);
 	return arena_reserve(&op->alloc, op->arena, &op->caller, &ask, op->why);
@@ -68,7 +104,10 @@ static int run_reserve(struct operation *op)
 
 static int run_commit(struct operation *op)
 {
-	return arena_publish(op->arena, &op->caller, op->alloc, op->why);
+	int r = check_token(op, false);
+
+	op->was_done = is_made(op, op->alloc);
+	return r < 0 || op->was_done ? r : arena_publish(op->arena, &op->caller, op->alloc, op->item.arg, op->why);
 }
 
 static int run_abort(struct operation *op)
@@ -191,11 +230,6 @@ static int join(struct operation *op)
 
 /* ---- asked again ---- */
 
-static bool is_to_be_open(const struct wire_request *item)
-{
-	return !(item->flags & WIRE_PUBLISH) || (item->flags & WIRE_KEEP_OPEN);
-}
-
 /* A daemon that was killed when it was done may not have come to what the session has open: made good here, and idempotent. */
 static int finish_holds(struct operation *op)
 {
@@ -224,6 +258,7 @@ int operation_run(struct operation *op)
 	int r;
 
 	op->alloc = NULL;
+	op->was_done = false;
 	r = check_flags(op);
 	if (r < 0)
 		return r;

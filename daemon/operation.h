@@ -24,6 +24,7 @@ struct operation {
 	bool            is_repeat;      /* it may have been done already */
 	struct arena   *arena;          /* filled in by operation_run() */
 	struct caller   caller;
+	bool            was_done;       /* by an earlier request of this user, under the same token */
 	struct alloc   *alloc;          /* what the item is about; after success: what the result describes, NULL nothing */
 	struct why     *why;
 };

@@ -79,6 +79,8 @@ static void add_success(struct job *job, const struct operation *op, uint32_t nr
 
 	if (alloc) {
 		operation_describe(&result, op->item.arena, alloc);
+		if (op->was_done)
+			result.flags |= WIRE_WAS_DONE;
 		if (job->opcode == WIRE_STAT && alloc->name)
 			text_len = alloc->name_len;
 		if (job->opcode == WIRE_EXTENTS)

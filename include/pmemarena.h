@@ -59,6 +59,7 @@ extern "C" {
 #define PMA_VERSION_MINOR 1
 #define PMA_MAX_NAME      255   /* bytes; any but 0 */
 #define PMA_MAX_BATCH     256   /* operations a message */
+#define PMA_MAX_TOKEN     0xffffffffffffULL
 
 /* Opaque. */
 struct pma;                     /* a connection and its session */
@@ -238,7 +239,17 @@ struct pma_op {
 	uint32_t flags;                 /* enum pma_flags */
 	uint32_t mode;                  /* RESERVE, CREATE: 0 means 0600 */
 	struct pma_stat *stat;          /* STAT: out; may be NULL elsewhere */
+	uint64_t token;                 /* RESERVE, CREATE, PUBLISH: see below; 0: none */
+	bool     was_done;              /* RESERVE, CREATE, PUBLISH: out; by an earlier request under the same token */
 };
+
+/*
+ * Tokens, for a program that may die between asking and knowing. CREATE and PUBLISH keep the token, durably, with what they make, until it is
+ * freed or given to another user. RESERVE and CREATE of a name that is taken by an allocation of this user (this very uid) with this token, and PUBLISH of such an
+ * allocation, succeed with was_done: it is open, len and handle are its own, and nothing was changed. So a program that gives each thing that it makes a token of its
+ * own, remembers it, and asks again after a restart, makes it once. A token has at most 48 bits (PMA_MAX_TOKEN); RESERVE and CREATE with
+ * one need a name (-EINVAL). RESERVE does not keep it: it is given again to PUBLISH.
+ */
 
 /*
  * Do @nr operations in order. Neighbours of one opcode travel in one message, up to PMA_MAX_BATCH, and share the cost of being made durable.

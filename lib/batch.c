@@ -122,6 +122,7 @@ int batch_add(struct batch *batch, struct pma_op *op, const struct wire_request 
 		return r;
 	if (batch->nr++ == 0)
 		batch->first = op;
+	batch->nr_kept += op->token && op->opcode != PMA_OP_RESERVE;
 	batch->end = op + 1;
 	batch->reply_size += reply_size_of(batch->call.opcode);
 	return 0;
@@ -148,7 +149,7 @@ static void take_note(struct batch *batch, const struct pma_op *op, const struct
 	struct holding *holding;
 
 	if (opcode == WIRE_RESERVE) {
-		holding_add(holdings, take_spare(batch), op->handle, false, op->opcode == PMA_OP_RESERVE);
+		holding_add(holdings, take_spare(batch), op->handle, false, op->opcode == PMA_OP_RESERVE && !op->was_done);
 	} else if (opcode == WIRE_OPEN) {
 		holding_add(holdings, take_spare(batch), op->handle, op->flags & PMA_READ_ONLY, result->flags & WIRE_IS_RESERVED);
 	} else if (closes(opcode)) {
@@ -187,6 +188,7 @@ static int take_result(struct batch *batch, struct pma_op *op, const struct wire
 	if (names_it)
 		op->handle = (struct pma_handle){ result->arena, result->slot, result->id };
 	op->len = result->len;
+	op->was_done = result->flags & WIRE_WAS_DONE;
 	if (op->stat)
 		batch_fill_stat(op->stat, result, text);
 	take_note(batch, op, result);
@@ -219,6 +221,7 @@ void batch_send(struct batch *batch)
 {
 	batch->call.length = (uint32_t)wire_end(&batch->writer);
 	batch->call.absorb = absorb;
+	batch->call.is_idempotent = batch->nr_kept == batch->nr;
 	link_submit(&batch->pma->link, &batch->call);
 }
 

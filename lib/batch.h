@@ -27,6 +27,7 @@ struct batch {
 	struct pma_op *end;             /* .. here that are OP_UNDER_WAY are in the message, in this order */
 	uint32_t nr;
 	size_t reply_size;              /* at most */
+	uint32_t nr_kept;               /* operations that the daemon knows again by their tokens, as long as what they made is there */
 	struct holding *spares;         /* owned; one for each operation that opens something; linked by node.rbe_left */
 	struct why why;                 /* of the first operation that was refused */
 };

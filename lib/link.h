@@ -44,6 +44,7 @@ struct call {
 	uint8_t *message;               /* borrowed; 8-aligned */
 	uint32_t length;
 	uint16_t opcode;
+	bool     is_idempotent;         /* the sender's: asked again, in another session too, it is not done again */
 	bool     is_sent;
 	uint8_t  nr_sent;               /* how often, over all connections */
 	/*

@@ -54,6 +54,22 @@ static int check_name(const char *name)
 	return 0;
 }
 
+static bool may_have_token(enum pma_opcode opcode)
+{
+	return opcode == PMA_OP_RESERVE || opcode == PMA_OP_CREATE || opcode == PMA_OP_PUBLISH;
+}
+
+static int check_token(const struct pma_op *op)
+{
+	if (!may_have_token(op->opcode))
+		return error_set(-EINVAL, "a token means nothing here");
+	if (op->token > PMA_MAX_TOKEN)
+		return error_set(-EINVAL, "the token has more than 48 bits");
+	if (op->opcode != PMA_OP_PUBLISH && !op->name)
+		return error_set(-EINVAL, "a token is of no use without a name: what it made is found again by that");
+	return 0;
+}
+
 static int check_op(const struct pma_op *op)
 {
 	if (!wire_opcode(op))
@@ -62,6 +78,8 @@ static int check_op(const struct pma_op *op)
 		return error_set(-EINVAL, "flags %#x mean nothing here", op->flags & ~allowed_flags(op->opcode));
 	if (op->name && !may_have_name(op->opcode))
 		return error_set(-EINVAL, "this operation takes a handle, not a name (%s)", op->name);
+	if (op->token && check_token(op) < 0)
+		return -EINVAL;
 	return op->name ? check_name(op->name) : 0;
 }
 
@@ -90,6 +108,7 @@ static int make_request(struct wire_request *request, const struct pma_op *op)
 	*request = (struct wire_request){
 		.arena = op->handle.arena, .flags = wire_flags(op), .len = has_length ? op->len : 0,
 		.slot = has_handle ? op->handle.slot : 0, .id = has_handle ? op->handle.id : 0, .mode = is_new ? op->mode : 0,
+		.arg = op->token,
 	};
 	return 0;
 }

@@ -9,7 +9,7 @@
  *	  the same done twice
  *	sent after the last that     sent again: it was not done     -ESTALE
  *	  may have had an effect
- *	sent before                  sent again as a repeat          -ESTALE
+ *	sent before                  sent again as a repeat          -ESTALE; sent again if idempotent
  *
  * Everything sent again has a new tag, in the old order: tags only ever grow. A repeat says under which tag it was sent first, and
  * the daemon does not do it twice; one that does not remember what it did makes it -ESTALE too.
@@ -191,14 +191,16 @@ static int fate(const struct link *link, struct call *call, bool resumed, uint64
 		return -ENOTCONN;
 	if (is_repeatable(call->opcode))
 		return 0;
-	if (!call->is_sent)
-		return call->repeats && !resumed ? -ESTALE : 0;
+	if (!call->is_sent && (resumed || !call->repeats))
+		return 0;
 	if (resumed && call->tag > last_tag)
 		return 0;
-	if (!resumed || !link->repeats || !call->is_remembered)
-		return -ESTALE;
-	make_repeat(call);
-	return 0;
+	if (resumed && link->repeats && call->is_remembered) {
+		make_repeat(call);
+		return 0;
+	}
+	call->repeats = 0;
+	return call->is_idempotent ? 0 : -ESTALE;
 }
 
 /*

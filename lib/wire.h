@@ -43,8 +43,8 @@
 enum wire_opcode {
 	WIRE_HELLO = 1,         /* struct wire_hello */
 	WIRE_ATTACH,            /* item: arena, flags (WIRE_READ_ONLY or 0); one item */
-	WIRE_RESERVE,           /* arena, len, name, mode, flags (WIRE_PUBLISH: permanent at once; WIRE_CONTIGUOUS) */
-	WIRE_COMMIT,            /* handle: publish it */
+	WIRE_RESERVE,           /* arena, len, name, mode, flags (WIRE_PUBLISH: permanent at once; WIRE_CONTIGUOUS); arg: token */
+	WIRE_COMMIT,            /* handle: publish it; arg: token */
 	WIRE_ABORT,             /* handle; flags WIRE_UNMAPPED */
 	WIRE_FREE,              /* handle; flags WIRE_UNMAPPED */
 	WIRE_OPEN,              /* name, or handle when there is no name; flags WIRE_READ_ONLY, WIRE_WANT_UID (uid) */
@@ -186,7 +186,8 @@ struct wire_result {                    /* 96 bytes, then nr_inline extents, the
 	uint64_t unused[2];
 };
 
-enum wire_stat_flags { WIRE_IS_RESERVED = 1u << 0, WIRE_IS_POISONED = 1u << 1, WIRE_IS_LEASED = 1u << 2 };
+enum wire_stat_flags { WIRE_IS_RESERVED = 1u << 0, WIRE_IS_POISONED = 1u << 1, WIRE_IS_LEASED = 1u << 2,
+		       WIRE_WAS_DONE = 1u << 3 /* reserve, commit: by an earlier request under the same token */ };
 
 _Static_assert(sizeof(struct wire_header) == 32, "wire");
 _Static_assert(sizeof(struct wire_hello) == 64, "wire");

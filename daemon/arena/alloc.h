@@ -46,6 +46,7 @@ struct alloc {
 	uint64_t nr_pfns;               /* base pages, all extents */
 	uint32_t version;
 	uint64_t created_ns;
+	uint64_t token;                 /* its owner's, under which it was created; 0: none */
 	struct extent *extents;         /* owned; in pfns of the data area, in the order of the allocation */
 	struct extent one_extent;       /* where they are when there is one: nearly always */
 	uint32_t nr_extents;

@@ -367,7 +367,7 @@ void record_of(struct record *record, const struct alloc *alloc)
 {
 	*record = (struct record){
 		.kind = RECORD_ALLOC, .id = alloc->id, .version = alloc->version, .uid = alloc->uid, .gid = alloc->gid,
-		.mode = alloc->mode, .object = alloc->slot, .created_ns = alloc->created_ns, .name = alloc->name,
+		.mode = alloc->mode, .object = alloc->slot, .created_ns = alloc->created_ns, .token = alloc->token, .name = alloc->name,
 		.name_len = alloc->name_len, .extents = alloc->extents, .nr_extents = alloc->nr_extents,
 	};
 }

@@ -123,11 +123,14 @@ void arena_await_deeds(struct holder *holder);
 
 /* ---- requests; each may be refused with a message, and has then changed nothing ---- */
 
+#define ARENA_TOKEN_MAX ((UINT64_C(1) << 48) - 1)
+
 struct arena_ask {
 	const char *name;               /* NULL: none; not terminated */
 	uint8_t  name_len;
 	uint64_t len;                   /* bytes */
 	uint32_t mode;                  /* 0: 0600 */
+	uint64_t token;                 /* publish: of arena_publish() */
 	bool     publish, contiguous, lease;
 	bool     keep_open;             /* with publish: the caller's holder has it open afterwards (always so without) */
 };
@@ -137,7 +140,8 @@ struct arena_ask {
  * returned true. With ask->publish the allocation is staged to be permanent.
  */
 int arena_reserve(struct alloc **out, struct arena *arena, const struct caller *caller, const struct arena_ask *ask, struct why *why);
-int arena_publish(struct arena *arena, const struct caller *caller, struct alloc *alloc, struct why *why);
+/* @token: a number <= ARENA_TOKEN_MAX by which its owner knows that it was this request that made it; 0: none. */
+int arena_publish(struct arena *arena, const struct caller *caller, struct alloc *alloc, uint64_t token, struct why *why);
 int arena_abort(struct arena *arena, const struct caller *caller, struct alloc *alloc, bool unmapped, struct why *why);
 int arena_free_alloc(struct arena *arena, const struct caller *caller, struct alloc *alloc, bool unmapped, struct why *why);
 int arena_open_alloc(struct arena *arena, const struct caller *caller, struct alloc *alloc, bool read_only, struct why *why);

@@ -103,6 +103,7 @@ int arena_setattr(struct arena *arena, const struct caller *caller, struct alloc
 		  uint32_t mode, struct why *why)
 {
 	uint32_t old_uid = alloc->uid, old_gid = alloc->gid, old_mode = alloc->mode;
+	uint64_t old_token = alloc->token;
 	bool moves = (which & ARENA_SET_UID) && uid != alloc->uid;
 	int r = check_serving(arena, false, why);
 
@@ -119,6 +120,8 @@ int arena_setattr(struct arena *arena, const struct caller *caller, struct alloc
 	alloc->uid = which & ARENA_SET_UID ? uid : old_uid;
 	alloc->gid = which & ARENA_SET_GID ? gid : old_gid;
 	alloc->mode = which & ARENA_SET_MODE ? mode : old_mode;
+	if (moves)              /* it means nothing to the new owner */
+		alloc->token = 0;
 	r = deed_end(arena, caller, new_version(arena, alloc));
 	if (r < 0) {
 		if (moves) {
@@ -129,6 +132,7 @@ int arena_setattr(struct arena *arena, const struct caller *caller, struct alloc
 		alloc->uid = old_uid;
 		alloc->gid = old_gid;
 		alloc->mode = old_mode;
+		alloc->token = old_token;
 		return r;
 	}
 	if (moves && alloc->is_run)

@@ -97,6 +97,7 @@ static int fill(struct alloc *alloc, const struct record *record, const uint32_t
 	alloc->gid = record->gid;
 	alloc->mode = record->mode;
 	alloc->created_ns = record->created_ns;
+	alloc->token = record->token;
 	alloc->slot = record->object;
 	for (uint32_t i = 0; i < alloc->nr_extents; i++)
 		alloc->nr_pfns += alloc->extents[i].len;

@@ -222,6 +222,7 @@ static int build(struct arena *arena, const struct caller *caller, struct alloc 
 	alloc->is_lease = ask->lease;
 	alloc->session = ask->publish ? 0 : caller->holder->session;
 	alloc->created_ns = now_ns();
+	alloc->token = ask->publish ? ask->token : 0;
 	r = copy_name(alloc, ask->name, ask->name_len);
 	if (r == 0)
 		r = arena_take_id(arena, &alloc->id);
@@ -283,7 +284,7 @@ int arena_reserve(struct alloc **out, struct arena *arena, const struct caller *
 	return 0;
 }
 
-static int stage_published(struct arena *arena, struct alloc *alloc, struct why *why)
+static int stage_published(struct arena *arena, struct alloc *alloc, uint64_t token, struct why *why)
 {
 	int r = 0;
 
@@ -294,8 +295,10 @@ static int stage_published(struct arena *arena, struct alloc *alloc, struct why 
 	r = arena_unledger_later(arena, alloc->entry);
 	if (r < 0)
 		return r;
+	alloc->token = token;
 	r = arena_stage_record(arena, alloc);
 	if (r < 0) {
+		alloc->token = 0;
 		arena->nr_unledger--;
 		if (alloc->is_lease)
 			quota_return(arena->quota, alloc->uid, QUOTA_BYTES, alloc->nr_pfns << DESC_SHIFT);
@@ -311,7 +314,7 @@ static int stage_published(struct arena *arena, struct alloc *alloc, struct why 
 	return 0;
 }
 
-int arena_publish(struct arena *arena, const struct caller *caller, struct alloc *alloc, struct why *why)
+int arena_publish(struct arena *arena, const struct caller *caller, struct alloc *alloc, uint64_t token, struct why *why)
 {
 	int r = check_serving(arena, false, why);
 
@@ -322,5 +325,5 @@ int arena_publish(struct arena *arena, const struct caller *caller, struct alloc
 	r = check_owner(caller, alloc, "publish", why);
 	if (r == 0)
 		r = deed_begin(arena, caller, alloc, PROOF_PUBLISHED);
-	return r < 0 ? r : deed_end(arena, caller, stage_published(arena, alloc, why));
+	return r < 0 ? r : deed_end(arena, caller, stage_published(arena, alloc, token, why));
 }

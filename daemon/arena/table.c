@@ -226,6 +226,7 @@ static void encode_first(uint8_t *body, const struct record *record)
 		.nr_extents = htole32(record->nr_extents),
 		.kind = (uint8_t)record->kind,
 		.name_len = record->name_len,
+		.token_high = htole16((uint16_t)(record->token >> 32)),
 	};
 
 	memcpy(body + sizeof(struct slot_head), &first, sizeof(first));
@@ -260,6 +261,7 @@ void slot_encode(uint8_t body[TABLE_SLOT_SIZE], const struct table *table, const
 		.count = htole16(count),
 		.id = htole64(record->id),
 		.version = htole32(record->version),
+		.token_low = htole32(index == 0 ? (uint32_t)record->token : 0),
 	};
 
 	memset(body, 0, TABLE_SLOT_SIZE);

@@ -29,6 +29,7 @@
 #define TABLE_FIRST_PAYLOAD   64u       /* bytes of name and extents in a record's first slot, */
 #define TABLE_NEXT_PAYLOAD    96u       /* and in each further one */
 #define TABLE_MAX_PIECES      1024u
+#define TABLE_TOKEN_MAX       ((UINT64_C(1) << 48) - 1)
 
 enum record_kind { RECORD_ALLOC = 1, RECORD_POISON };
 
@@ -39,6 +40,7 @@ struct record {
 	uint32_t uid, gid, mode;
 	uint32_t object;                        /* slot of the handle and of the validity plane */
 	uint64_t created_ns;
+	uint64_t token;                         /* under which it was created, <= TABLE_TOKEN_MAX; 0: none */
 	const char *name;                       /* borrowed; not terminated; NULL: none */
 	uint8_t  name_len;
 	const struct extent *extents;           /* borrowed; pfns of the data area */

@@ -260,6 +260,7 @@ static int decode_first(struct record *record, const uint8_t *body)
 		.mode = le32toh(first.mode),
 		.object = le32toh(first.object),
 		.created_ns = le64toh(first.created_ns),
+		.token = (uint64_t)le16toh(first.token_high) << 32 | le32toh(head.token_low),
 		.name_len = first.name_len,
 		.nr_extents = le32toh(first.nr_extents),
 	};

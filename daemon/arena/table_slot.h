@@ -12,7 +12,7 @@
  *	14  count     2
  *	16  id        8
  *	24  version   4
- *	28  0         4
+ *	28  token     4  index 0: its lower half; others: 0
  *	32  index 0: attributes (32 bytes), then 64 bytes of payload; others: 96 bytes of payload
  */
 struct slot_head {
@@ -20,14 +20,15 @@ struct slot_head {
 	uint32_t crc;
 	uint16_t index, count;
 	uint64_t id;
-	uint32_t version, unused;
+	uint32_t version, token_low;
 };
 
 struct slot_first {
 	uint32_t uid, gid, mode, object;
 	uint64_t created_ns;
 	uint32_t nr_extents;
-	uint8_t  kind, name_len, unused[2];
+	uint8_t  kind, name_len;
+	uint16_t token_high;
 };
 
 _Static_assert(TABLE_SLOT_SIZE == SUPERBLOCK_SLOT_SIZE && TABLE_SLOTS_PER_CHUNK == SUPERBLOCK_SLOTS_PER_CHUNK,

@@ -150,6 +150,12 @@ static void remember(struct history *h, const struct object *object, uint64_t by
 	memcpy(h->released, last->name, last->name_len);
 }
 
+/* As users give them: most of them none, or a number of their own. */
+static uint64_t random_token(struct history *h)
+{
+	return rnd(h, 2) ? 0 : (rnd(h, 1 << 24) << 24 | rnd(h, 1 << 24));
+}
+
 /* ---- operations ---- */
 
 static bool do_reserve(struct history *h, enum history_op op)
@@ -158,6 +164,7 @@ static bool do_reserve(struct history *h, enum history_op op)
 	char name[ALLOC_MAX_NAME];
 	struct arena_ask ask = {
 		.name = name, .name_len = random_name(h, name), .len = random_len(h), .publish = op == OP_CREATE,
+		.token = random_token(h),
 		.contiguous = rnd(h, 4) == 0, .lease = rnd(h, 8) == 0, .keep_open = rnd(h, 2),
 	};
 	uint64_t begun = world_mark(h->world);
@@ -188,7 +195,7 @@ static bool do_publish(struct history *h, enum history_op op)
 		return false;
 	caller = caller_of(h, model_last(object)->uid);
 	begun = world_mark(h->world);
-	return change(h, op, object, arena_publish(h->world->arena, &caller, alloc_of(h, object), &h->world->why), begun);
+	return change(h, op, object, arena_publish(h->world->arena, &caller, alloc_of(h, object), random_token(h), &h->world->why), begun);
 }
 
 static bool do_release(struct history *h, enum history_op op)

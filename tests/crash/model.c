@@ -49,6 +49,7 @@ static void describe(struct version *version, const struct alloc *alloc)
 	version->uid = alloc->uid;
 	version->gid = alloc->gid;
 	version->mode = alloc->mode;
+	version->token = alloc->token;
 	version->name_len = alloc->name_len;
 	if (alloc->name_len)
 		memcpy(version->name, alloc->name, alloc->name_len);
@@ -173,7 +174,8 @@ void model_possible(const struct object *object, uint64_t now, size_t *first, si
 
 bool model_matches(const struct version *version, const struct alloc *alloc)
 {
-	if (version->uid != alloc->uid || version->gid != alloc->gid || version->mode != alloc->mode)
+	if (version->uid != alloc->uid || version->gid != alloc->gid || version->mode != alloc->mode ||
+	    version->token != alloc->token)
 		return false;
 	if (version->name_len != alloc->name_len || (alloc->name_len && memcmp(version->name, alloc->name, alloc->name_len) != 0))
 		return false;

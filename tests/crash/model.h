@@ -18,6 +18,7 @@ struct version {
 	uint64_t begun, acked;
 	uint64_t undone;                /* from then on it is certain that it never came to be */
 	uint32_t uid, gid, mode;
+	uint64_t token;
 	uint8_t  name_len;
 	char     name[ALLOC_MAX_NAME];
 	struct extent *extents;         /* owned; pfns */

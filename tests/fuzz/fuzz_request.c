@@ -197,6 +197,8 @@ static void begin(struct history *history)
 
 		must(client_init(&history->clients[i], &peer) == 0);
 		must(roster_enter(&history->clients[i].seat, service->roster, peer.uid) == 0);
+		/* Half of them may ask again. */
+		history->clients[i].seat->features = i % 2 ? WIRE_REPEATS : 0;
 	}
 }
 

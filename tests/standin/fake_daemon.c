@@ -264,6 +264,8 @@ static void answer_item(struct fake_daemon *fake, struct wire_writer *writer, co
 	result.slot = is_new ? (uint32_t)result.id : item.slot;
 	if (ask->opcode == WIRE_RESERVE && !(item.flags & WIRE_PUBLISH))
 		result.flags = WIRE_IS_RESERVED;
+	if (ask->opcode == WIRE_RESERVE)
+		result.flags |= fake->result_flags;
 	if (result.slot < FAKE_SLOTS && is_new)
 		__atomic_store_n(&fake->ids[result.slot], result.id, __ATOMIC_RELEASE);
 	if (result.slot < FAKE_SLOTS && (ask->opcode == WIRE_FREE || ask->opcode == WIRE_ABORT))

@@ -36,6 +36,7 @@ struct fake_daemon {
 	uint32_t last_flags;            /* of the item that was answered last */
 	uint64_t last_tag, read_tag;    /* what a resumed session is told */
 	uint64_t features;              /* what any session is */
+	uint32_t result_flags;          /* of what is made, besides those that follow from the request */
 	uint8_t *buf;                   /* one message out */
 };
 

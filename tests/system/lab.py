@@ -35,6 +35,7 @@ MAGIC, VERSION, MAX, MAX_ITEMS = 0x31414D50, 1, 65536, 256
 REPLY, EVENT = 0x8000, 0xC000
 REPEATS = 1
 PUBLISH, CONTIGUOUS, READ_ONLY, WANT_UID, UNMAPPED, SET_UID, SET_GID, SET_MODE, UNSUBSCRIBE, LEASE, KEEP_OPEN = (1 << i for i in range(11))
+IS_RESERVED, IS_POISONED, IS_LEASED, WAS_DONE = (1 << i for i in range(4))
 EVENT_PUBLISHED, EVENT_FREED, EVENT_RENAMED, EVENT_RESIZED, EVENT_SETATTRED, EVENT_POISONED, EVENT_RECALL, EVENT_OFFLINE, EVENT_LOST = range(1, 10)
 
 HEADER = struct.Struct("<IHHIIQQ")
@@ -342,6 +343,33 @@ def expect(code, function, *args, **kwargs):
         assert refusal.message
         return refusal.message
     raise AssertionError("it was not refused")
+
+
+def as_user(uid, function):
+    """Run it in a child with this uid; what it asserts counts."""
+    if os.getuid() != 0:
+        raise Skip("changing the user needs root")
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            os.setgroups([])
+            os.setgid(uid)
+            os.setuid(uid)
+            function()
+            status = 0
+        except BaseException:
+            traceback.print_exc(file=sys.stdout)
+            sys.stdout.flush()
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+def open_to_all(lab):
+    os.chmod(lab.dir, 0o755)
+    os.chmod(lab.socket, 0o666)
+    os.chmod(lab.admin_socket, 0o666)
 
 
 def wait_until(condition):

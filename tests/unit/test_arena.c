@@ -161,7 +161,7 @@ START_TEST(test_arena_reservation_survives_the_daemon_not_the_machine)
 	ck_assert_ptr_nonnull(alloc);
 	ck_assert_uint_eq(alloc->id, id);
 	caller = caller_of(1000);
-	ck_assert_int_eq(arena_publish(arena, &caller, alloc, &why), 0);
+	ck_assert_int_eq(arena_publish(arena, &caller, alloc, 0, &why), 0);
 	ck_assert_int_eq(arena_settle(arena), 0);
 	ck_assert_int_eq(reserve(&alloc, "gone", 4 * MiB, false), 0);
 	ck_assert_int_eq(arena_settle(arena), 0);

@@ -29,6 +29,8 @@ static void connect_with(uint32_t reconnect_ms, uint32_t busy_poll_us)
 	pma_options_free(options);
 }
 
+#define NR(array) ((int)(sizeof(array) / sizeof(*(array))))
+
 static void begin(fake_script *script)
 {
 	fake = fake_new(script, NULL);
@@ -44,6 +46,12 @@ static void end(void)
 static struct pma_handle handle_of(uint64_t id)
 {
 	return (struct pma_handle){ .arena = 0, .slot = (uint32_t)id, .id = id };
+}
+
+static void fake_serve_one(struct fake_daemon *daemon)
+{
+	fake_welcome(daemon, NULL, false);
+	fake_serve(daemon);
 }
 
 /* ---- the daemon goes away ---- */
@@ -218,6 +226,68 @@ START_TEST(test_relink_answer_before_the_end_counts)
 	ck_assert_int_eq(pthread_create(&thread, NULL, free_another, NULL), 0);
 	ck_assert_int_eq(pma_free(pma, handle_of(5)), 0);
 	pthread_join(thread, NULL);
+	end();
+}
+END_TEST
+
+/* What a program's own token makes known again is asked again in a new session too; what only some of a message have is not. */
+static void forget_what_was_made(struct fake_daemon *daemon)
+{
+	struct fake_ask *ask = malloc(sizeof(*ask));
+
+	daemon->features = WIRE_REPEATS;
+	for (int i = 0; i < 2; i++) {
+		fake_welcome(daemon, NULL, false);
+		fake_expect(daemon, ask, WIRE_RESERVE);
+		ck_assert_uint_eq(ask->repeats, 0);
+		ck_assert_uint_eq(ask->items[0].arg, 77);
+		if (i == 0)
+			fake_hang_up(daemon);
+	}
+	daemon->result_flags = WIRE_WAS_DONE;
+	fake_answer(daemon, ask);
+	fake_expect(daemon, ask, WIRE_RESERVE);
+	ck_assert_uint_eq(ask->count, 2);
+	fake_hang_up(daemon);
+	fake_welcome(daemon, NULL, false);
+	fake_serve(daemon);
+	free(ask);
+}
+
+START_TEST(test_relink_new_session_asks_again_under_a_token)
+{
+	struct pma_op op = { .opcode = PMA_OP_CREATE, .name = "x", .len = 4096, .token = 77 };
+	struct pma_op two[2] = { op, { .opcode = PMA_OP_CREATE, .name = "y", .len = 4096 } };
+
+	fake = fake_new(forget_what_was_made, NULL);
+	connect_with(5000, 0);
+	ck_assert_int_eq(pma_run(pma, &op, 1), 0);
+	ck_assert_int_eq(op.result, 0);
+	ck_assert(op.was_done);
+	ck_assert_int_eq(pma_run(pma, two, 2), -ESTALE);
+	ck_assert_int_eq(two[0].result, -ESTALE);
+	end();
+}
+END_TEST
+
+START_TEST(test_relink_token_of_no_use_is_refused)
+{
+	static const struct pma_op bad[] = {
+		{ .opcode = PMA_OP_CREATE, .len = 4096, .token = 1 },
+		{ .opcode = PMA_OP_RESERVE, .len = 4096, .token = 1 },
+		{ .opcode = PMA_OP_CREATE, .name = "x", .len = 4096, .token = PMA_MAX_TOKEN + 1 },
+		{ .opcode = PMA_OP_FREE, .token = 1 },
+		{ .opcode = PMA_OP_OPEN, .name = "x", .token = 1 },
+	};
+
+	begin(fake_serve_one);
+	for (int i = 0; i < NR(bad); i++) {
+		struct pma_op op = bad[i];
+
+		ck_assert_int_eq(pma_run(pma, &op, 1), 0);
+		ck_assert_int_eq(op.result, -EINVAL);
+		ck_assert_ptr_nonnull(strstr(pma_message(), "token"));
+	}
 	end();
 }
 END_TEST
@@ -654,13 +724,14 @@ START_TEST(test_relink_wrong_welcome_is_refused)
 }
 END_TEST
 
-#define NR(array) ((int)(sizeof(array) / sizeof(*(array))))
 
 static void add_tests(TCase *t)
 {
 	tcase_add_loop_test(t, test_relink_request_under_way_follows_the_rule, 0, NR(fares));
 	tcase_add_test(t, test_relink_repeat_stays_one);
 	tcase_add_test(t, test_relink_answer_before_the_end_counts);
+	tcase_add_test(t, test_relink_new_session_asks_again_under_a_token);
+	tcase_add_test(t, test_relink_token_of_no_use_is_refused);
 	tcase_add_test(t, test_relink_new_session_opens_what_was_open);
 	tcase_add_test(t, test_relink_new_session_opens_what_was_published);
 	tcase_add_loop_test(t, test_relink_connection_taken_over_goes_on, 0, NR(takeovers));

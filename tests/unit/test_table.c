@@ -153,7 +153,7 @@ static struct record make(uint64_t id, uint32_t version, uint8_t name_len, uint3
 		many[i] = (struct extent){ 512 * (2 * i + id), 512 };
 	return (struct record){
 		.kind = RECORD_ALLOC, .id = id, .version = version, .uid = 1000, .gid = 100, .mode = 0640, .object = (uint32_t)id,
-		.created_ns = 77, .name = name_len ? long_name : NULL, .name_len = name_len, .extents = many, .nr_extents = nr_extents,
+		.created_ns = 77, .token = UINT64_C(0xfedcba987654) - id, .name = name_len ? long_name : NULL, .name_len = name_len, .extents = many, .nr_extents = nr_extents,
 	};
 }
 
@@ -181,6 +181,7 @@ static void assert_same(const struct found *f, const struct record *record)
 	ck_assert_uint_eq(f->record.mode, record->mode);
 	ck_assert_uint_eq(f->record.object, record->object);
 	ck_assert_uint_eq(f->record.created_ns, record->created_ns);
+	ck_assert_uint_eq(f->record.token, record->token);
 	ck_assert_uint_eq(f->record.name_len, record->name_len);
 	if (record->name_len)
 		ck_assert_mem_eq(f->name, record->name, record->name_len);
