@@ -140,8 +140,8 @@ static void take_back(struct job *job)
 	const char *text, *reason;
 	size_t length = wire_end(&job->reply);
 
-	memcpy(job->desk->spare, job->desk->out, length);
-	wire_begin(&job->reply, job->desk->out, job->opcode | WIRE_REPLY, job->tag);
+	memcpy(job->desk->spare, job->reply.buf, length);
+	wire_begin(&job->reply, job->reply.buf, job->opcode | WIRE_REPLY, job->tag);
 	if (wire_open(&reader, job->desk->spare, length) < 0)
 		return;
 	while (wire_next_result(&reader, &result, &extents, &text) > 0) {
@@ -192,15 +192,25 @@ static void note_tag(const struct job *job)
 		__atomic_store_n(&seat->last_tag, job->tag, __ATOMIC_RELEASE);
 }
 
+/* Others have their turn: they must not see what is not durable. */
+static int interrupt(struct job *job, const struct wire_reader *reader)
+{
+	settle(job);
+	job->rest = *reader;
+	job->is_sliced = true;
+	return 1;
+}
+
 static int run_items(struct job *job, struct wire_reader *reader)
 {
 	struct why why;
 	struct operation op = { .service = job->service, .client = job->client, .opcode = job->opcode, .is_repeat = job->is_repeat, .why = &why };
+	uint32_t end = job->slice ? job->nr_done + job->slice : UINT32_MAX;
 	bool changes = operation_changes(job->opcode);
 	int r;
 
 	note_tag(job);
-	for (uint32_t i = 0; wire_next_request(reader, &op.item, &op.name) > 0; i++) {
+	for (uint32_t i = job->is_sliced ? job->nr_done : 0; wire_next_request(reader, &op.item, &op.name) > 0; i++) {
 		/* Done when it was run before. */
 		if (i < job->nr_done)
 			continue;
@@ -212,15 +222,17 @@ static int run_items(struct job *job, struct wire_reader *reader)
 		if (r == -EAGAIN && job->must_not_wait)
 			r = why_set(&why, -ENOSPC, "there is room, but it is still being scrubbed; ask again");
 		if (r == -EAGAIN) {
-			/* What is done so far waits with the reply, but not to be durable. */
+			/* What is done so far waits with the reply, but not to be durable. Next time it is skipped. */
 			settle(job);
+			job->is_sliced = false;
 			return r;
 		}
 		if (r < 0)
 			add_refusal(job, &op.item, r, why.text, reader->left);
 		else
 			add_success(job, &op, reader->left);
-		job->nr_done++;
+		if (++job->nr_done == end && reader->left > 0)
+			return interrupt(job, reader);
 	}
 	finish(job);
 	return 0;
@@ -364,6 +376,8 @@ int request_run(struct job *job)
 	struct wire_reader reader;
 	int r;
 
+	if (job->is_sliced)
+		return run_items(job, &job->rest);
 	r = wire_open(&reader, job->message, job->length);
 	/* A second hello, or something that only the daemon says. */
 	if (r == 0 && (reader.header.opcode >= WIRE_OPCODES || reader.header.opcode == WIRE_HELLO))

@@ -30,6 +30,7 @@ struct job {
 	struct desk    *desk;
 	const uint8_t  *message;        /* the request; in desk.in, or where a waiting one is kept */
 	size_t          length;
+	uint32_t        slice;          /* so many items at a time; 0: all at once */
 	bool            must_not_wait;  /* for space: -ENOSPC then */
 	bool            is_begun;       /* request_run() has seen it; sets this and what follows */
 	uint16_t        opcode;
@@ -37,14 +38,16 @@ struct job {
 	uint64_t        first_tag;      /* under which it was sent first */
 	bool            is_repeat;
 	uint32_t        nr_done;        /* items that have their result in the reply */
-	struct wire_writer reply;       /* in desk.out; complete when request_run() returned 0 */
+	bool            is_sliced;      /* the others are in rest */
+	struct wire_reader rest;
+	struct wire_writer reply;       /* in desk.out, or where it was begun before; complete when request_run() returned 0 */
 	uint64_t        touched[(SERVICE_MAX_ARENAS + 63) / 64];        /* arenas with something staged, or settled for this reply */
 	int             fds[2];         /* to go with the reply; the caller closes them */
 	int             nr_fds;
 };
 
 /*
- * 0: the reply is in desk.out, job.reply.length bytes. -EAGAIN: an item waits for space; run it again with the reply's bytes so far
+ * 0: the reply is whole. 1: a slice of it is done and durable; run it again for the next one. -EAGAIN: an item waits for space; run it again with the reply's bytes so far
  * back in desk.out when service_collect() was true. -EPROTO: the client does not keep the protocol; nothing was done.
  */
 int request_run(struct job *job);

@@ -23,9 +23,11 @@
 #include "daemon/notify.h"
 #include "daemon/operation.h"
 
-/* A share of one wake-up: then the others have their turn. */
-#define TURN_MESSAGES 64
-#define TURN_ITEMS    256
+/* A share of one wake-up, messages and items: then the others have their turn. Alone there is nobody to wait for us. */
+#define TURN_SHARED   32
+#define TURN_ALONE    256
+/* Items of one message at a time, when there are others: some microseconds. */
+#define SLICE_ITEMS   16
 /* For so many wake-ups a client that sends one message at a time is not looked at for a second one: that look is a system call. */
 #define SINGLES       16
 
@@ -33,7 +35,8 @@
 
 void session_update(struct session *session)
 {
-	bool wanted = outbox_is_empty(&session->outbox) && session->nr_waiting < SESSION_WAITING_MAX && !session->sessions->is_stopping;
+	bool wanted = outbox_is_empty(&session->outbox) && session->nr_waiting < SESSION_WAITING_MAX && !session->slice &&
+		      !session->sessions->is_stopping;
 
 	if (wanted == session->is_reading)
 		return;
@@ -87,12 +90,13 @@ static int send_lost(struct session *session)
 static void forget_told(struct session *session, const struct job *job)
 {
 	struct service *service = session->sessions->service;
+	bool has_untold = session->nr_waiting > 0 || session->slice;
 
 	if (!outbox_is_empty(&session->outbox))
 		return;
-	if (session->nr_waiting == 0)
+	if (!has_untold)
 		client_forget_told(&session->client, service);
-	if (job && (session->nr_waiting > 0 || job->is_repeat))
+	if (job && (has_untold || job->is_repeat))
 		client_forget(&session->client, service, job->first_tag);
 }
 
@@ -234,6 +238,11 @@ int session_go_on(struct session *session, struct seat *seat)
 
 /* ---- messages ---- */
 
+static bool is_alone(const struct session *session)
+{
+	return session->sessions->service->nr_sessions <= 1;
+}
+
 static struct job job_of(struct session *session, size_t length)
 {
 	struct sessions *sessions = session->sessions;
@@ -244,6 +253,7 @@ static struct job job_of(struct session *session, size_t length)
 		.desk = sessions->desk,
 		.message = sessions->desk->in,
 		.length = length,
+		.slice = is_alone(session) ? 0 : SLICE_ITEMS,
 	};
 }
 
@@ -256,7 +266,37 @@ static void note_read(struct session *session, const struct job *job)
 		__atomic_store_n(&session->client.seat->read_tag, le64toh(header->tag), __ATOMIC_RELEASE);
 }
 
-/* One message. Returns how many items it had, or -errno: the session must end. */
+/* There is no space yet: it waits, or is told so where it cannot. */
+static int wait_or_refuse(struct session *session, struct job *job, uint64_t since_ns)
+{
+	if (session_wait(session, job, since_ns) == 0) {
+		session->sessions->service->counters.parked++;
+		request_tell(job);
+		return -EAGAIN;
+	}
+	job->must_not_wait = true;
+	job->slice = 0;
+	return request_run(job);
+}
+
+int session_conclude(struct session *session, struct job *job, uint64_t since_ns, int r)
+{
+	if (r == 1 && session_slice(session, job, since_ns) == 0) {
+		request_tell(job);
+		return 0;
+	}
+	if (r == 1) {           /* no memory to put it aside */
+		job->slice = 0;
+		r = request_run(job);
+	}
+	if (r == -EAGAIN)
+		r = wait_or_refuse(session, job, since_ns);
+	if (r == 0)
+		return session_answer(session, job, since_ns);
+	return r == -EAGAIN ? 0 : r;
+}
+
+/* One message. Returns how many items of it were done, and one for itself, or -errno: the session must end. */
 static int handle(struct session *session, size_t length)
 {
 	struct job job = job_of(session, length);
@@ -266,19 +306,7 @@ static int handle(struct session *session, size_t length)
 
 	session->nr_messages++;
 	note_read(session, &job);
-	r = request_run(&job);
-	if (r == -EAGAIN) {
-		r = session_wait(session, &job, since_ns);
-		if (r == 0) {
-			session->sessions->service->counters.parked++;
-			request_tell(&job);
-			return 1;
-		}
-		job.must_not_wait = true;
-		r = request_run(&job);
-	}
-	if (r == 0)
-		r = session_answer(session, &job, since_ns);
+	r = session_conclude(session, &job, since_ns, request_run(&job));
 	return r < 0 ? r : (int)job.nr_done + 1;
 }
 
@@ -313,13 +341,13 @@ static void complain(const struct session *session, int r)
 static void on_readable(evutil_socket_t sock, short what, void *arg)
 {
 	struct session *session = arg;
-	int messages = 0, items = 0, r = 1, turn = TURN_MESSAGES;
+	int messages = 0, items = 0, r = 1, turn = is_alone(session) ? TURN_ALONE : TURN_SHARED;
 
 	if (session->nr_singles > 0) {
 		session->nr_singles--;
 		turn = 1;
 	}
-	while (messages < turn && items < TURN_ITEMS) {
+	while (items < turn) {
 		r = receive(session);
 		if (r <= 0)
 			break;
@@ -391,6 +419,7 @@ void session_free(struct session *session)
 	close(session->sock);
 	remove_from_list(session);
 	session_forget_waiting(session);
+	session_forget_slice(session);
 	outbox_fini(&session->outbox);
 	if (session->is_resting)
 		sessions->nr_resting--;

@@ -18,6 +18,8 @@
 /* Messages of one session that may wait for space; with as many it is not read from. */
 #define SESSION_WAITING_MAX 4
 
+struct slice;
+
 struct session {
 	TAILQ_ENTRY(session) link;      /* sessions.greeted or sessions.strangers */
 	struct sessions *sessions;      /* borrowed */
@@ -34,6 +36,7 @@ struct session {
 	bool     is_reading;            /* `readable` is added */
 	bool     has_lost;              /* events; to be told */
 	bool     is_resting;            /* the outbox is tried again by time */
+	struct slice *slice;            /* owned; NULL: no message of it is half done */
 	uint8_t  nr_waiting;
 	uint8_t  nr_singles;
 };
@@ -48,6 +51,8 @@ struct sessions {
 	TAILQ_HEAD(, session) greeted;
 	TAILQ_HEAD(, session) strangers;
 	TAILQ_HEAD(, waiting) waiting;  /* the longest first */
+	TAILQ_HEAD(, slice) slices;     /* whose turn it is next first */
+	struct event slicing;           /* added while there are some */
 	uint32_t nr, nr_unwelcome;
 	uint32_t max;                   /* connections of any kind, by the limit of descriptors */
 	uint32_t nr_resting;
@@ -68,6 +73,11 @@ void session_end(struct session *session);
 void session_update(struct session *session);
 /* The reply is on its way, or -errno: the session must end. @since_ns 0: it is not timed. */
 int session_answer(struct session *session, const struct job *job, uint64_t since_ns);
+/*
+ * What request_run() said of @job was @r: the reply is on its way, or the job is kept until it can go on. -errno: the session must
+ * end.
+ */
+int session_conclude(struct session *session, struct job *job, uint64_t since_ns, int r);
 /* What waits in the outbox. -errno: the session must end. */
 int session_flush(struct session *session);
 /* 0, or why its user may not have one more. Idempotent. */
@@ -85,5 +95,12 @@ void sessions_take_over(struct session *session, const struct seat *seat);
 /* Keeps a copy of the message and of the reply so far. -ENOMEM. */
 int session_wait(struct session *session, const struct job *job, uint64_t since_ns);
 void session_forget_waiting(struct session *session);
+
+/* ---- session_slice.c ---- */
+
+void sessions_init_slices(struct sessions *sessions);
+/* Keeps a copy of the message and of the reply so far; goes on with it when others had their turn. -ENOMEM. */
+int session_slice(struct session *session, const struct job *job, uint64_t since_ns);
+void session_forget_slice(struct session *session);
 
 #endif

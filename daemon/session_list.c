@@ -90,6 +90,7 @@ int sessions_new(struct sessions **out, struct event_base *base, struct service 
 	TAILQ_INIT(&sessions->greeted);
 	TAILQ_INIT(&sessions->strangers);
 	TAILQ_INIT(&sessions->waiting);
+	sessions_init_slices(sessions);
 	sessions->watcher.tell = tell;
 	TAILQ_INSERT_TAIL(&service->watchers, &sessions->watcher, link);
 	*out = sessions;
@@ -104,6 +105,7 @@ void sessions_free(struct sessions *sessions)
 		session_free(TAILQ_FIRST(&sessions->greeted));
 	while (!TAILQ_EMPTY(&sessions->strangers))
 		session_free(TAILQ_FIRST(&sessions->strangers));
+	event_del(&sessions->slicing);
 	TAILQ_REMOVE(&sessions->service->watchers, &sessions->watcher, link);
 	free(sessions->desk);
 	free(sessions);
@@ -249,7 +251,7 @@ bool sessions_are_quiet(const struct sessions *sessions)
 	const struct session *session;
 
 	TAILQ_FOREACH(session, &sessions->greeted, link) {
-		if (!outbox_is_empty(&session->outbox) || session->nr_waiting > 0)
+		if (!outbox_is_empty(&session->outbox) || session->nr_waiting > 0 || session->slice)
 			return false;
 	}
 	return true;

@@ -29,6 +29,8 @@ int session_wait(struct session *session, const struct job *job, uint64_t since_
 	waiting->session = session;
 	waiting->job = *job;
 	waiting->job.message = waiting->bytes;
+	waiting->job.reply.buf = job->desk->out;
+	waiting->job.slice = 0;
 	waiting->since_ns = since_ns ? since_ns : service_now_ns();
 	memcpy(waiting->bytes, job->message, job->length);
 	memcpy(waiting->bytes + job->length, job->reply.buf, job->reply.length);
