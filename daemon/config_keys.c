@@ -28,7 +28,7 @@ static int check_text(const struct config_key *key, const char *text, struct why
 	for (const char *p = text; *p; p++) {
 		if (iscntrl((unsigned char)*p))
 			return why_set(why, -EINVAL, "control characters are not allowed");
-		if (*p == ';' && p > text && isspace((unsigned char)p[-1]))
+		if (*p == ';' && (p == text || isspace((unsigned char)p[-1])))
 			return why_set(why, -EINVAL, "\" ;\" begins a comment and cannot be part of a value");
 	}
 	return 0;

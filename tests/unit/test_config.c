@@ -244,6 +244,7 @@ static const struct { const char *setting; bool is_good; } values[] = {
 	{ "scrub-rate=18446744073709551615", true }, { "scrub-rate=18446744073709551616", false }, { "scrub-rate=16E", false },
 	{ "verify-interval=0", true }, { "verify-interval=90s", true }, { "verify-interval=7d", true }, { "verify-interval=8d", false },
 	{ "verify-interval=5m", false }, { "verify-interval=s", false }, { "verify-interval=99999999999999999999s", false },
+	{ "metrics-listen=;:5", false }, { "metrics-listen=a;b:5", true },
 	{ "max-sessions=1", true }, { "max-sessions=0", false }, { "max-sessions=1000001", false },
 	{ "busy-poll-us=1000000", true }, { "busy-poll-us=1000001", false },
 	{ "max-mappings=0", true }, { "max-mappings=2000", true }, { "max-mappings=-1", false }, { "max-mappings=4294967296", false },
