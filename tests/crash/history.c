@@ -108,23 +108,43 @@ static uint64_t random_len(struct history *h)
 	return rnd(h, 3) ? 4096 * (1 + rnd(h, 40)) : page * (1 + rnd(h, 3));
 }
 
-/* What is handed out reads as zeroes, from byte @from on. */
-static void expect_zero(struct history *h, const struct alloc *alloc, uint64_t from)
+/* What is handed out reads as zeroes, from byte @from on, and is not what somebody who is alive has mapped. */
+static void check_hand_out(struct history *h, const struct alloc *alloc, uint64_t from)
 {
 	const struct image *image = recorder_image(h->world->rec);
-	uint64_t at = 0;
+	uint64_t at = 0, whose;
 
-	for (uint32_t i = 0; i < alloc->nr_extents; i++) {
+	for (uint32_t i = 0; i < alloc->nr_extents && !h->nr_failures; i++) {
 		struct extent e = arena_extent(h->world->arena, alloc, i);
 		uint64_t skip = from > at ? from - at : 0;
 
 		at += e.len;
-		if (skip >= e.len || image_find_nonzero(image, world_data_device(h->world), e.off + skip, e.len - skip) == e.off + e.len)
+		if (skip >= e.len)
 			continue;
-		fprintf(stderr, "allocation %llu does not read as zeroes\n", (unsigned long long)alloc->id);
-		fail(h, "a hand-out", -ENODATA);
-		return;
+		e = (struct extent){ e.off + skip, e.len - skip };
+		if (image_find_nonzero(image, world_data_device(h->world), e.off, e.len) != e.off + e.len) {
+			fprintf(stderr, "allocation %llu does not read as zeroes\n", (unsigned long long)alloc->id);
+			fail(h, "a hand-out", -ENODATA);
+		}
+		whose = mapped_find(&h->mapped, e);
+		if (whose) {
+			fprintf(stderr, "allocation %llu has space of %llu, which a client has mapped\n", (unsigned long long)alloc->id,
+				(unsigned long long)whose);
+			fail(h, "a hand-out", -ENODATA);
+		}
 	}
+}
+
+/* What goes is quarantined for as long as its client has it open; to be told before, and again when it is done. */
+static void note_going(struct history *h, const struct alloc *alloc, uint64_t from)
+{
+	mapped_add(&h->mapped, h->world->arena, alloc, from);
+}
+
+static void note_gone(struct history *h, const struct object *object)
+{
+	if (!held_of(h, object))
+		mapped_drop(&h->mapped, object->id);
 }
 
 /* Refusals that a client must expect. */
@@ -173,7 +193,7 @@ static bool do_reserve(struct history *h, enum history_op op)
 	if (is_refused(h, op, arena_reserve(&alloc, h->world->arena, &caller, &ask, &h->world->why)))
 		return false;
 	model_add(h->model, alloc, begun)->given = world_mark(h->world);
-	expect_zero(h, alloc, 0);
+	check_hand_out(h, alloc, 0);
 	return true;
 }
 
@@ -213,16 +233,20 @@ static bool do_release(struct history *h, enum history_op op)
 	/* Begun in the model first: an abort needs no settle, so that a kill may find it done. */
 	if (op == OP_ABORT) {
 		model_change(object, NULL, begun);
+		note_going(h, alloc_of(h, object), 0);
 		r = arena_abort(h->world->arena, &caller, alloc_of(h, object), unmapped, &h->world->why);
 		if (r < 0)
 			fail(h, ops[op].name, r);
+		note_gone(h, object);
 		return true;
 	}
 	remember(h, object, arena_alloc_bytes(alloc_of(h, object)));
+	note_going(h, alloc_of(h, object), 0);
 	r = arena_free_alloc(h->world->arena, &caller, alloc_of(h, object), unmapped, &h->world->why);
 	if (!change(h, op, object, r, begun))
 		return false;
 	object->lingers = held_of(h, object);
+	note_gone(h, object);
 	return true;
 }
 
@@ -260,10 +284,13 @@ static bool do_resize(struct history *h, enum history_op op)
 	remember(h, object, by);
 	caller = caller_of(h, model_last(object)->uid);
 	begun = world_mark(h->world);
+	if (op == OP_SHRINK)
+		note_going(h, alloc_of(h, object), len - by);
 	if (!change(h, op, object, arena_resize(h->world->arena, &caller, alloc_of(h, object), op == OP_GROW ? len + by : len - by,
 						&h->world->why), begun))
 		return false;
-	expect_zero(h, alloc_of(h, object), len);
+	note_gone(h, object);
+	check_hand_out(h, alloc_of(h, object), len);
 	return true;
 }
 
@@ -368,6 +395,7 @@ static bool do_close(struct history *h, enum history_op op)
 	if (!alloc)
 		return false;
 	object->lingers = false;
+	mapped_drop(&h->mapped, object->id);
 	arena_close_alloc(h->world->arena, &caller, alloc, rnd(h, 4) != 0);
 	arena_tick(h->world->arena);
 	return true;
@@ -447,6 +475,7 @@ static void look(struct history *h)
 			fail(h, "restart", -ENODATA);
 		}
 		model_see(object, v, now);
+		note_gone(h, object);
 		/* Somebody may still write to it: it must not be anybody else's. */
 		if (object->lingers && v != NEVER && object->versions[v].state == OBJECT_GONE && !held_of(h, object)) {
 			fprintf(stderr, "allocation %llu is not quarantined any more\n", (unsigned long long)object->id);
@@ -546,6 +575,7 @@ void history_close_all(struct history *h)
 		struct alloc *alloc = held_of(h, object);
 
 		object->lingers = false;
+		mapped_drop(&h->mapped, object->id);
 		if (alloc)
 			arena_close_alloc(h->world->arena, &caller, alloc, true);
 	}
@@ -563,7 +593,7 @@ static bool create(struct history *h, const struct arena_ask *ask)
 	if (is_refused(h, OP_CREATE, r))
 		return false;
 	model_add(h->model, alloc, begun)->given = world_mark(h->world);
-	expect_zero(h, alloc, 0);
+	check_hand_out(h, alloc, 0);
 	return true;
 }
 
@@ -596,4 +626,9 @@ void history_run(struct history *h, unsigned nr)
 		history_step(h, random_op(h, NR_OPS));
 	if (h->world->arena && !h->nr_failures)
 		history_settle(h);
+}
+
+void history_fini(struct history *h)
+{
+	mapped_fini(&h->mapped);
 }

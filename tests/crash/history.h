@@ -6,6 +6,7 @@
 #ifndef PMEMARENA_HISTORY_H
 #define PMEMARENA_HISTORY_H
 
+#include "tests/crash/mapped.h"
 #include "tests/crash/model.h"
 #include "tests/crash/world.h"
 
@@ -25,6 +26,7 @@ struct history {
 	uint8_t  released_len;          /* the name that was last given up, and how many bytes */
 	char     released[ALLOC_MAX_NAME];
 	uint64_t released_bytes;
+	struct mapped mapped;           /* owned; history_fini() */
 	unsigned nr_failures;           /* the daemon did what it must not; said on stderr */
 };
 
@@ -40,6 +42,8 @@ bool history_step(struct history *history, enum history_op op);
 void history_close_all(struct history *history);
 /* What was staged is durable, and everybody is told. */
 void history_settle(struct history *history);
+
+void history_fini(struct history *history);
 
 uint64_t history_random(uint64_t *seed, uint64_t n);    /* < n */
 

@@ -79,8 +79,10 @@ void patient_init(struct patient *p, struct world *world, uint64_t seed)
 	if (arena_format(&params, &world->why) < 0)
 		errx(2, "format: %s", world->why.text);
 	model_fini(&p->model);
+	history_fini(&h);
 	must_open(world);
 	live(&h, PRELUDE);
+	history_fini(&h);
 	if (h.nr_failures)
 		errx(2, "a healthy arena fails");
 	p->image = image_copy(recorder_image(world->rec));

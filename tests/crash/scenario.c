@@ -431,6 +431,7 @@ uint64_t scenario_run(const struct scenario_params *params)
 	model_init(&s.model);
 	record(&s);
 	nr_failed = s.history.nr_failures;
+	history_fini(&s.history);
 	if (nr_failed) {
 		params->tally->failures += nr_failed;
 		fprintf(stderr, "  %s\n", s.title);

@@ -1,0 +1,3 @@
+# A zero bit is taken back in one copy only.
+# file: daemon/arena/zeromap.c
+/^static int store_word/,/^}/s/copy < 2/copy < 1/
