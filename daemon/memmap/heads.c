@@ -27,6 +27,18 @@ void heads_fini(struct memmap *mm)
 	mm->heads = NULL;
 }
 
+/* One call is quicker than a fault for each page of heads, and a lack of memory is an error number in it. */
+int heads_populate(struct memmap *mm, uint64_t page, uint64_t nr)
+{
+	uint64_t first = unit_first(mm, unit_of(mm, page)), last = unit_of(mm, page + nr - 1);
+	uintptr_t start = (uintptr_t)&mm->heads[first] & ~(uintptr_t)(BASE_PAGE - 1);
+	uintptr_t end = (uintptr_t)&mm->heads[unit_first(mm, last) + unit_pages(mm, last)];
+
+	if (mm->p.home == MEMMAP_DEVICE || madvise((void *)start, end - start, MADV_POPULATE_WRITE) == 0)
+		return 0;
+	return errno == ENOMEM ? -ENOMEM : 0;   /* a kernel before 5.14 takes them by faults */
+}
+
 void heads_activate(struct memmap *mm, uint64_t unit)
 {
 	uint64_t first = unit_first(mm, unit), end = first + unit_pages(mm, unit);

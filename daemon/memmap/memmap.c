@@ -214,12 +214,25 @@ static int deactivate_piece(void *arg, uint64_t page, uint64_t nr)
 	return keep_piece(arg, page, nr);
 }
 
+static uint64_t count_inactive(const struct memmap *mm, uint64_t page, uint64_t nr)
+{
+	uint64_t inactive = 0;
+
+	for (uint64_t unit = unit_of(mm, page); unit <= unit_of(mm, page + nr - 1); unit++)
+		inactive += !unit_is(mm, unit, UNIT_ACTIVE);
+	return inactive;
+}
+
 static int activate_range(struct memmap *mm, uint64_t page, uint64_t nr)
 {
 	struct activation act = { .mm = mm };
 	struct walk walk = { .page = page, .nr = nr }, all = walk;
-	int r = walk_pieces(&walk, mm, activate_piece, &act);
+	uint64_t nr_fresh = count_inactive(mm, page, nr);
+	int r = nr_fresh > 1 ? heads_populate(mm, page, nr) : 0;
 
+	if (r < 0 || nr_fresh == 0)
+		return r;
+	r = walk_pieces(&walk, mm, activate_piece, &act);
 	if (r == 0) {
 		report_off(&act);
 		return walk_pieces(&all, mm, keep_piece, &act);

@@ -28,6 +28,9 @@
 #define NO_SLOT           UINT32_MAX
 #define NO_PAGE           UINT64_MAX
 
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE 25
 #endif
@@ -209,6 +212,7 @@ static inline struct desc *tails_of(const struct memmap *mm, uint64_t page)
 
 int heads_init(struct memmap *mm, struct why *why);
 void heads_fini(struct memmap *mm);
+int heads_populate(struct memmap *mm, uint64_t page, uint64_t nr);      /* memory for the heads of a range of units. -ENOMEM */
 void heads_activate(struct memmap *mm, uint64_t unit);
 uint64_t heads_resident(const struct memmap *mm);                       /* bytes */
 
