@@ -150,15 +150,23 @@ int64_t arena_check_memmap(struct arena *arena, arena_complain_fn *complain, voi
 	return rep.nr;
 }
 
-/* Where tails are not mapped by huge pages, looking at shared ones would fill page tables: 4 KiB a section. */
+/* Shared tails that are not mapped by huge pages are let be: to look at them would fill page tables, 4 KiB a section. */
+static void look_at_page(struct report *rep, const struct arena *arena, uint64_t page)
+{
+	uint64_t first = page << arena->sb.order;
+	const struct desc *head = memmap_desc(arena->mm, first);
+
+	if (memmap_is_huge(arena->mm) || memmap_tail(arena->mm, first + 1))
+		check_states(rep, arena, (struct extent){ page, 1 });
+	else if (head->kind != DESC_HEAD || head->order != arena->sb.order)
+		report(rep, "pfn %" PRIu64 ": the head is no head of this order", first);
+	check_page(rep, arena, page);
+}
+
 static void look_at_section(struct report *rep, const struct arena *arena, struct extent pages)
 {
-	if (!memmap_is_active(arena->mm, pages.off))
-		return;
-	if (memmap_is_huge(arena->mm))
-		check_states(rep, arena, pages);
-	for (uint64_t i = 0; i < pages.len; i++)
-		check_page(rep, arena, pages.off + i);
+	for (uint64_t i = 0; i < pages.len && memmap_is_active(arena->mm, pages.off); i++)
+		look_at_page(rep, arena, pages.off + i);
 }
 
 uint64_t arena_verify_memmap(struct arena *arena, uint64_t nr_sections, arena_complain_fn *complain, void *arg)
