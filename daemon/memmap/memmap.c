@@ -56,7 +56,7 @@ static void set_geometry(struct memmap *mm)
 	mm->page_shift = (unsigned)__builtin_ctzll(len / page_len(mm));
 	mm->nr_units = (mm->nr_pages + pages_per_unit(mm) - 1) >> mm->page_shift;
 	mm->budget->planned += has_tails(mm) ? mm->nr_units : 0;
-	mm->backing = (struct backing){ .fd = -1, .len = len };
+	mm->backing = (struct backing){ .fd = -1, .write_fd = -1, .len = len };
 	mm->flat_fd = -1;
 	pool_init(&mm->pool, page_len(mm), &mm->node);
 }
@@ -339,6 +339,18 @@ static void mend_some(struct memmap *mm)
 	}
 }
 
+/* Units that were mapped before it was huge show small pages. */
+static void fill_backing(struct memmap *mm)
+{
+	if (backing_fill(&mm->backing, &mm->node) != 1)
+		return;
+	for (uint64_t i = 0; i < mm->nr_units && mm->nr_active > 0; i++)
+		if (unit_is(mm, i, UNIT_ACTIVE) && !unit_is(mm, i, UNIT_FLAT) && !unit_is(mm, i, UNIT_BROKEN)) {
+			mm->units[i].flags |= UNIT_BROKEN;
+			mm->nr_broken++;
+		}
+}
+
 bool memmap_maintain(struct memmap *mm)
 {
 	bool more = true;
@@ -346,6 +358,7 @@ bool memmap_maintain(struct memmap *mm)
 	if (!has_tails(mm) || tails_prepare(mm) < 0)
 		return false;
 	mm->rounds++;
+	fill_backing(mm);
 	recount(mm);
 	split_upkeep(mm);
 	unflatten_some(mm);

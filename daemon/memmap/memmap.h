@@ -24,7 +24,8 @@
 #define DESC_SHIFT    12                        /* a base page is 4 KiB */
 #define DESC_MAX_ORDER 18
 
-enum desc_kind { DESC_NONE, DESC_HEAD, DESC_TAIL };
+/* A plain tail is all zeroes: memory that nobody wrote to yet is full of them. */
+enum desc_kind { DESC_TAIL, DESC_HEAD };
 
 enum desc_flags {
 	DESC_SPLIT    = 1 << 0,                 /* head: the tails are restored, base pages have owners of their own */

@@ -76,17 +76,24 @@ extern const struct desc plain_tails[PLAIN_TAILS];
 
 int plain_file(const char *name, unsigned flags, uint64_t len);         /* a memory file that nobody else may open; -errno */
 int plain_fill(struct node *node, int fd, uint64_t from, uint64_t len); /* -ENOMEM */
+/* The same where nobody wrote yet: memory is taken, and is zeroed by the kernel when it is first touched. -ENOMEM */
+int plain_take(struct node *node, int fd, uint64_t from, uint64_t len);
+/* The first @len bytes of the file become huge pages, also under those who have them mapped; what is there stays. False: they are as they were. */
+bool plain_make_huge(struct node *node, int fd, uint64_t len);
 
 /* ---- backing.c ---- */
 
 /* What every deduplicated compound page shows. */
 struct backing {
 	int    fd;                                      /* owned; O_RDONLY; -1 before it is needed */
+	int    write_fd;                                /* owned; -1 once it is filled */
 	size_t len;
 	bool   is_huge;
 };
 
-int backing_open(struct backing *backing, struct node *node);           /* idempotent; -ENOMEM and others */
+int backing_open(struct backing *backing);                              /* idempotent; takes no memory yet. -ENOMEM and others */
+/* Off the path: its memory at once and huge, instead of a page for each first look. 1: it is huge from now on; 0; -ENOMEM: to be tried again. */
+int backing_fill(struct backing *backing, struct node *node);
 void backing_close(struct backing *backing);
 
 /* ---- pool.c ---- */
@@ -103,6 +110,7 @@ struct pool {
 	uint32_t  room;                                 /* of each stack */
 	uint32_t  nr_used;
 	bool      was_used;
+	bool      has_chunk;                            /* the slots of the first huge page are there */
 };
 
 void pool_init(struct pool *pool, size_t slot_len, struct node *node);
@@ -126,6 +134,7 @@ enum page_state {
 struct split {
 	uint32_t slot;                                  /* owned; NO_SLOT: shared, or in a flat unit */
 	uint8_t  state;                                 /* enum page_state */
+	bool     has_bad;                               /* a base page of it is bad: it stays split */
 };
 
 enum unit_flags {

@@ -6,6 +6,7 @@
 #include <config.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -52,4 +53,65 @@ int plain_fill(struct node *node, int fd, uint64_t from, uint64_t len)
 	r = fill(fd, from, len);
 	node_leave(&stay);
 	return r;
+}
+
+int plain_take(struct node *node, int fd, uint64_t from, uint64_t len)
+{
+	struct node_stay stay;
+	int r;
+
+	node_enter(&stay, node);
+	while ((r = fallocate(fd, 0, (off_t)from, (off_t)len)) < 0 && errno == EINTR)
+		;
+	r = r == 0 ? 0 : errno == ENOSPC ? -ENOMEM : -errno;
+	node_leave(&stay);
+	return r;
+}
+
+/* ---- huge ---- */
+
+/* A writable map of the file for a moment, aligned so that it may be huge. */
+struct window {
+	void  *raw;
+	char  *map;
+	size_t raw_len;
+};
+
+static bool window_open(struct window *window, int fd, size_t len)
+{
+	window->raw_len = len + HUGE_PAGE;
+	window->raw = mmap(NULL, window->raw_len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (window->raw == MAP_FAILED)
+		return false;
+	window->map = (char *)(((uintptr_t)window->raw + HUGE_PAGE - 1) & ~(uintptr_t)(HUGE_PAGE - 1));
+	if (mmap(window->map, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) != MAP_FAILED)
+		return true;
+	munmap(window->raw, window->raw_len);
+	return false;
+}
+
+/* A huge page grows around one small page, which is taken through the descriptor: there a lack of memory is an error number. */
+static bool collapse(int fd, uint64_t len)
+{
+	struct window window;
+	bool done = true;
+
+	for (uint64_t at = 0; at < len && done; at += HUGE_PAGE)
+		done = fallocate(fd, 0, (off_t)at, (off_t)BASE_PAGE) == 0;
+	if (!done || !window_open(&window, fd, len))
+		return false;
+	done = madvise(window.map, len, MADV_COLLAPSE) == 0;
+	munmap(window.raw, window.raw_len);
+	return done;
+}
+
+bool plain_make_huge(struct node *node, int fd, uint64_t len)
+{
+	struct node_stay stay;
+	bool done;
+
+	node_enter(&stay, node);
+	done = collapse(fd, len);
+	node_leave(&stay);
+	return done;
 }

@@ -256,7 +256,7 @@ int tails_prepare(struct memmap *mm)
 {
 	if (!mm->budget->counted)
 		vma_budget_recount(mm->budget);
-	return backing_open(&mm->backing, &mm->node);
+	return backing_open(&mm->backing);
 }
 
 /* With room for it a map of the backing, else flat: that merges with flat neighbours. */
