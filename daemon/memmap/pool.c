@@ -6,6 +6,9 @@
  *
  *	no memory --fill--> ready --take--> in use --give--> spent --fill--> ready
  *	    ^-------------------beyond what is kept-------------+
+ *
+ * The first 64 of them are one huge page and keep their memory: lowest first, so that pages restored one after the other have slots
+ * one after the other, and what is unmapped is one folio. Sharing a page that was written to costs a tenth to a third less.
  */
 #include <config.h>
 
@@ -17,6 +20,7 @@
 #include "daemon/memmap/memmap_internal.h"
 
 #define KEEP_BYTES    (UINT64_C(1) << 20)       /* filled and unused, at most */
+#define CHUNK_BYTES   HUGE_PAGE
 #define RESERVE_SLOTS 4u                        /* of them for the urgent, from the start */
 
 void pool_init(struct pool *pool, size_t slot_len, struct node *node)
@@ -91,10 +95,20 @@ static int add_slot(struct pool *pool)
 	return 0;
 }
 
+/* Large slots are filled on the path: what nobody wrote to yet need not be written. Small ones are written, so that a first touch is cheap. */
+static int fill_slot(const struct pool *pool, uint32_t slot, bool is_fresh)
+{
+	uint64_t off = slot * (uint64_t)pool->slot_len;
+
+	if (is_fresh && pool->slot_len > KEEP_BYTES)
+		return plain_take(pool->node, pool->fd, off, pool->slot_len);
+	return plain_fill(pool->node, pool->fd, off, pool->slot_len);
+}
+
 static int fill_top(struct pool *pool, const uint32_t *stack, uint32_t *nr)
 {
 	uint32_t slot = stack[*nr - 1];
-	int r = plain_fill(pool->node, pool->fd, slot * (uint64_t)pool->slot_len, pool->slot_len);
+	int r = fill_slot(pool, slot, stack == pool->empty);
 
 	if (r < 0)
 		return r;
@@ -103,15 +117,50 @@ static int fill_top(struct pool *pool, const uint32_t *stack, uint32_t *nr)
 	return 0;
 }
 
+static bool is_in_chunk(const struct pool *pool, uint32_t slot)
+{
+	return pool->has_chunk && slot < CHUNK_BYTES / pool->slot_len;
+}
+
+/* One of the first chunk comes to the top, when there is one. */
+static bool prefer_chunk(const struct pool *pool, uint32_t *stack, uint32_t nr)
+{
+	for (uint32_t i = nr; i-- > 0;)
+		if (is_in_chunk(pool, stack[i])) {
+			uint32_t slot = stack[i];
+
+			stack[i] = stack[nr - 1];
+			stack[nr - 1] = slot;
+			return true;
+		}
+	return false;
+}
+
 static int fill_one(struct pool *pool)
 {
 	int r = 0;
 
-	if (pool->nr_spent > 0)
+	if (pool->nr_spent > 0) {
+		prefer_chunk(pool, pool->spent, pool->nr_spent);
 		return fill_top(pool, pool->spent, &pool->nr_spent);
+	}
 	if (pool->nr_empty == 0)
 		r = add_slot(pool);
 	return r < 0 ? r : fill_top(pool, pool->empty, &pool->nr_empty);
+}
+
+/* Not huge: they are filled like any other. */
+static void add_chunk(struct pool *pool)
+{
+	uint32_t nr = (uint32_t)(CHUNK_BYTES / pool->slot_len);
+
+	while (pool->nr_slots < nr && add_slot(pool) == 0)
+		;
+	pool->has_chunk = true;
+	if (pool->nr_slots < nr || !plain_make_huge(pool->node, pool->fd, CHUNK_BYTES))
+		return;
+	while (prefer_chunk(pool, pool->empty, pool->nr_empty))
+		pool->ready[pool->nr_ready++] = pool->empty[--pool->nr_empty];
 }
 
 /* Slots that follow each other under pages that follow each other are one mapping: the one wished for, else the first, which leaves its successors. */
@@ -166,7 +215,11 @@ static bool drop_one(struct pool *pool)
 
 bool pool_refill(struct pool *pool)
 {
-	if (pool->nr_ready < nr_kept(pool))
+	if (pool->was_used && !pool->has_chunk && pool->slot_len < CHUNK_BYTES) {
+		add_chunk(pool);
+		return true;
+	}
+	if (pool->nr_ready < nr_kept(pool) || prefer_chunk(pool, pool->spent, pool->nr_spent))
 		return fill_one(pool) == 0;
 	return pool->nr_spent > 0 && drop_one(pool);
 }

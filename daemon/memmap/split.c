@@ -212,7 +212,7 @@ static bool begin_idle(struct memmap *mm, uint64_t page)
 {
 	struct split *split = split_of(mm, page);
 
-	if (!split || split->state != PAGE_SPLIT || memmap_head(mm, page)->nr_poisoned > 0)
+	if (!split || split->state != PAGE_SPLIT || split->has_bad)
 		return false;
 	split->state = PAGE_IDLE;
 	mm->nr_split--;
@@ -255,6 +255,8 @@ int memmap_poison(struct memmap *mm, uint64_t pfn)
 	r = restore(mm, page, true);
 	if (r < 0)
 		return r;
+	if (has_tails(mm))
+		split_of(mm, page)->has_bad = true;
 	memmap_tail(mm, pfn)->flags |= DESC_POISON;
 	memmap_head(mm, page)->nr_poisoned++;
 	return 1;
