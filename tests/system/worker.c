@@ -94,6 +94,24 @@ static void check_and_stamp(struct mine *m)
 	m->filled = m->len;
 }
 
+/* Under a token, and once more, as a program does that forgot that it had an answer. */
+static int create_once(struct pma_handle *handle, const char *name, uint64_t len)
+{
+	struct pma_op op = { .opcode = PMA_OP_CREATE, .name = name, .len = len, .token = next_stamp }, again = op;
+
+	check(pma_run(pma, &op, 1), "create");
+	if (op.result < 0 || rnd(2)) {
+		*handle = op.handle;
+		return op.result;
+	}
+	check(pma_run(pma, &again, 1), "create again");
+	check(again.result, "create again");
+	if (op.was_done || !again.was_done || again.handle.id != op.handle.id || again.len != op.len)
+		fail("%s: created twice: id %" PRIu64 ", then %" PRIu64, name, op.handle.id, again.handle.id);
+	*handle = again.handle;
+	return 0;
+}
+
 static void create(struct mine *m)
 {
 	struct pma_handle handle = PMA_HANDLE_NONE;
@@ -104,7 +122,7 @@ static void create(struct mine *m)
 	memset(m, 0, sizeof(*m));
 	snprintf(m->name, sizeof(m->name), "w%d-%" PRIu64, (int)getpid(), ++next_stamp);
 	m->stamp = (uint64_t)getpid() << 32 | next_stamp;
-	r = two_steps ? pma_reserve(&handle, pma, m->name, len, 0) : pma_create(&handle, pma, m->name, len, 0);
+	r = two_steps ? pma_reserve(&handle, pma, m->name, len, 0) : create_once(&handle, m->name, len);
 	if (r == -ENOSPC || r == -EDQUOT || r == -ENFILE)
 		return;
 	check(r, "create");
