@@ -76,18 +76,19 @@ static void redirect(const char *dir)
 
 static void run(const char *program, const char *dir, uint64_t size, unsigned busy_poll_us, const char *notify)
 {
-	char run_dir[160], device[160], size_text[80], busy[64];
+	char run_dir[160], device[160], size_text[80], keep[80], busy[64];
 
 	snprintf(run_dir, sizeof(run_dir), "runtime-directory=%s/run", dir);
 	snprintf(device, sizeof(device), "arena.main.device=%s/arena", dir);
 	snprintf(size_text, sizeof(size_text), "arena.main.size=%" PRIu64, size);
+	snprintf(keep, sizeof(keep), "arena.main.keep-blocks=%" PRIu64, size);
 	snprintf(busy, sizeof(busy), "busy-poll-us=%u", busy_poll_us);
 	setenv("PMEM2_FORCE_GRANULARITY", "CACHE_LINE", 1);
 	setenv("NOTIFY_SOCKET", notify, 1);
 	redirect(dir);
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	execl(program, program, "-c", "/dev/null", "-o", run_dir, "-o", device, "-o", size_text, "-o", "arena.main.format=if-blank",
-	      "-o", busy, (char *)NULL);
+	      "-o", keep, "-o", busy, (char *)NULL);
 	perror(program);
 	_exit(127);
 }
@@ -101,6 +102,7 @@ int bench_daemon_start(struct bench_daemon *daemon, const char *program, const c
 	*daemon = (struct bench_daemon){ 0 };
 	snprintf(daemon->dir, sizeof(daemon->dir), "%s/%s", dir, name);
 	snprintf(daemon->socket, sizeof(daemon->socket), "%s/run/pmemarena.sock", daemon->dir);
+	snprintf(daemon->admin, sizeof(daemon->admin), "%s/run/admin.sock", daemon->dir);
 	if (mkdir(daemon->dir, 0700) < 0)
 		return -errno;
 	sock = listen_for_ready(&address, daemon->dir);
@@ -117,6 +119,49 @@ int bench_daemon_start(struct bench_daemon *daemon, const char *program, const c
 	if (r < 0)
 		fprintf(stderr, "bench-serve: %s did not start: %s; its log is %s/log\n", program, strerror(-r), daemon->dir);
 	return r;
+}
+
+static int connect_admin(const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), r;
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	if (sock < 0 || connect(sock, (struct sockaddr *)&address, sizeof(address)) == 0)
+		return sock < 0 ? -errno : sock;
+	r = -errno;
+	close(sock);
+	return r;
+}
+
+static uint64_t number_of(const char *text, const char *key)
+{
+	const char *at = strstr(text, key);
+
+	return at ? strtoull(at + strlen(key), NULL, 10) : 0;
+}
+
+static int all_is_zero(FILE *admin)
+{
+	static const char ask[] = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"stats\"}\n";
+	char answer[8192];
+
+	if (fputs(ask, admin) < 0 || fflush(admin) != 0 || !fgets(answer, sizeof(answer), admin))
+		return -EPIPE;
+	return number_of(answer, "\"known_zero\":") == number_of(answer, "\"free\":");
+}
+
+int bench_daemon_wait_zero(const char *path)
+{
+	int sock = connect_admin(path), r = 0;
+	FILE *admin = sock < 0 ? NULL : fdopen(sock, "r+");
+
+	if (!admin)
+		return sock < 0 ? sock : -errno;
+	for (int ms = 0; ms < READY_MS && (r = all_is_zero(admin)) == 0; ms++)
+		poll(NULL, 0, 1);
+	fclose(admin);
+	return r == 0 ? -ETIMEDOUT : r < 0 ? r : 0;
 }
 
 void bench_daemon_stop(struct bench_daemon *daemon)

@@ -10,16 +10,18 @@
 
 struct bench_daemon {
 	pid_t pid;                      /* 0: not running */
-	char  socket[108];
+	char  socket[108], admin[108];
 	char  dir[80];                  /* below the one given */
 };
 
 /*
- * @dir is on a tmpfs; @size is the arena's, sparse. Its loop has the server's processor. Returns when it is ready. 0 or -errno,
+ * @dir is on a tmpfs; @size is the arena's, sparse; free space keeps the blocks that it got, as a device has them. Its loop has the server's processor. Returns when it is ready. 0 or -errno,
  * and then it has said why; its log is in @dir.
  */
 int bench_daemon_start(struct bench_daemon *daemon, const char *program, const char *dir, const char *name, uint64_t size,
 		       unsigned busy_poll_us);
+/* Returns when all free space is known to be zero. 0 or -errno; -ETIMEDOUT after 10 s. */
+int bench_daemon_wait_zero(const char *admin);
 /* Asks it to stop and waits; what it left is removed with the directory. Not started is fine. */
 void bench_daemon_stop(struct bench_daemon *daemon);
 

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #define PACKET      64
-#define CLIENTS_MAX 64
+#define CLIENTS_MAX 100
 
 struct ends {
 	unsigned nr;

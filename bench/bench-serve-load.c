@@ -11,8 +11,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "bench/bench-serve-daemon.h"
+
 #define BATCH           64
 #define PIPELINE_CALLS  8
+/* Allocated before any of it is freed, where freed space is waited for. */
+#define ROUND_BYTES     (UINT64_C(128) << 20)
+#define ROUND_MAX       64
 
 static const char *const names[] = {
 	[LOAD_SINGLE] = "single", [LOAD_BATCH64] = "batch64", [LOAD_PIPELINED] = "pipelined", [LOAD_BUSY_POLL] = "busy-poll",
@@ -79,6 +84,49 @@ static int work_single(struct turn *turn, void *context, const void *arg)
 	return 0;
 }
 
+static int work_round(struct turn *turn, struct pma *pma, const struct load *load, bool is_noted)
+{
+	unsigned nr = load->size >= ROUND_BYTES ? 1 : (unsigned)(ROUND_BYTES / load->size);
+	struct pma_handle handles[ROUND_MAX];
+	uint64_t from, to;
+	int r;
+
+	nr = nr > ROUND_MAX ? ROUND_MAX : nr;
+	for (unsigned i = 0; i < nr; i++) {
+		from = turn_now();
+		r = pma_create(&handles[i], pma, NULL, load->size, 0);
+		to = turn_now();
+		if (r < 0)
+			return fail("create", r);
+		if (is_noted)
+			turn_note(turn, PHASE_THERE, from, to, 1);
+	}
+	for (unsigned i = 0; i < nr; i++) {
+		from = turn_now();
+		r = pma_free(pma, handles[i]);
+		to = turn_now();
+		if (r < 0)
+			return fail("free", r);
+		if (is_noted)
+			turn_note(turn, PHASE_BACK, from, to, 1);
+	}
+	return 0;
+}
+
+/* Latencies from space that is known to be zero. The first round is that of the blocks of the file. */
+static int work_rounds(struct turn *turn, void *context, const void *arg)
+{
+	const struct load *load = arg;
+	int r = work_round(turn, context, load, false);
+
+	while (r == 0 && turn_goes_on(turn)) {
+		r = bench_daemon_wait_zero(load->admin);
+		if (r == 0)
+			r = work_round(turn, context, load, true);
+	}
+	return r;
+}
+
 static int run_batch(struct pma *pma, struct pma_op *ops, const char *what)
 {
 	int r = pma_run(pma, ops, BATCH);
@@ -105,8 +153,12 @@ static int work_batch(struct turn *turn, void *context, const void *arg)
 	int r;
 
 	while (turn_goes_on(turn)) {
-		uint64_t from = turn_now(), between, to;
+		uint64_t from, between, to;
 
+		r = load->admin ? bench_daemon_wait_zero(load->admin) : 0;
+		if (r < 0)
+			return r;
+		from = turn_now();
 		fill(creates, NULL, load->size);
 		r = run_batch(context, creates, "batch of creates");
 		if (r < 0)
@@ -129,7 +181,7 @@ int load_run(struct timing timings[NR_PHASES], const struct load *load)
 	struct crew_plan plan = {
 		.nr = load->nr_clients, .nr_threads = load->mode == LOAD_PIPELINED ? PIPELINE_CALLS : 1, .placement = load->placement,
 		.seconds = load->seconds, .open = connect_one, .close = disconnect,
-		.work = load->mode == LOAD_BATCH64 ? work_batch : work_single, .arg = load,
+		.work = load->mode == LOAD_BATCH64 ? work_batch : load->admin ? work_rounds : work_single, .arg = load,
 	};
 
 	return crew_run(timings, &plan);

@@ -13,6 +13,7 @@
 #include "bench/bench-serve-floor.h"
 #include "bench/bench-serve-journey.h"
 #include "bench/bench-serve-load.h"
+#include "bench/bench-serve-others.h"
 #include "bench/bench-serve-peer.h"
 
 #define KiB(n) (UINT64_C(n) << 10)
@@ -20,9 +21,20 @@
 #define GiB(n) (UINT64_C(n) << 30)
 
 /* More than the longest pause of the scrubber lets pile up. */
-#define ARENA_SIZE GiB(6)
+#define ARENA_SIZE GiB(4)
+
+/* Connected, and ask for nothing, while BUSY_CLIENTS do. */
+#define IDLE_CLIENTS 900
+#define BUSY_CLIENTS 100
 
 static const char alloc_op[] = "reserve+publish", free_op[] = "free", both_op[] = "reserve+publish+free";
+static const char *const plain_ops[NR_PHASES] = { [PHASE_THERE] = alloc_op, [PHASE_BACK] = free_op, [PHASE_BOTH] = both_op };
+static const char *const flooded_ops[NR_PHASES] = {
+	[PHASE_THERE] = "reserve+publish, flood", [PHASE_BACK] = "free, flood", [PHASE_BOTH] = "both, flood",
+};
+static const char *const crowded_ops[NR_PHASES] = {
+	[PHASE_THERE] = "reserve+publish, 1000", [PHASE_BACK] = "free, 1000", [PHASE_BOTH] = "both, 1000",
+};
 static const char file_alloc_op[] = "end-to-end";
 
 struct run {
@@ -47,10 +59,9 @@ static int add_floor(struct timing *floor, struct run *run, enum placement place
 
 /* ---- the daemon ---- */
 
-static void add_load(struct run *run, const struct load *load, const struct timing timings[NR_PHASES], const struct timing *floor)
+static void add_load(struct run *run, const char *const ops[NR_PHASES], const struct load *load, const struct timing timings[NR_PHASES],
+		     const struct timing *floor)
 {
-	static const char *const ops[NR_PHASES] = { [PHASE_THERE] = alloc_op, [PHASE_BACK] = free_op, [PHASE_BOTH] = both_op };
-
 	for (int phase = 0; phase < NR_PHASES; phase++) {
 		struct row row = {
 			.op = ops[phase], .size = load->size, .clients = load->nr_clients, .mode = load_mode_name(load->mode),
@@ -62,18 +73,58 @@ static void add_load(struct run *run, const struct load *load, const struct timi
 	}
 }
 
-static int measure(struct run *run, enum load_mode mode, uint64_t size, enum placement placement, unsigned clients, const struct timing *floor)
+static int measure_as(struct run *run, enum load_mode mode, uint64_t size, enum placement placement, unsigned clients, const char *admin,
+		      const struct timing *floor)
 {
 	struct load load = {
 		.socket = mode == LOAD_BUSY_POLL ? run->busy.socket : run->daemon.socket, .mode = mode, .size = size,
-		.placement = placement, .nr_clients = clients, .seconds = run->plan->seconds,
+		.placement = placement, .nr_clients = clients, .seconds = run->plan->seconds, .admin = admin,
 	};
 	struct timing timings[NR_PHASES];
 	int r = load_run(timings, &load);
 
+	/* What waits for zeroes at every turn says how long both take, and nothing of either. */
+	if (size >= MiB(2) && clients == 1 && !admin)
+		timings[PHASE_THERE].nr = timings[PHASE_BACK].nr = 0;
 	if (r == 0)
-		add_load(run, &load, timings, floor);
+		add_load(run, plain_ops, &load, timings, floor);
 	return r;
+}
+
+static int measure(struct run *run, enum load_mode mode, uint64_t size, enum placement placement, unsigned clients, const struct timing *floor)
+{
+	bool is_paced = size >= MiB(2) && clients == 1;
+	int r = measure_as(run, mode, size, placement, clients, is_paced ? run->daemon.admin : NULL, floor);
+
+	if (r == 0 && is_paced && mode == LOAD_SINGLE)
+		r = measure_as(run, mode, size, placement, clients, NULL, floor);
+	return r;
+}
+
+/* Beside one that floods (@nr 0) or @nr that are idle. */
+static int measure_beside(struct run *run, unsigned nr, const char *const ops[NR_PHASES], unsigned clients, enum placement placement,
+			  const struct timing *floor)
+{
+	struct load load = {
+		.socket = run->daemon.socket, .mode = LOAD_SINGLE, .size = KiB(4), .placement = placement, .nr_clients = clients,
+		.seconds = run->plan->seconds,
+	};
+	struct timing timings[NR_PHASES];
+	pid_t others = others_start(load.socket, nr);
+	int r = others < 0 ? others : load_run(timings, &load);
+
+	others_stop(others);
+	if (r == 0)
+		add_load(run, ops, &load, timings, floor);
+	return r;
+}
+
+static int measure_crowd(struct run *run, enum placement placement)
+{
+	struct timing floor;
+	int r = add_floor(&floor, run, placement, BUSY_CLIENTS);
+
+	return r < 0 ? r : measure_beside(run, IDLE_CLIENTS, crowded_ops, BUSY_CLIENTS, placement, &floor);
 }
 
 static int measure_one_client(struct run *run, enum placement placement)
@@ -92,6 +143,8 @@ static int measure_one_client(struct run *run, enum placement placement)
 		r = measure(run, LOAD_PIPELINED, KiB(4), placement, 1, &floor);
 	if (r == 0 && placement == PLACE_CROSS_CORE)
 		r = measure(run, LOAD_BUSY_POLL, KiB(4), placement, 1, &floor);
+	if (r == 0 && placement == PLACE_CROSS_CORE)
+		r = measure_beside(run, 0, flooded_ops, 1, placement, &floor);
 	return r;
 }
 
@@ -120,6 +173,8 @@ static int measure_daemon(struct run *run)
 		r = measure_many_clients(run, apart, 8);
 	if (r == 0)
 		r = measure_many_clients(run, apart, 64);
+	if (r == 0)
+		r = measure_crowd(run, apart);
 	return r;
 }
 

@@ -13,23 +13,25 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include "bench/bench-serve-plan.h"
 
 struct options {
-	const char *daemon, *tmpfs, *disk, *svg;
+	const char *daemon, *tmpfs, *disk, *svg, *json_file;
 	double seconds;
 	bool json, quick;
 };
 
 static const char usage[] =
-	"usage: bench-serve [--quick] [--seconds S] [--json] [--svg FILE] [--daemon PATH] [--tmpfs DIR] [--disk DIR]\n"
+	"usage: bench-serve [--quick] [--seconds S] [--json[=FILE]] [--svg FILE] [--daemon PATH] [--tmpfs DIR] [--disk DIR]\n"
 	"\n"
 	"  --quick        a quarter of a second a figure, and no gigabytes: below 30 s\n"
 	"  --seconds S    so long a figure (default 1)\n"
 	"  --json         an array of objects instead of a table\n"
+	"  --json=FILE    beside it, in that file\n"
 	"  --svg FILE     and a drawing\n"
 	"  --daemon PATH  pmemarenad (default: the one that was built beside this program)\n"
 	"  --tmpfs DIR    where the arena goes (default /dev/shm)\n"
@@ -38,7 +40,7 @@ static const char usage[] =
 static int parse(struct options *options, int argc, char **argv)
 {
 	static const struct option longs[] = {
-		{ "quick", no_argument, NULL, 'q' }, { "seconds", required_argument, NULL, 's' }, { "json", no_argument, NULL, 'j' },
+		{ "quick", no_argument, NULL, 'q' }, { "seconds", required_argument, NULL, 's' }, { "json", optional_argument, NULL, 'j' },
 		{ "svg", required_argument, NULL, 'g' }, { "daemon", required_argument, NULL, 'd' }, { "tmpfs", required_argument, NULL, 't' },
 		{ "disk", required_argument, NULL, 'k' }, { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 },
 	};
@@ -48,7 +50,7 @@ static int parse(struct options *options, int argc, char **argv)
 		switch (c) {
 		case 'q': options->quick = true; options->seconds = 0.25; break;
 		case 's': options->seconds = strtod(optarg, NULL); break;
-		case 'j': options->json = true; break;
+		case 'j': options->json = !optarg; options->json_file = optarg; break;
 		case 'g': options->svg = optarg; break;
 		case 'd': options->daemon = optarg; break;
 		case 't': options->tmpfs = optarg; break;
@@ -91,14 +93,31 @@ static int make_dir(char dir[PATH_MAX], const char *parent)
 	return mkdtemp(dir) ? 0 : -errno;
 }
 
-static int draw(const struct sheet *sheet, const char *path)
+/* A thousand connections are as many descriptors of the daemon. */
+static void allow_descriptors(void)
 {
-	FILE *out = fopen(path, "w");
+	struct rlimit limit;
 
-	if (!out)
-		return -errno;
-	sheet_draw(sheet, out);
-	return fclose(out) == 0 ? 0 : -errno;
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < 4096) {
+		limit.rlim_cur = limit.rlim_max < 4096 ? limit.rlim_max : 4096;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+/* @path NULL is fine. */
+static int write_to(const char *path, const struct sheet *sheet, void (*print)(const struct sheet *sheet, FILE *out))
+{
+	FILE *out = path ? fopen(path, "w") : NULL;
+	int r;
+
+	if (!path)
+		return 0;
+	if (out)
+		print(sheet, out);
+	r = out && fclose(out) == 0 ? 0 : -errno;
+	if (r < 0)
+		fprintf(stderr, "bench-serve: %s: %s\n", path, strerror(-r));
+	return r;
 }
 
 static int run(const struct options *options, const char *dir, const char *disk_dir)
@@ -118,11 +137,8 @@ static int run(const struct options *options, const char *dir, const char *disk_
 		sheet_print_json(&sheet, stdout);
 	else
 		sheet_print(&sheet, stdout);
-	if (options->svg)
-		r = draw(&sheet, options->svg);
-	if (r < 0)
-		fprintf(stderr, "bench-serve: %s: %s\n", options->svg, strerror(-r));
-	return r;
+	r = write_to(options->svg, &sheet, sheet_draw);
+	return r < 0 ? r : write_to(options->json_file, &sheet, sheet_print_json);
 }
 
 int main(int argc, char **argv)
@@ -139,6 +155,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "bench-serve: %s is not on a tmpfs; name one with --tmpfs\n", options.tmpfs);
 		return 77;
 	}
+	allow_descriptors();
 	r = make_dir(dir, options.tmpfs);
 	if (r < 0) {
 		fprintf(stderr, "bench-serve: %s: %s\n", dir, strerror(-r));
