@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * svg: a sheet as bars on a logarithmic scale: each figure, a line where its floor is, and below it the peers.
+ * svg: a part of a sheet as bars on a logarithmic scale: how long until one has an allocation, a line where the floor is, and below it the
+ * peers, once. The way back is in the table.
  */
 #include <config.h>
 
@@ -32,17 +33,53 @@ static void draw_scale(FILE *out, double height)
 	}
 }
 
+static void print_time(char *buf, size_t size, double us)
+{
+	if (us < 1000)
+		snprintf(buf, size, "%.3g us", us);
+	else
+		snprintf(buf, size, "%.3g ms", us / 1000);
+}
+
 static void draw_bar(FILE *out, double y, double us, const char *colour, const char *label)
 {
+	char time[32];
+
+	print_time(time, sizeof(time), us);
 	fprintf(out, "<rect x=\"%d\" y=\"%.0f\" width=\"%.1f\" height=\"%d\" fill=\"%s\"/>\n", LEFT, y, at(us) - LEFT, BAR, colour);
 	fprintf(out, "<text x=\"%d\" y=\"%.0f\" text-anchor=\"end\">%s</text>\n", LEFT - 6, y + BAR - 3, label);
-	fprintf(out, "<text x=\"%.1f\" y=\"%.0f\" fill=\"#333\">%.3g</text>\n", at(us) + 4, y + BAR - 3, us);
+	fprintf(out, "<text x=\"%.1f\" y=\"%.0f\" fill=\"#333\">%s</text>\n", at(us) + 4, y + BAR - 3, time);
 }
 
 static bool is_same(const struct row *a, const struct row *b)
 {
 	return strcmp(a->op, b->op) == 0 && a->size == b->size && a->clients == b->clients && strcmp(a->mode, b->mode) == 0 &&
 	       strcmp(a->placement, b->placement) == 0;
+}
+
+static bool is_drawn(const struct row *row)
+{
+	return strncmp(row->op, "free", 4) != 0 && strncmp(row->op, "both", 4) != 0 && strcmp(row->op, "reserve+publish+free") != 0;
+}
+
+static bool has_peer_drawn(const struct row *row)
+{
+	return row->peer && strcmp(row->placement, "same-core") == 0;
+}
+
+static bool is_new(const struct sheet *sheet, unsigned i)
+{
+	return i == 0 || !is_same(&sheet->rows[i], &sheet->rows[i - 1]);
+}
+
+static unsigned count_bars(const struct sheet *sheet)
+{
+	unsigned nr = 0;
+
+	for (unsigned i = 0; i < sheet->nr; i++)
+		if (is_drawn(&sheet->rows[i]))
+			nr += is_new(sheet, i) + has_peer_drawn(&sheet->rows[i]);
+	return nr;
 }
 
 static double draw_own(FILE *out, double y, const struct row *row)
@@ -60,12 +97,8 @@ static double draw_own(FILE *out, double y, const struct row *row)
 
 void sheet_draw(const struct sheet *sheet, FILE *out)
 {
-	double y = TOP, height;
-	unsigned nr_bars = sheet->nr;
+	double y = TOP, height = TOP + count_bars(sheet) * (BAR + GAP) + 8;
 
-	for (unsigned i = 0; i < sheet->nr; i++)
-		nr_bars += sheet->rows[i].peer != NULL;
-	height = TOP + nr_bars * (BAR + GAP) + 8;
 	fprintf(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%.0f\" font-family=\"sans-serif\" font-size=\"11\">\n",
 		LEFT + WIDTH + 60, height);
 	fprintf(out, "<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n<text x=\"8\" y=\"18\" font-size=\"14\">"
@@ -75,9 +108,11 @@ void sheet_draw(const struct sheet *sheet, FILE *out)
 	for (unsigned i = 0; i < sheet->nr; i++) {
 		const struct row *row = &sheet->rows[i];
 
-		if (i == 0 || !is_same(row, row - 1))
+		if (!is_drawn(row))
+			continue;
+		if (is_new(sheet, i))
 			y = draw_own(out, y, row);
-		if (!row->peer)
+		if (!has_peer_drawn(row))
 			continue;
 		draw_bar(out, y, row->peer_p50_us, "#dd8a3c", row->peer);
 		y += BAR + GAP;
