@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -337,14 +338,27 @@ static int restore_own(struct memmap *mm, uint64_t page, bool urgent)
 	return r;
 }
 
+/*
+ * Flat is writable as a whole, since a protection of its own for each page would take the mappings that there are not. A stray write to a tail
+ * that is not split does not fault there; verify finds it, and it does not outlive the next split of its page.
+ */
+static int restore_flat(const struct memmap *mm, uint64_t page)
+{
+	struct desc *tails = tails_of(mm, page);
+
+	for (uint64_t at = 0; at < UINT64_C(1) << mm->p.order; at += PLAIN_TAILS)
+		memcpy(tails + at, plain_tails, sizeof(plain_tails));
+	return 0;
+}
+
 int tails_restore(struct memmap *mm, uint64_t page, bool urgent)
 {
 	uint64_t unit = unit_of(mm, page);
-	int r = unit_is(mm, unit, UNIT_FLAT) ? 0 : restore_own(mm, page, urgent);
+	int r = unit_is(mm, unit, UNIT_FLAT) ? restore_flat(mm, page) : restore_own(mm, page, urgent);
 
 	if (r == -EAGAIN)
 		r = flatten(mm, unit);
-	if (r == 0)             /* flat is writable already, and plain where nothing is split */
+	if (r == 0)
 		split_of(mm, page)->state = PAGE_SPLIT;
 	return r;
 }
