@@ -20,6 +20,7 @@ static const char help[] =
 	"      --size SIZE           of the slice; default: all that is free\n"
 	"      --name NAME           of the arena; default: the name of the new device\n"
 	"      --page-size SIZE      4K, 2M (default) or 1G\n"
+	"      --force               even if something of before lives in the slice; it is gone then\n"
 	"\n"
 	"Root only. A slice of a region lasts until the machine reboots; made again in the same order it has the same contents.\n";
 
@@ -50,12 +51,35 @@ static struct daxctl_dev *new_device(struct daxctl_region *region)
 	return daxctl_region_get_dev_seed(region);
 }
 
-static int make_device(char name[64], struct daxctl_region *region, const char *size_text)
+/* What was not formatted is of no use to anybody, and would take the space of the next try. */
+static void remove_device(struct daxctl_region *region, struct daxctl_dev *dev)
+{
+	daxctl_dev_disable(dev);
+	if (daxctl_dev_set_size(dev, 0) < 0)
+		fprintf(stderr, "pmemarenactl: the slice %s could not be given back; `daxctl destroy-device %s` does it\n",
+			daxctl_dev_get_devname(dev), daxctl_dev_get_devname(dev));
+	else
+		daxctl_region_destroy_dev(region, dev);         /* the last one stays, empty, for the next slice */
+}
+
+static int enable(struct daxctl_dev *dev, uint64_t size)
+{
+	int r = daxctl_dev_set_size(dev, size);
+
+	if (r < 0)
+		return fail("the slice did not get its size; a multiple of the region's alignment is needed", r);
+	r = daxctl_dev_enable_devdax(dev);
+	if (r < 0)
+		return fail("the new device cannot be enabled; is the module device_dax loaded?", r);
+	return CTL_DONE;
+}
+
+static int make_device(struct daxctl_dev **out, struct daxctl_region *region, const char *size_text)
 {
 	uint64_t available = daxctl_region_get_available_size(region), size = available;
 	struct daxctl_dev *dev;
 	char text[128];
-	int r;
+	int status;
 
 	if (size_text && !ctl_parse_size(&size, size_text))
 		return fail("--size is not a size: a number of bytes, or one with K, M, G or T behind it", 0);
@@ -66,25 +90,30 @@ static int make_device(char name[64], struct daxctl_region *region, const char *
 	dev = new_device(region);
 	if (!dev)
 		return fail("the region cannot be divided, or not by you", errno ? -errno : 0);
-	r = daxctl_dev_set_size(dev, size);
-	if (r < 0)
-		return fail("the slice did not get its size; a multiple of the region's alignment is needed", r);
-	r = daxctl_dev_enable_devdax(dev);
-	if (r < 0)
-		return fail("the new device cannot be enabled; is the module device_dax loaded?", r);
-	snprintf(name, 64, "%s", daxctl_dev_get_devname(dev));
-	return CTL_DONE;
+	status = enable(dev, size);
+	if (status == CTL_DONE)
+		*out = dev;
+	else
+		remove_device(region, dev);
+	return status;
 }
 
-static int format(const struct ctl *ctl, const char *device, const char *name, const char *page_size)
+static int format(const struct ctl *ctl, const char *device, const char *name, const char *page_size, bool force)
 {
-	const char *args[] = { "pmemarenad", "--format", NULL, "--name", name, page_size ? "--page-size" : NULL, page_size, NULL };
+	const char *args[9] = { "pmemarenad", "--format", NULL, "--name", name };
 	struct json_object *result;
 	char path[80], *out = NULL;
+	size_t n = 5;
 	int status;
 
 	snprintf(path, sizeof(path), "/dev/%s", device);
 	args[2] = path;
+	if (page_size) {
+		args[n++] = "--page-size";
+		args[n++] = page_size;
+	}
+	if (force)
+		args[n++] = "--force";
 	status = ctl_run_daemon(&out, args);
 	result = status == CTL_DONE && out ? json_tokener_parse(out) : NULL;
 	if (result && !ctl_print_json(ctl, result))
@@ -97,13 +126,15 @@ static int format(const struct ctl *ctl, const char *device, const char *name, c
 
 static int run(struct ctl *ctl, int argc, char **argv)
 {
-	const char *number = NULL, *size = NULL, *name = NULL, *page_size = NULL;
+	const char *number = NULL, *size = NULL, *name = NULL, *page_size = NULL, *device;
+	bool force = false;
 	const struct ctl_option options[] = {
-		{ "region", &number, NULL }, { "size", &size, NULL }, { "name", &name, NULL }, { "page-size", &page_size, NULL }, { NULL, NULL, NULL },
+		{ "region", &number, NULL }, { "size", &size, NULL }, { "name", &name, NULL }, { "page-size", &page_size, NULL },
+		{ "force", NULL, &force }, { NULL, NULL, NULL },
 	};
 	struct daxctl_region *region;
 	struct daxctl_ctx *ctx;
-	char device[64];
+	struct daxctl_dev *dev;
 	int status;
 
 	if (!ctl_begin(&status, ctl, &ctl_create_arena, argc, argv, options, 0, 0))
@@ -113,9 +144,15 @@ static int run(struct ctl *ctl, int argc, char **argv)
 	if (daxctl_new(&ctx) < 0)
 		return fail("libdaxctl cannot be used", -ENOMEM);
 	region = find_region(ctx, number);
-	status = region ? make_device(device, region, size) : fail("there is no such dax region; `daxctl list -R` shows them", 0);
+	status = region ? make_device(&dev, region, size) : fail("there is no such dax region; `daxctl list -R` shows them", 0);
+	if (status == CTL_DONE) {
+		device = daxctl_dev_get_devname(dev);
+		status = format(ctl, device, name ? name : device, page_size, force);
+		if (status != CTL_DONE)
+			remove_device(region, dev);
+	}
 	daxctl_unref(ctx);
-	return status == CTL_DONE ? format(ctl, device, name ? name : device, page_size) : status;
+	return status;
 }
 
 const struct ctl_command ctl_create_arena = {

@@ -175,7 +175,7 @@ PMA_PUBLIC int pma_free(struct pma *pma, struct pma_handle handle);
  * Grow or shrink to @len bytes. Contents up to the smaller length stay; new bytes read as zeroes. Existing maps keep showing what they
  * showed; map again to see the rest. What is cut off is reused when nobody has it mapped any more. Owner or root only.
  * Errors of pma_reserve() and pma_free(). One below the arena's page size shares its page and grows only into what is free behind it there
- * (-ENOSPC).
+ * (-ENOSPC). One of whole pages stays so: it keeps one whole page however small @len is; pma_stat() has what it has.
  */
 PMA_PUBLIC int pma_resize(struct pma *pma, struct pma_handle handle, uint64_t len);
 /* @name NULL: it becomes unnamed. -EEXIST taken, -ENOENT, -EACCES. */
