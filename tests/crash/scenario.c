@@ -116,7 +116,9 @@ static void format_again(struct scenario *s)
 	r = arena_format(&params, &s->world.why);
 	if (r < 0)
 		errx(2, "%s: format: %s", s->title, s->world.why.text);
+	/* Nobody has anything of the arena before. */
 	model_fini(&s->model);
+	history_fini(&s->history);
 }
 
 /* What is in the log so far is certain: exploring it is another scenario's. The arena is down. */
