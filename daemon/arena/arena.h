@@ -145,6 +145,7 @@ int arena_publish(struct arena *arena, const struct caller *caller, struct alloc
 int arena_abort(struct arena *arena, const struct caller *caller, struct alloc *alloc, bool unmapped, struct why *why);
 int arena_free_alloc(struct arena *arena, const struct caller *caller, struct alloc *alloc, bool unmapped, struct why *why);
 int arena_open_alloc(struct arena *arena, const struct caller *caller, struct alloc *alloc, bool read_only, struct why *why);
+/* -EINVAL it is reserved: published or aborted is how that ends. */
 int arena_close_alloc(struct arena *arena, const struct caller *caller, struct alloc *alloc, bool unmapped);
 int arena_resize(struct arena *arena, const struct caller *caller, struct alloc *alloc, uint64_t len, struct why *why);   /* also -EAGAIN */
 int arena_rename(struct arena *arena, const struct caller *caller, struct alloc *alloc, const char *name, uint8_t name_len, struct why *why);

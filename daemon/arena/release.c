@@ -145,6 +145,9 @@ int arena_close_alloc(struct arena *arena, const struct caller *caller, struct a
 {
 	struct hold *hold = caller->holder ? hold_find(caller->holder, alloc) : NULL;
 
+	/* A reservation that nobody has open would be nobody's to end. */
+	if (alloc->state == ALLOC_RESERVED)
+		return -EINVAL;
 	if (!hold)
 		return 0;
 	if (unmapped) {
