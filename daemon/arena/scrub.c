@@ -15,7 +15,6 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -24,7 +23,6 @@
 /* A hole costs a journal commit whatever its size, and no memory bandwidth. */
 #define PUNCH_PIECE (UINT64_C(256) << 20)
 #define NS_PER_S    UINT64_C(1000000000)
-#define NICE        10
 
 STAILQ_HEAD(job_queue, scrub_job);
 
@@ -205,8 +203,6 @@ static void *run(void *arg)
 	struct worker *worker = arg;
 	struct scrubber *s = worker->scrubber;
 
-	/* Who asks for something comes first: a request is microseconds, this is milliseconds. */
-	setpriority(PRIO_PROCESS, (id_t)gettid(), NICE);
 	pthread_mutex_lock(&s->mutex);
 	while (!s->stopping) {
 		if (STAILQ_EMPTY(&s->todo))
