@@ -209,8 +209,8 @@ static int deactivate_piece(void *arg, uint64_t page, uint64_t nr)
 
 	if (!unit_is(act->mm, unit, UNIT_FRESH))
 		return 0;
-	tails_deactivate(act->mm, unit);
-	act->mm->nr_active--;
+	if (tails_deactivate(act->mm, unit) == 0)
+		act->mm->nr_active--;
 	return keep_piece(arg, page, nr);
 }
 

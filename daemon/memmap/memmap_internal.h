@@ -231,7 +231,7 @@ int tails_init(struct memmap *mm, struct why *why);
 void tails_fini(struct memmap *mm);
 int tails_prepare(struct memmap *mm);                                   /* idempotent; what the first activation needs. -ENOMEM */
 int tails_activate(struct memmap *mm, uint64_t unit);                   /* -ENOMEM */
-void tails_deactivate(struct memmap *mm, uint64_t unit);
+int tails_deactivate(struct memmap *mm, uint64_t unit);                 /* -errno of mmap: it stays active */
 int tails_restore(struct memmap *mm, uint64_t page, bool urgent);       /* shared -> split. -ENOMEM */
 /* Idle pages of one unit -> shared; their slots stay theirs. -EAGAIN too many mappings; -errno of mmap. */
 int tails_share(struct memmap *mm, uint64_t page, uint64_t nr);

@@ -281,19 +281,20 @@ int tails_activate(struct memmap *mm, uint64_t unit)
 	return r;
 }
 
-void tails_deactivate(struct memmap *mm, uint64_t unit)
+int tails_deactivate(struct memmap *mm, uint64_t unit)
 {
 	uint64_t before = count_edges(mm, unit);
 
 	if (mmap(tails_of(mm, unit_first(mm, unit)), unit_pages(mm, unit) * page_len(mm), PROT_NONE,
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED)
-		return;                 /* it stays readable, which nobody relies on */
+		return -errno;          /* it stays active, which is as right: its descriptors are plain */
 	if (unit_is(mm, unit, UNIT_FLAT)) {
 		unset_flat(mm, unit);
 		drop_flat(mm, unit);
 	}
 	mm->units[unit].flags &= (uint8_t)~UNIT_ACTIVE;
 	account(mm, before, count_edges(mm, unit));
+	return 0;
 }
 
 /* ---- restore and share ---- */
