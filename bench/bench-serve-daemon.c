@@ -25,6 +25,7 @@
 #include "bench/bench-serve-crew.h"
 
 #define READY_MS 10000
+#define ZERO_MS  60000
 
 static int listen_for_ready(struct sockaddr_un *address, const char *dir)
 {
@@ -158,7 +159,7 @@ int bench_daemon_wait_zero(const char *path)
 
 	if (!admin)
 		return sock < 0 ? sock : -errno;
-	for (int ms = 0; ms < READY_MS && (r = all_is_zero(admin)) == 0; ms++)
+	for (int ms = 0; ms < ZERO_MS && (r = all_is_zero(admin)) == 0; ms++)
 		poll(NULL, 0, 1);
 	fclose(admin);
 	return r == 0 ? -ETIMEDOUT : r < 0 ? r : 0;
@@ -166,9 +167,14 @@ int bench_daemon_wait_zero(const char *path)
 
 void bench_daemon_stop(struct bench_daemon *daemon)
 {
+	char arena[128];
+
 	if (daemon->pid <= 0)
 		return;
 	kill(daemon->pid, SIGTERM);
 	waitpid(daemon->pid, NULL, 0);
+	/* Gigabytes of memory: also where the directory stays for its log. */
+	snprintf(arena, sizeof(arena), "%s/arena", daemon->dir);
+	unlink(arena);
 	daemon->pid = 0;
 }

@@ -20,7 +20,7 @@ struct bench_daemon {
  */
 int bench_daemon_start(struct bench_daemon *daemon, const char *program, const char *dir, const char *name, uint64_t size,
 		       unsigned busy_poll_us);
-/* Returns when all free space is known to be zero. 0 or -errno; -ETIMEDOUT after 10 s. */
+/* Returns when all free space is known to be zero. 0 or -errno; -ETIMEDOUT after a minute. */
 int bench_daemon_wait_zero(const char *admin);
 /* Asks it to stop and waits; what it left is removed with the directory. Not started is fine. */
 void bench_daemon_stop(struct bench_daemon *daemon);

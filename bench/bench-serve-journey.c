@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,6 +27,7 @@ struct writer {
 	struct pma *pma;                /* NULL: files */
 	pmem2_memcpy_fn copy;
 	char    *source;                /* owned */
+	char    *base;                  /* of the device's mapping, where one is kept */
 	int      sock;                  /* to the reader; owned */
 	pid_t    reader;
 	char     path[128];
@@ -48,6 +50,33 @@ static int connect_to(struct pma **pma, const struct journey *journey)
 	return r;
 }
 
+/* ---- the whole device, mapped once ---- */
+
+/* Each page too: whoever keeps a mapping has had its faults. */
+static int map_device(char **base, struct pma *pma, bool read_only)
+{
+	int fd = pma_device_fd(pma, 0, read_only);
+	struct stat st;
+
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	*base = mmap(NULL, (size_t)st.st_size, read_only ? PROT_READ : PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
+	return *base == MAP_FAILED ? -errno : 0;
+}
+
+static int find_in(char **memory, char *base, struct pma *pma, struct pma_handle handle)
+{
+	struct pma_extent extent;
+	size_t nr = 1;
+	int r = pma_extents(&extent, &nr, pma, handle, 0);
+
+	if (r == 0)
+		*memory = base + extent.off;
+	return r;
+}
+
 /* ---- the reader ---- */
 
 /* The result is of no use; that every word was loaded is. */
@@ -59,6 +88,22 @@ static uint64_t read_all(const void *memory, uint64_t size)
 	for (uint64_t i = 0; i < size / 8; i++)
 		sum += words[i];
 	return sum;
+}
+
+static int read_kept(struct pma *pma, char *base, struct pma_handle handle, uint64_t size, int sock)
+{
+	char *memory = NULL;
+	uint64_t sum;
+	int r = pma_open(&handle, pma, NULL, PMA_READ_ONLY);
+
+	if (r == 0)
+		r = find_in(&memory, base, pma, handle);
+	if (r < 0)
+		return r;
+	sum = read_all(memory, size);
+	if (send(sock, &sum, sizeof(sum), MSG_NOSIGNAL) < 0)
+		return -errno;
+	return pma_close(pma, handle);
 }
 
 static int read_allocation(struct pma *pma, struct pma_handle handle, uint64_t size, int sock)
@@ -98,10 +143,17 @@ static void read_for_ever(const struct journey *journey, const char *path, int s
 {
 	struct pma_handle handle;
 	struct pma *pma = NULL;
+	char *base = NULL;
 	int r = journey->socket ? connect_to(&pma, journey) : 0;
 
-	while (r == 0 && recv(sock, &handle, sizeof(handle), 0) == sizeof(handle))
-		r = pma ? read_allocation(pma, handle, journey->size, sock) : read_file(path, journey->size, sock);
+	if (r == 0 && journey->keeps_mapping)
+		r = map_device(&base, pma, true);
+	while (r == 0 && recv(sock, &handle, sizeof(handle), 0) == sizeof(handle)) {
+		if (base)
+			r = read_kept(pma, base, handle, journey->size, sock);
+		else
+			r = pma ? read_allocation(pma, handle, journey->size, sock) : read_file(path, journey->size, sock);
+	}
 	if (r < 0)
 		fprintf(stderr, "bench-serve: reader: %s (%s)\n", strerror(-r), pma_message());
 	pma_disconnect(pma);
@@ -147,6 +199,8 @@ static int open_writer(void **context, const void *arg, unsigned index)
 	r = find_copy(&writer->copy, page);
 	if (r == 0 && writer->journey->socket)
 		r = connect_to(&writer->pma, writer->journey);
+	if (r == 0 && writer->journey->keeps_mapping)
+		r = map_device(&writer->base, writer->pma, false);
 	*context = writer;
 	return r;
 }
@@ -165,13 +219,16 @@ static void close_writer(void *context)
 static int make_allocation(struct writer *writer)
 {
 	uint64_t size = writer->journey->size;
+	char *memory = NULL;
 	int r = pma_reserve(&writer->handle, writer->pma, NULL, size, 0);
 
-	if (r == 0)
+	if (r == 0 && writer->base)
+		r = find_in(&memory, writer->base, writer->pma, writer->handle);
+	else if (r == 0)
 		r = pma_map(&writer->map, writer->pma, writer->handle, PMA_MAP_WRITE);
 	if (r < 0)
 		return r;
-	writer->copy(pma_map_address(writer->map), writer->source, size, 0);
+	writer->copy(writer->base ? memory : pma_map_address(writer->map), writer->source, size, 0);
 	return pma_publish(writer->pma, writer->handle);
 }
 
@@ -194,7 +251,8 @@ static int make_file(struct writer *writer)
 
 static int drop_allocation(struct writer *writer)
 {
-	pma_unmap(writer->map);
+	if (!writer->base)
+		pma_unmap(writer->map);
 	return pma_free(writer->pma, writer->handle);
 }
 
@@ -223,6 +281,9 @@ static int work(struct turn *turn, void *context, const void *arg)
 		uint64_t from = turn_now(), between, to;
 
 		r = writer->pma ? make_allocation(writer) : make_file(writer);
+		/* What is freed is only free again when nobody can have it mapped: one round through the arena. */
+		if (r == -ENOSPC && writer->base)
+			return 0;
 		if (r == 0)
 			r = be_read(writer);
 		between = turn_now();

@@ -14,6 +14,7 @@ struct journey {
 	uint64_t size;
 	enum placement placement;       /* of writer and daemon; the reader has any processor */
 	double seconds;
+	bool   keeps_mapping;           /* each side has the whole device mapped; with a socket only */
 };
 
 /* 0 or -errno. */

@@ -35,12 +35,12 @@ static const char *const flooded_ops[NR_PHASES] = {
 static const char *const crowded_ops[NR_PHASES] = {
 	[PHASE_THERE] = "reserve+publish, 1000", [PHASE_BACK] = "free, 1000", [PHASE_BOTH] = "both, 1000",
 };
-static const char file_alloc_op[] = "end-to-end";
+static const char file_alloc_op[] = "end-to-end", kept_op[] = "end-to-end, kept";
 
 struct run {
 	struct sheet *sheet;
 	const struct plan *plan;
-	struct bench_daemon daemon, busy;
+	struct bench_daemon daemon, busy, kept;
 };
 
 /* ---- the floor ---- */
@@ -243,9 +243,20 @@ static int measure_journeys(struct run *run)
 		return r;
 	row.timing = timings[PHASE_THERE];
 	sheet_add(run->sheet, &row);
+	journey.socket = run->kept.socket;
+	journey.keeps_mapping = true;
+	r = journey_run(timings, &journey);
+	if (r < 0)
+		return r;
+	row.op = kept_op;
+	row.timing = timings[PHASE_THERE];
+	sheet_add(run->sheet, &row);
 	journey.socket = NULL;
-	if (journey_run(timings, &journey) == 0)
-		sheet_compare(run->sheet, row.op, row.size, row.mode, "file-tmpfs", timings[PHASE_THERE].p50_us);
+	journey.keeps_mapping = false;
+	if (journey_run(timings, &journey) < 0)
+		return 0;
+	sheet_compare(run->sheet, file_alloc_op, row.size, row.mode, "file-tmpfs", timings[PHASE_THERE].p50_us);
+	sheet_compare(run->sheet, kept_op, row.size, row.mode, "file-tmpfs", timings[PHASE_THERE].p50_us);
 	return 0;
 }
 
@@ -260,11 +271,14 @@ int plan_run(struct sheet *sheet, const struct plan *plan)
 	if (r == 0)
 		r = bench_daemon_start(&run.busy, plan->program, plan->dir, "busy", MiB(256), LOAD_BUSY_POLL_US);
 	if (r == 0)
+		r = bench_daemon_start(&run.kept, plan->program, plan->dir, "kept", GiB(1), 0);
+	if (r == 0)
 		r = measure_daemon(&run);
 	for (size_t i = 0; r == 0 && i < sizeof(matches) / sizeof(*matches); i++)
 		measure_peer(&run, &matches[i]);
 	if (r == 0)
 		r = measure_journeys(&run);
+	bench_daemon_stop(&run.kept);
 	bench_daemon_stop(&run.busy);
 	bench_daemon_stop(&run.daemon);
 	return r;
