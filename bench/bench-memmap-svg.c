@@ -35,7 +35,7 @@ static const char *const dashes[NR_LAYOUTS] = { "2 3", "7 3", "7 3 2 3", "none" 
 
 /* Of one that stopped, what it had come to by then. */
 static double memory_of(const struct result *result) { return isnan(result->stopped_at_gib) ? result->quiet.memory_bytes : result->stop_bytes; }
-static double start_of(const struct result *result) { return isnan(result->stopped_at_gib) ? result->quiet.boot_ms : result->stop_ms; }
+static double start_of(const struct result *result) { return isnan(result->stopped_at_gib) ? result->quiet.cold_ms : result->stop_ms; }
 static double maps_of(const struct result *result) { return isnan(result->stopped_at_gib) ? result->quiet.vmas : result->stop_vmas; }
 
 static char label_text[32];
@@ -130,7 +130,7 @@ static void draw_kernel(FILE *f, const struct panel *panel)
 {
 	double per_gib = 4.0 * (1 << 20);       /* 4 GiB per TiB */
 
-	fprintf(f, "<path d='M%.1f %.1fL%.1f %.1f' stroke='#999' stroke-dasharray='1 3'/><text x='%.1f' y='%.1f' fill='#777'>kernel 2022, published"
+	fprintf(f, "<path d='M%.1f %.1fL%.1f %.1f' stroke='#777' stroke-width='1.5' stroke-dasharray='1 3'/><text x='%.1f' y='%.1f' fill='#777'>kernel 2022, published"
 		"</text>\n", x_of(16), y_of(panel, 16 * per_gib), x_of(1536), y_of(panel, 1536 * per_gib), x_of(90),
 		y_of(panel, 700 * per_gib) - 14);
 }
@@ -143,9 +143,9 @@ static void draw_legend(FILE *f)
 	for (unsigned i = 0; i < NR_LAYOUTS; i++)
 		fprintf(f, "<g transform='translate(%.0f %.0f)'><path d='M0 -4h28' stroke='%s' stroke-width='2' stroke-dasharray='%s'/>"
 			"<text x='34'>%s</text></g>\n", LEFT + at[i], TOP + HEIGHT + 50, colors[i], dashes[i], names[i]);
-	fprintf(f, "<g transform='translate(%.0f %.0f)'>", LEFT + 810, TOP + HEIGHT + 46);
+	fprintf(f, "<g transform='translate(%.0f %.0f)'>", LEFT + 790, TOP + HEIGHT + 46);
 	draw_cross(f, 4, 0, "#555");
-	fprintf(f, "<text x='14' y='4'>stopped here by vm.max_map_count</text></g>\n");
+	fprintf(f, "<text x='14' y='4'>stopped: vm.max_map_count (none: memory)</text></g>\n");
 }
 
 int svg_write(const char *path, const struct result *results, unsigned nr)
