@@ -460,8 +460,9 @@ int link_error(struct link *link, int err)
 	if (link->is_dead)
 		return error_set(err, "%s", link->why.text);
 	if (err == -ENOTCONN)
-		return error_set(err, "the connection to %s is lost (%s) and could not be made again in %u ms", path,
-				 link->why.text, link->params.reconnect_ms);
+		return error_set(err, "the connection to %s is lost (%s) and could not be made again in %u ms, or %d daemons in a row "
+				      "ended while they had this request: whether it was done is not known", path, link->why.text,
+				 link->params.reconnect_ms, MAX_SENT);
 	if (err == -ESTALE)
 		return error_set(err, "the daemon at %s was replaced while this request was under way and cannot tell "
 				      "what became of it: look, and ask again if need be", path);
