@@ -15,7 +15,8 @@
  *
  * Errors. Every function that can fail returns 0 or a negative errno. pma_message() has the sentence for a person that came with
  * the last failure of the calling thread. Any call that talks to the daemon may also return
- *	-ENOTCONN  the connection is lost and could not be made again in time; what was under way may or may not have been done,
+ *	-ENOTCONN  the connection is lost and could not be made again in time, or three daemons in a row ended while they had this request;
+ *	           what was under way may or may not have been done,
  *	-ESTALE    the daemon was replaced while this request was under way, and the session is a new one (it came back too late, or the
  *	           runtime directory was lost): nobody can tell what became of it. Look (pma_stat, pma_open) and, if need be, ask again,
  *	-ENOMEM    no memory in this process,
