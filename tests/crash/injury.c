@@ -143,7 +143,7 @@ static void choose_target(struct target *t, const struct patient *p, uint64_t *s
 	t->len = TABLE_SLOT_SIZE;
 }
 
-enum wound { FLIP, GARBAGE, ZEROES, STALE, MOVED, NR_WOUNDS };
+enum wound { FLIP, GARBAGE, ZEROES, STALE, SHIFTED, MOVED, NR_WOUNDS };
 
 static void wound(struct image *image, const struct patient *p, enum wound kind, unsigned device, uint64_t off, uint64_t len, uint64_t *seed)
 {
@@ -163,6 +163,9 @@ static void wound(struct image *image, const struct patient *p, enum wound kind,
 		return;
 	case STALE:                             /* what was there before the format */
 		image_read(p->older, device, off, bytes, len);
+		break;
+	case SHIFTED:                           /* its own, some words late */
+		image_read(image, device, off + 8 * (1 + rnd(seed, 15)), bytes, len);
 		break;
 	default:                                /* something else's */
 		image_read(image, device, off + 128 * (1 + rnd(seed, 40)), bytes, len);
