@@ -55,6 +55,7 @@ static void show_arena(const struct ctl *ctl, struct json_object *arena)
 	snprintf(text, sizeof(text), "%s of %s", ctl_get_string(arena, "slots_used"), ctl_get_string(arena, "slots_total"));
 	ctl_line("  table slots", text);
 	ctl_line("  commits", ctl_get_string(arena, "settles"));
+	ctl_line("  recalls", ctl_get_string(arena, "recalls"));
 	line(ctl, arena, "  scrubbed", "scrubbed_bytes");
 	ctl_line("  records mended", ctl_get_string(arena, "records_mended"));
 	show_memmap(ctl, ctl_get(arena, "memmap"));

@@ -79,6 +79,11 @@ static int run_create(struct json_object **result, struct admin_call *call)
 		r = arena_reserve(&alloc, arena, &caller, &ask, &call->why);
 	if (r == -EAGAIN)
 		return why_set(&call->why, r, "there is room, but it is still being scrubbed; ask again");
+	if (r == -EINPROGRESS) {
+		service_settle(call->service, index);
+		service_tell(call->service, index);
+		return why_set(&call->why, -EAGAIN, "there is no room but for what is leased to clients; they were asked for it now: ask again");
+	}
 	if (r < 0)
 		return r;
 	r = service_settle(call->service, index);

@@ -271,6 +271,7 @@ struct json_object *admin_shape_arena_stats(const struct service *service, uint3
 	admin_put_u64(to, "slots_total", stats.slots_total);
 	admin_put_u64(to, "slots_used", stats.slots_used);
 	admin_put_u64(to, "settles", stats.settles);
+	admin_put_u64(to, "recalls", stats.recalls);
 	admin_put_u64(to, "records_written", stats.records_written);
 	admin_put_u64(to, "records_mended", stats.records_mended);
 	admin_put_u64(to, "scrubbed_bytes", stats.scrubbed_bytes);

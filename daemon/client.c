@@ -121,15 +121,17 @@ bool client_holds(const struct client *client, uint32_t index, const struct allo
 
 /* ---- events ---- */
 
-int client_subscribe(struct client *client, struct service *service, uint32_t arena, const char *prefix, uint8_t prefix_len)
+int client_subscribe(struct client *client, struct service *service, uint32_t arena, const char *prefix, uint8_t prefix_len,
+		     bool only_recalls)
 {
 	struct subscription *subscription = malloc(sizeof(*subscription) + prefix_len);
 
 	if (!subscription)
 		return -ENOMEM;
 	client_unsubscribe(client, arena);
-	subscription->nr_listeners = &service->nr_listeners;
-	service->nr_listeners++;
+	subscription->nr_listeners = only_recalls ? NULL : &service->nr_listeners;
+	if (subscription->nr_listeners)
+		service->nr_listeners++;
 	subscription->arena = arena;
 	subscription->prefix_len = prefix_len;
 	memcpy(subscription->prefix, prefix, prefix_len);
@@ -155,7 +157,8 @@ void client_unsubscribe(struct client *client, uint32_t arena)
 	if (!subscription)
 		return;
 	SLIST_REMOVE(&client->subscriptions, subscription, subscription, link);
-	(*subscription->nr_listeners)--;
+	if (subscription->nr_listeners)
+		(*subscription->nr_listeners)--;
 	free(subscription);
 }
 
@@ -166,7 +169,11 @@ bool client_wants(const struct client *client, uint32_t arena, const struct aren
 	if (!subscription)
 		return false;
 	/* What concerns the whole arena concerns everyone who listens. */
-	if (event->kind == ARENA_WENT_OFFLINE || event->kind == ARENA_RECALL)
+	if (event->kind == ARENA_RECALL)
+		return true;
+	if (!subscription->nr_listeners)
+		return false;
+	if (event->kind == ARENA_WENT_OFFLINE)
 		return true;
 	return event->name_len >= subscription->prefix_len && memcmp(event->name, subscription->prefix, subscription->prefix_len) == 0;
 }

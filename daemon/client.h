@@ -26,7 +26,7 @@ struct position {
 
 struct subscription {
 	SLIST_ENTRY(subscription) link; /* client.subscriptions */
-	uint32_t *nr_listeners;         /* borrowed: the service's */
+	uint32_t *nr_listeners;         /* borrowed: the service's; NULL: it wants recalls only, which nobody has to listen for */
 	uint32_t arena;
 	uint8_t  prefix_len;
 	char     prefix[];
@@ -63,7 +63,8 @@ uint64_t client_deed(const struct client *client, uint64_t tag, uint32_t item);
 bool client_holds(const struct client *client, uint32_t index, const struct alloc *alloc);
 
 /* Replaces the one of this arena. -ENOMEM. */
-int client_subscribe(struct client *client, struct service *service, uint32_t arena, const char *prefix, uint8_t prefix_len);
+int client_subscribe(struct client *client, struct service *service, uint32_t arena, const char *prefix, uint8_t prefix_len,
+		     bool only_recalls);
 void client_unsubscribe(struct client *client, uint32_t arena);
 bool client_wants(const struct client *client, uint32_t arena, const struct arena_event *event);
 

@@ -71,7 +71,7 @@ size_t greeting_answer(int *r, uint8_t *buf, struct service *service, struct cli
 	welcome.result = *r;
 	if (*r == 0) {
 		if (hello)
-			client->seat->features = hello->features & WIRE_REPEATS;
+			client->seat->features = hello->features & (WIRE_REPEATS | WIRE_CARVES);
 		welcome.nr_arenas = (uint16_t)service->nr_arenas;
 		welcome.session = client->seat->number;
 		memcpy(welcome.token, client->seat->token, sizeof(welcome.token));

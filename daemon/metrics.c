@@ -70,6 +70,7 @@ static const struct sample samples[] = {
 	{ "table_slots", "gauge", NULL, "Slots of the allocation table.", NULL, STAT(slots_total) },
 	{ "table_slots_used", "gauge", NULL, "Slots in use.", NULL, STAT(slots_used) },
 	{ "settles", "counter", NULL, "Commits to the device.", NULL, STAT(settles) },
+	{ "recalls", "counter", NULL, "Times that a request found no room and leases were asked back.", NULL, STAT(recalls) },
 	{ "records_written", "counter", NULL, "Records written to the table.", NULL, STAT(records_written) },
 	{ "records_mended", "counter", NULL, "Records rewritten because the device had something else.", NULL, STAT(records_mended) },
 	{ "scrubbed_bytes", "counter", "bytes", "Space made to read as zeroes.", NULL, STAT(scrubbed_bytes) },

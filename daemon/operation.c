@@ -62,6 +62,13 @@ static int check_token(const struct operation *op, bool needs_name)
 	return 0;
 }
 
+static int check_mode(const struct operation *op)
+{
+	if (op->item.mode & ~0666u)
+		return why_set(op->why, -EINVAL, "mode 0%o has bits that mean nothing here; 0666 are the ones that do", op->item.mode);
+	return 0;
+}
+
 static bool is_to_be_open(const struct wire_request *item)
 {
 	return !(item->flags & WIRE_PUBLISH) || (item->flags & WIRE_KEEP_OPEN);
@@ -97,8 +104,9 @@ static int run_reserve(struct operation *op)
 	made = item->arg ? arena_find_name(op->arena, op->name, (uint8_t)item->name_len) : NULL;
 	if (is_made(op, made))
 		return take_made(op, made);
-	if (item->mode & ~0666u)
-		return why_set(op->why, -EINVAL, "mode 0%o has bits that mean nothing here; 0666 are the ones that do", item->mode);
+	r = check_mode(op);
+	if (r < 0)
+		return r;
 	return arena_reserve(&op->alloc, op->arena, &op->caller, &ask, op->why);
 }
 
@@ -108,6 +116,25 @@ static int run_commit(struct operation *op)
 
 	op->was_done = is_made(op, op->alloc);
 	return r < 0 || op->was_done ? r : arena_publish(op->arena, &op->caller, op->alloc, op->item.arg, op->why);
+}
+
+/* Its reservation becomes what it made. */
+static int run_carve(struct operation *op)
+{
+	const struct wire_request *item = &op->item;
+	struct arena_ask ask = {
+		.name = item->name_len ? op->name : NULL,
+		.name_len = (uint8_t)item->name_len,
+		.len = item->len,
+		.mode = item->mode,
+		.publish = true,
+		.keep_open = item->flags & WIRE_KEEP_OPEN,
+	};
+	struct alloc *lease = op->alloc;
+	int r = check_mode(op);
+
+	op->alloc = NULL;
+	return r < 0 ? r : arena_carve(&op->alloc, op->arena, &op->caller, lease, &ask, item->arg, op->why);
 }
 
 static int run_abort(struct operation *op)
@@ -200,6 +227,7 @@ static const struct kind kinds[WIRE_OPCODES] = {
 	[WIRE_SETATTR] = { find_by_handle, run_setattr, true,  true  },
 	[WIRE_STAT]    = { find_by_either, run_nothing, false, false },
 	[WIRE_EXTENTS] = { find_by_handle, run_nothing, false, false },
+	[WIRE_CARVE]   = { find_by_handle, run_carve,   true,  true  },
 };
 
 bool operation_changes(uint16_t opcode)
@@ -235,7 +263,9 @@ static int finish_holds(struct operation *op)
 {
 	struct alloc *held = arena_find_held(op->arena, op->caller.holder, op->item.slot, op->item.id);
 
-	if (op->opcode == WIRE_RESERVE && op->alloc && !held && is_to_be_open(&op->item))
+	bool opens = op->opcode == WIRE_RESERVE ? is_to_be_open(&op->item) : op->opcode == WIRE_CARVE && (op->item.flags & WIRE_KEEP_OPEN);
+
+	if (opens && op->alloc && !held)
 		return arena_open_alloc(op->arena, &op->caller, op->alloc, false, op->why);
 	if ((op->opcode == WIRE_ABORT || op->opcode == WIRE_FREE) && held && (op->item.flags & WIRE_UNMAPPED))
 		return arena_close_alloc(op->arena, &op->caller, held, true);

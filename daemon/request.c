@@ -55,7 +55,7 @@ static int wire_status(int r)
 
 static bool carries_extents(uint16_t opcode)
 {
-	return opcode == WIRE_RESERVE || opcode == WIRE_OPEN || opcode == WIRE_RESIZE || opcode == WIRE_STAT;
+	return opcode == WIRE_RESERVE || opcode == WIRE_CARVE || opcode == WIRE_OPEN || opcode == WIRE_RESIZE || opcode == WIRE_STAT;
 }
 
 /* How many extents from @first on go with the result, into desk.extents. */
@@ -221,11 +221,14 @@ static int run_items(struct job *job, struct wire_reader *reader)
 			touch(job, op.item.arena);
 		if (r == -EAGAIN && job->must_not_wait)
 			r = why_set(&why, -ENOSPC, "there is room, but it is still being scrubbed; ask again");
-		if (r == -EAGAIN) {
+		if (r == -EINPROGRESS && job->must_not_wait)
+			r = -ENOSPC;
+		job->waits_for_leases = r == -EINPROGRESS;
+		if (r == -EAGAIN || r == -EINPROGRESS) {
 			/* What is done so far waits with the reply, but not to be durable. Next time it is skipped. */
 			settle(job);
 			job->is_sliced = false;
-			return r;
+			return -EAGAIN;
 		}
 		if (r < 0)
 			add_refusal(job, &op.item, r, why.text, reader->left);
@@ -268,7 +271,7 @@ static int subscribe(struct job *job, const struct wire_request *item, const cha
 		client_unsubscribe(job->client, item->arena);
 		return 0;
 	}
-	r = client_subscribe(job->client, job->service, item->arena, prefix, (uint8_t)item->name_len);
+	r = client_subscribe(job->client, job->service, item->arena, prefix, (uint8_t)item->name_len, item->flags & WIRE_RECALLS);
 	return r < 0 ? why_set(why, r, "the daemon is out of memory") : 0;
 }
 

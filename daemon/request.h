@@ -32,6 +32,7 @@ struct job {
 	size_t          length;
 	uint32_t        slice;          /* so many items at a time; 0: all at once */
 	bool            must_not_wait;  /* for space: -ENOSPC then */
+	bool            waits_for_leases;       /* that others were asked to give back: not for ever */
 	bool            is_begun;       /* request_run() has seen it; sets this and what follows */
 	uint16_t        opcode;
 	uint64_t        tag;

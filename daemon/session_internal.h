@@ -53,6 +53,7 @@ struct sessions {
 	TAILQ_HEAD(, waiting) waiting;  /* the longest first */
 	TAILQ_HEAD(, slice) slices;     /* whose turn it is next first */
 	struct event slicing;           /* added while there are some */
+	struct event recalling;         /* added while some wait for leases */
 	uint32_t nr, nr_unwelcome;
 	uint32_t max;                   /* connections of any kind, by the limit of descriptors */
 	uint32_t nr_resting;
@@ -92,6 +93,7 @@ void sessions_take_over(struct session *session, const struct seat *seat);
 
 /* ---- session_wait.c ---- */
 
+void sessions_init_waiting(struct sessions *sessions);
 /* Keeps a copy of the message and of the reply so far. -ENOMEM. */
 int session_wait(struct session *session, const struct job *job, uint64_t since_ns);
 void session_forget_waiting(struct session *session);

@@ -89,7 +89,7 @@ int sessions_new(struct sessions **out, struct event_base *base, struct service 
 	sessions->max = max_connections();
 	TAILQ_INIT(&sessions->greeted);
 	TAILQ_INIT(&sessions->strangers);
-	TAILQ_INIT(&sessions->waiting);
+	sessions_init_waiting(sessions);
 	sessions_init_slices(sessions);
 	sessions->watcher.tell = tell;
 	TAILQ_INSERT_TAIL(&service->watchers, &sessions->watcher, link);
@@ -106,6 +106,7 @@ void sessions_free(struct sessions *sessions)
 	while (!TAILQ_EMPTY(&sessions->strangers))
 		session_free(TAILQ_FIRST(&sessions->strangers));
 	event_del(&sessions->slicing);
+	event_del(&sessions->recalling);
 	TAILQ_REMOVE(&sessions->service->watchers, &sessions->watcher, link);
 	free(sessions->desk);
 	free(sessions);

@@ -2,7 +2,8 @@
 /*
  * session_wait: messages that wait for space to be scrubbed. Each keeps its request and the results that are there already:
  * an item that was done is never done twice. The longest wait is tried first; one that still has to wait holds up nobody
- * behind it, since scrubbing ends and then it gets its space or a refusal.
+ * behind it, since scrubbing ends and then it gets its space or a refusal. Leases that were asked back are not waited for so long: a client
+ * may have other things to do.
  */
 #include <config.h>
 
@@ -12,6 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define RECALL_NS UINT64_C(2000000000)
+#define RECALL_LOOK_US 20000
+
 struct waiting {
 	TAILQ_ENTRY(waiting) link;      /* sessions.waiting */
 	struct session *session;        /* borrowed; forgets it when it ends */
@@ -19,6 +23,26 @@ struct waiting {
 	uint64_t since_ns;
 	uint8_t  bytes[];               /* the message, then the reply so far */
 };
+
+/* Leases come back without a word from the scrubber, when they are small. */
+static void look_again(struct sessions *sessions)
+{
+	static const struct timeval soon = { 0, RECALL_LOOK_US };
+
+	if (!event_pending(&sessions->recalling, EV_TIMEOUT, NULL))
+		event_add(&sessions->recalling, &soon);
+}
+
+static void on_recalling(evutil_socket_t fd, short what, void *arg)
+{
+	sessions_retry(arg);
+}
+
+void sessions_init_waiting(struct sessions *sessions)
+{
+	TAILQ_INIT(&sessions->waiting);
+	event_assign(&sessions->recalling, sessions->base, -1, 0, on_recalling, sessions);
+}
 
 int session_wait(struct session *session, const struct job *job, uint64_t since_ns)
 {
@@ -36,6 +60,8 @@ int session_wait(struct session *session, const struct job *job, uint64_t since_
 	memcpy(waiting->bytes + job->length, job->reply.buf, job->reply.length);
 	TAILQ_INSERT_TAIL(&session->sessions->waiting, waiting, link);
 	session->nr_waiting++;
+	if (job->waits_for_leases)
+		look_again(session->sessions);
 	session_update(session);
 	return 0;
 }
@@ -67,8 +93,10 @@ static void retry(struct waiting *waiting)
 	int r;
 
 	memcpy(job->desk->out, waiting->bytes + job->length, job->reply.length);
+	job->must_not_wait = job->waits_for_leases && service_now_ns() - waiting->since_ns > RECALL_NS;
 	r = request_run(job);
 	if (r == -EAGAIN && session_wait(session, job, waiting->since_ns) == 0) {
+		request_tell(job);
 		free(waiting);
 		return;
 	}

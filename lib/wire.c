@@ -458,7 +458,9 @@ uint32_t wire_known_flags(uint16_t opcode)
 	case WIRE_SETATTR:
 		return WIRE_SET_UID | WIRE_SET_GID | WIRE_SET_MODE;
 	case WIRE_SUBSCRIBE:
-		return WIRE_UNSUBSCRIBE;
+		return WIRE_UNSUBSCRIBE | WIRE_RECALLS;
+	case WIRE_CARVE:
+		return WIRE_KEEP_OPEN;
 	default:
 		return 0;
 	}
@@ -471,6 +473,7 @@ const char *wire_opcode_name(uint16_t opcode)
 		[WIRE_ABORT] = "abort", [WIRE_FREE] = "free", [WIRE_OPEN] = "open", [WIRE_CLOSE] = "close",
 		[WIRE_RESIZE] = "resize", [WIRE_RENAME] = "rename", [WIRE_SETATTR] = "setattr", [WIRE_STAT] = "stat",
 		[WIRE_EXTENTS] = "extents", [WIRE_LIST] = "list", [WIRE_SUBSCRIBE] = "subscribe",
+		[WIRE_CARVE] = "carve",
 	};
 
 	if (opcode == WIRE_EVENT)

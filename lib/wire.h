@@ -55,7 +55,8 @@ enum wire_opcode {
 	WIRE_STAT,              /* name, or handle */
 	WIRE_EXTENTS,           /* handle; arg: index of the first extent wanted; one item */
 	WIRE_LIST,              /* arena; name: prefix; arg: cursor (0 at first); len: at most so many results (0: any); one item */
-	WIRE_SUBSCRIBE,         /* arena; name: prefix; flags: WIRE_UNSUBSCRIBE; one item */
+	WIRE_SUBSCRIBE,         /* arena; name: prefix; flags: WIRE_UNSUBSCRIBE, WIRE_RECALLS; one item */
+	WIRE_CARVE,             /* handle: a reservation; arg: offset on the device, len: of its part; name, mode, flags WIRE_KEEP_OPEN */
 	WIRE_OPCODES,           /* one past the last request */
 
 	WIRE_REPLY = 0x8000,    /* reply opcode = request opcode | WIRE_REPLY */
@@ -74,6 +75,7 @@ enum wire_opcode {
 	WIRE_EXTENTED   = WIRE_EXTENTS | WIRE_REPLY,
 	WIRE_LISTED     = WIRE_LIST | WIRE_REPLY,
 	WIRE_SUBSCRIBED = WIRE_SUBSCRIBE | WIRE_REPLY,
+	WIRE_CARVED     = WIRE_CARVE | WIRE_REPLY,
 	WIRE_EVENT      = 0xc000,       /* unasked; tag 0; items are struct wire_result, flags: enum wire_event_kind */
 };
 
@@ -88,7 +90,8 @@ enum wire_flags {
 	WIRE_SET_MODE    = 1u << 7,
 	WIRE_UNSUBSCRIBE = 1u << 8,
 	WIRE_LEASE       = 1u << 9,     /* reserve: space taken ahead, counted as leased */
-	WIRE_KEEP_OPEN   = 1u << 10,    /* reserve with WIRE_PUBLISH: the session has it open afterwards (always so without) */
+	WIRE_KEEP_OPEN   = 1u << 10,    /* reserve with WIRE_PUBLISH, carve: the session has it open afterwards (without PUBLISH always) */
+	WIRE_RECALLS     = 1u << 11,    /* subscribe: to nothing but WIRE_EVENT_RECALL */
 };
 
 enum wire_event_kind {
@@ -98,6 +101,7 @@ enum wire_event_kind {
 
 enum wire_features {
 	WIRE_REPEATS = 1u << 0,         /* what the session changes is remembered until it was told: asked again, nothing is done twice */
+	WIRE_CARVES  = 1u << 1,         /* WIRE_CARVE, WIRE_LEASE and WIRE_RECALLS are known */
 };
 
 struct wire_header {                    /* 32 bytes */

@@ -39,12 +39,69 @@ int mark_alloc(struct arena *arena, const struct alloc *alloc)
 	return 0;
 }
 
+/* Written anew while it was adopted, and met once more. */
+static bool is_adopted(const struct arena *arena, const struct ledger_item *item)
+{
+	return item->range.slot < arena->sb.nr_slots && arena->objects[item->range.slot] &&
+	       arena->objects[item->range.slot]->entry == item->entry;
+}
+
 /* What the table has is the truth: the settle had come before the ledger was tidied up, or had not come at all. */
 static bool is_obsolete(const struct arena *arena, const struct ledger_item *item)
 {
 	const struct ledger_range *range = &item->range;
 
 	return range->slot >= arena->sb.nr_slots || arena->objects[range->slot];
+}
+
+/* What nobody else has of @e, unit by unit, joins the @nr extents that are marked already. */
+static int mark_rest(struct extent *out, uint32_t *nr, struct arena *arena, const struct alloc *alloc, struct extent e)
+{
+	uint64_t unit = alloc->is_run ? 1 : arena_page_pfns(arena);
+
+	for (uint64_t off = e.off; off < e.off + e.len && *nr < ALLOC_MAX_EXTENTS; off += unit) {
+		int r = space_mark_used(arena->space, (struct extent){ off, unit }, alloc->is_run, alloc->uid, alloc->slot + 1);
+
+		if (r == -ENOMEM)
+			return r;
+		if (r < 0)
+			continue;
+		if (*nr > 0 && out[*nr - 1].off + out[*nr - 1].len == off)
+			out[*nr - 1].len += unit;
+		else
+			out[(*nr)++] = (struct extent){ off, unit };
+	}
+	return 0;
+}
+
+/*
+ * The table has a part of it: that was carved off, or the whole was published, or never cut off. What is left, in memory and in the
+ * ledger; -ENOENT: nothing.
+ */
+static int subtract(struct arena *arena, struct alloc *alloc, const struct ledger_item *item)
+{
+	struct ledger_range range;
+	struct extent *left;
+	uint32_t nr = 0;
+	int r = 0;
+
+	for (uint32_t i = 0; i < alloc->nr_extents && r == 0; i++)
+		r = mark_rest(arena->scratch, &nr, arena, alloc, alloc->extents[i]);
+	left = r == 0 && nr > 0 ? malloc(nr * sizeof(*left)) : NULL;
+	if (!left)
+		return r == 0 && nr == 0 ? -ENOENT : -ENOMEM;
+	memcpy(left, arena->scratch, nr * sizeof(*left));
+	alloc_drop_extents(alloc, alloc->extents);
+	alloc->extents = left;
+	alloc->nr_extents = nr;
+	alloc->nr_pfns = 0;
+	for (uint32_t i = 0; i < nr; i++)
+		alloc->nr_pfns += left[i].len;
+	range = range_of(alloc, item->range.state);
+	/* No room in the runtime directory: then it is nobody's after the next start. */
+	if (ledger_replace_range(&alloc->entry, arena->ledger, &range, left, nr, alloc->name, alloc->name_len) < 0)
+		ledger_set_state(arena->ledger, alloc->entry, LEDGER_FREEING);
+	return 0;
 }
 
 static int adopt_range(struct arena *arena, const struct ledger_item *item)
@@ -76,7 +133,9 @@ static int adopt_range(struct arena *arena, const struct ledger_item *item)
 		r = copy_name(alloc, item->name, item->name_len);
 	if (r == 0)
 		r = mark_alloc(arena, alloc);
-	if (r < 0) {                            /* the table has (part of) it: it was published, or never cut off */
+	if (r == -EEXIST)
+		r = subtract(arena, alloc, item);
+	if (r < 0) {
 		alloc_free(alloc);
 		if (r != -ENOMEM)
 			ledger_remove(arena->ledger, item->entry);
@@ -131,7 +190,7 @@ static int adopt_ranges(struct arena *arena, enum ledger_state state)
 	int r = 0;
 
 	for (uint32_t cursor = 0; r == 0 && ledger_next(&item, arena->ledger, &cursor);) {
-		if (item.kind != LEDGER_RANGE || item.range.state != state)
+		if (item.kind != LEDGER_RANGE || item.range.state != state || is_adopted(arena, &item))
 			continue;
 		if (is_obsolete(arena, &item))
 			ledger_remove(arena->ledger, item.entry);

@@ -5,7 +5,8 @@
  *
  *	            publish                 free
  *	RESERVED ------------> PUBLISHED ----------> FREEING ---> (gone: its extents are dirty free space)
- *	    |                                           ^  nobody holds or maps it any more
+ *	    | |  carve: a part      ^                   ^  nobody holds or maps it any more
+ *	    | +---------------------+                   |
  *	    +--------- abort, session gone -------------+
  */
 #ifndef PMEMARENA_ALLOC_H
@@ -51,13 +52,14 @@ struct alloc {
 	struct extent one_extent;       /* where they are when there is one: nearly always */
 	uint32_t nr_extents;
 	bool     is_run;                /* one run of base pages inside a split compound page */
-	bool     is_lease;
+	bool     is_lease;              /* taken ahead: counts as leased */
+	bool     is_carved;             /* on arena.carved: parts of it went in this transaction */
 	bool     is_poisoned;
 	bool     wants_record;          /* recovered with a change that only repair may make durable */
 	char    *name;                  /* owned; NULL: none. Stays until the retirement is durable */
 	uint8_t  name_len;
 	RB_ENTRY(alloc) by_name;        /* arena.names, while it has a name */
-	TAILQ_ENTRY(alloc) link;        /* arena.freeing, in that state */
+	TAILQ_ENTRY(alloc) link;        /* arena.freeing, in that state; reserved and is_carved: arena.carved */
 	struct hold_list holds;
 	uint32_t *records;              /* owned; table slots of its current record, nr_records of them */
 	uint32_t one_record;            /* where they are when there never was more than one */

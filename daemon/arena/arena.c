@@ -243,6 +243,7 @@ struct arena *arena_zero(const struct arena_params *params)
 	TAILQ_INIT(&arena->holders);
 	TAILQ_INIT(&arena->freeing);
 	TAILQ_INIT(&arena->retiring);
+	TAILQ_INIT(&arena->carved);
 	TAILQ_INIT(&arena->bad_ranges);
 	return arena;
 }
@@ -462,6 +463,8 @@ int arena_settle(struct arena *arena)
 	}
 	while (arena->nr_unledger > 0)
 		ledger_remove(arena->ledger, arena->unledger[--arena->nr_unledger]);
+	while (!TAILQ_EMPTY(&arena->carved))
+		lease_narrow(arena, TAILQ_FIRST(&arena->carved));
 	arena->nr_names_retiring = 0;
 	arena->txn++;
 	finish_retiring(arena);

@@ -137,11 +137,18 @@ struct arena_ask {
 
 /*
  * Errors as in pmemarena.h; -EAGAIN: there is room, but it is being scrubbed: ask again after the next arena_collect() that
- * returned true. With ask->publish the allocation is staged to be permanent.
+ * returned true. -EINPROGRESS: there is none, but clients were asked to give leases back: ask again for a while. With ask->publish the allocation is
+ * staged to be permanent.
  */
 int arena_reserve(struct alloc **out, struct arena *arena, const struct caller *caller, const struct arena_ask *ask, struct why *why);
 /* @token: a number <= ARENA_TOKEN_MAX by which its owner knows that it was this request that made it; 0: none. */
 int arena_publish(struct arena *arena, const struct caller *caller, struct alloc *alloc, uint64_t token, struct why *why);
+/*
+ * A part of what the caller reserved becomes an allocation of its own, permanent: ask->len bytes at @offset of the device, in units of base
+ * pages where the reservation is smaller than a compound page, else of those. -EINVAL: not (all) in one piece of it.
+ */
+int arena_carve(struct alloc **out, struct arena *arena, const struct caller *caller, struct alloc *lease, const struct arena_ask *ask,
+		uint64_t offset, struct why *why);
 int arena_abort(struct arena *arena, const struct caller *caller, struct alloc *alloc, bool unmapped, struct why *why);
 int arena_free_alloc(struct arena *arena, const struct caller *caller, struct alloc *alloc, bool unmapped, struct why *why);
 int arena_open_alloc(struct arena *arena, const struct caller *caller, struct alloc *alloc, bool read_only, struct why *why);
@@ -204,6 +211,7 @@ struct arena_stats {
 	uint64_t free_extents;
 	uint64_t nr_published, nr_reserved, nr_freeing;
 	uint64_t slots_total, slots_used;
+	uint64_t recalls;               /* requests that found no room and had leases asked back */
 	uint64_t settles, records_written, records_mended, damaged, scrubbed_bytes;
 	uint64_t holders, holds;
 	double   fragmentation;         /* 1 - largest_free / free; 0 when nothing is free */

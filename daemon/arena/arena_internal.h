@@ -5,7 +5,7 @@
  *	arena.c     open, close, settle, upkeep            reserve.c, change.c, release.c   what requests do
  *	format.c    geometry, a new arena                  holder.c   sessions, what they have open, quarantine
  *	recover.c   from the table, adopt.c the ledger     index.c    names, handles, object slots
- *	bad.c       pages that failed
+ *	bad.c       pages that failed                        lease.c    space taken ahead: carved, asked back
  *	check.c     memory against media, repair
  */
 #ifndef PMEMARENA_ARENA_INTERNAL_H
@@ -84,12 +84,15 @@ struct arena {
 	uint64_t txn;
 	struct alloc_list retiring;             /* to be freed once the retirement is durable */
 	uint32_t nr_names_retiring;             /* names that must not be claimed before the settle */
+	struct alloc_list carved;               /* reservations that the ledger still has whole */
 	uint32_t *unledger;                     /* owned; ledger entries that go with the settle */
 	uint32_t nr_unledger, room_unledger;
 
 	const uint32_t *nr_listeners;           /* borrowed, or NULL */
 	struct arena_event *events;             /* owned ring */
 	uint32_t first_event, nr_events, nr_events_settled, room_events;
+
+	uint64_t recalled_ns, nr_leased;        /* when leases were asked back last, and how many bytes there were */
 
 	enum arena_state state;
 	char reason[256];
@@ -179,6 +182,16 @@ enum quota_kind bytes_kind(const struct alloc *alloc);
 int charge(struct arena *arena, uint32_t uid, enum quota_kind kind, uint64_t bytes, struct why *why);
 void uncharge(struct arena *arena, const struct alloc *alloc);
 struct ledger_range range_of(const struct alloc *alloc, enum ledger_state state);
+/* @alloc has its space, and gets all else: an id, a slot, a name, its place in the ledger or a staged record. */
+int reservation_build(struct arena *arena, const struct caller *caller, struct alloc *alloc, const struct arena_ask *ask, struct why *why);
+
+/* lease.c */
+/* -EINVAL: nothing is left of it, or not one piece of base pages: it cannot be @what. */
+int check_uncarved(const struct alloc *alloc, const char *what, struct why *why);
+/* The record of what was carved off @lease is durable: the ledger forgets that it had it. */
+void lease_narrow(struct arena *arena, struct alloc *lease);
+/* There is no room: leases are asked back, which takes a while (-EINPROGRESS), or there are none (-ENOSPC). */
+int lease_recall(struct arena *arena, uint64_t nr_pfns, struct why *why);
 
 /* release.c */
 void reservation_end(struct arena *arena, struct alloc *alloc);         /* RESERVED becomes FREEING */

@@ -29,6 +29,8 @@ static int begin_change(struct arena *arena, const struct caller *caller, struct
 
 	if (r == 0)
 		r = check_owner(caller, alloc, what, why);
+	if (r == 0)
+		r = check_uncarved(alloc, "changed", why);
 	return r < 0 ? r : settle_if_staged(arena, alloc, claims_name);
 }
 
@@ -107,6 +109,8 @@ int arena_setattr(struct arena *arena, const struct caller *caller, struct alloc
 	bool moves = (which & ARENA_SET_UID) && uid != alloc->uid;
 	int r = check_serving(arena, false, why);
 
+	if (r == 0)
+		r = check_uncarved(alloc, "changed", why);
 	if (r == 0)
 		r = check_attr(caller, alloc, which, uid, gid, mode, arena, why);
 	if (r == 0)
@@ -207,6 +211,8 @@ static int grow_pages(struct arena *arena, struct alloc *alloc, uint64_t more, s
 	if (nr_old == ALLOC_MAX_EXTENTS)
 		return why_set(why, -ENOSPC, "it has %u extents, the most an allocation may have", nr_old);
 	r = space_claim(arena->scratch, &nr, &is_run, arena->space, more, ALLOC_MAX_EXTENTS - nr_old, alloc->uid);
+	if (r == -ENOSPC && !alloc->is_lease && lease_recall(arena, more, why) == -EINPROGRESS)
+		return -EINPROGRESS;
 	if (r < 0)
 		return explain_no_space(arena, r, more, false, why);
 	r = append(&extents, &nr_new, alloc, arena->scratch, nr);

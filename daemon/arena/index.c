@@ -176,7 +176,8 @@ void events_add(struct arena *arena, enum arena_event_kind kind, const struct al
 {
 	struct arena_event *event;
 
-	if ((arena->nr_listeners && *arena->nr_listeners == 0) || !make_event_room(arena))
+	/* Who gives leases back listens to nothing else and is no listener. */
+	if ((kind != ARENA_RECALL && arena->nr_listeners && *arena->nr_listeners == 0) || !make_event_room(arena))
 		return;
 	event = &arena->events[(arena->first_event + arena->nr_events++) % arena->room_events];
 	*event = (struct arena_event){ .kind = kind };

@@ -33,7 +33,12 @@ static void drop_own_hold(struct arena *arena, const struct caller *caller, stru
 
 void reservation_end(struct arena *arena, struct alloc *alloc)
 {
-	ledger_set_state(arena->ledger, alloc->entry, LEDGER_FREEING);
+	/* Never settled (the arena is offline): what was carved off is in the ledger, and stays the next daemon's to sort out. */
+	if (alloc->is_carved)
+		TAILQ_REMOVE(&arena->carved, alloc, link);
+	alloc->is_carved = false;
+	if (alloc->entry)                       /* nothing is left of it without one */
+		ledger_set_state(arena->ledger, alloc->entry, LEDGER_FREEING);
 	object_hide(arena, alloc);
 	alloc->state = ALLOC_FREEING;
 	uncharge(arena, alloc);
@@ -47,6 +52,8 @@ int arena_abort(struct arena *arena, const struct caller *caller, struct alloc *
 	if (alloc->state != ALLOC_RESERVED)
 		return why_set(why, -EINVAL, "it is published: free it instead");
 	r = check_owner(caller, alloc, "abort", why);
+	if (r == 0 && alloc->is_carved)
+		r = arena_settle(arena);
 	if (r == 0)
 		r = deed_begin(arena, caller, alloc, PROOF_GONE);
 	if (r < 0)

@@ -124,7 +124,7 @@ static uint64_t now_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-static int claim_space(struct alloc **out, struct arena *arena, const struct caller *caller, uint64_t nr_pfns, bool contiguous,
+static int claim_space(struct alloc **out, struct arena *arena, const struct caller *caller, uint64_t nr_pfns, const struct arena_ask *ask,
 		       struct why *why)
 {
 	struct alloc *alloc;
@@ -132,9 +132,12 @@ static int claim_space(struct alloc **out, struct arena *arena, const struct cal
 	bool is_run;
 	int r;
 
-	r = space_claim(arena->scratch, &nr, &is_run, arena->space, nr_pfns, contiguous ? 1 : ALLOC_MAX_EXTENTS, caller->uid);
+	r = space_claim(arena->scratch, &nr, &is_run, arena->space, nr_pfns, ask->contiguous ? 1 : ALLOC_MAX_EXTENTS, caller->uid);
+	/* What is only taken ahead must not have others give up what they took. */
+	if (r == -ENOSPC && !ask->lease && lease_recall(arena, nr_pfns, why) == -EINPROGRESS)
+		return -EINPROGRESS;
 	if (r < 0)
-		return explain_no_space(arena, r, nr_pfns, contiguous, why);
+		return explain_no_space(arena, r, nr_pfns, ask->contiguous, why);
 	r = alloc_new(&alloc, nr);
 	if (r < 0) {
 		while (nr > 0)
@@ -210,7 +213,7 @@ static void undo_claim(struct arena *arena, struct alloc *alloc)
 		space_unclaim(arena->space, alloc->extents[i], alloc->is_run);
 }
 
-static int build(struct arena *arena, const struct caller *caller, struct alloc *alloc, const struct arena_ask *ask, struct why *why)
+int reservation_build(struct arena *arena, const struct caller *caller, struct alloc *alloc, const struct arena_ask *ask, struct why *why)
 {
 	uint32_t slot;
 	int r;
@@ -255,6 +258,8 @@ int arena_reserve(struct alloc **out, struct arena *arena, const struct caller *
 	uint64_t nr_pfns;
 	int r = check_serving(arena, true, why);
 
+	if (r == 0 && ask->lease && ask->publish)
+		r = why_set(why, -EINVAL, "a lease is taken ahead and not permanent: parts of it are, once they are carved");
 	if (r == 0 && ask->name_len)
 		r = settle_if_staged(arena, NULL, true);
 	if (r == 0)
@@ -265,9 +270,9 @@ int arena_reserve(struct alloc **out, struct arena *arena, const struct caller *
 		r = charge(arena, caller->uid, kind, nr_pfns << DESC_SHIFT, why);
 	if (r < 0)
 		return r;
-	r = claim_space(&alloc, arena, caller, nr_pfns, ask->contiguous, why);
+	r = claim_space(&alloc, arena, caller, nr_pfns, ask, why);
 	if (r == 0) {
-		r = build(arena, caller, alloc, ask, why);
+		r = reservation_build(arena, caller, alloc, ask, why);
 		if (r < 0) {
 			undo_claim(arena, alloc);
 			alloc_free(alloc);
@@ -323,6 +328,10 @@ int arena_publish(struct arena *arena, const struct caller *caller, struct alloc
 	if (alloc->state != ALLOC_RESERVED)
 		return why_set(why, -EINVAL, "it is published already");
 	r = check_owner(caller, alloc, "publish", why);
+	if (r == 0)
+		r = settle_if_staged(arena, alloc, false);
+	if (r == 0)
+		r = check_uncarved(alloc, "published as a whole", why);
 	if (r == 0)
 		r = deed_begin(arena, caller, alloc, PROOF_PUBLISHED);
 	return r < 0 ? r : deed_end(arena, caller, stage_published(arena, alloc, token, why));
