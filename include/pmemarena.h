@@ -64,6 +64,7 @@ extern "C" {
 
 /* Opaque. */
 struct pma;                     /* a connection and its session */
+struct pma_cache;               /* space taken ahead */
 struct pma_options;
 struct pma_map;                 /* an allocation mapped into this process */
 
@@ -139,6 +140,7 @@ PMA_PUBLIC int pma_arena_find(uint32_t *index, struct pma *pma, const char *name
 enum pma_flags {
 	PMA_CONTIGUOUS = 1u << 1,       /* reserve: one extent or -ENOSPC */
 	PMA_READ_ONLY  = 1u << 2,       /* open: maps will be read-only, enforced by the kernel. Opened both ways, it is open for writing */
+	PMA_ZEROED     = 1u << 3,       /* cache reserve: reads as zeroes, whatever this cache had there before */
 };
 
 /*
@@ -289,6 +291,75 @@ PMA_PUBLIC int pma_memset(struct pma_map *map, void *dst, int byte, size_t len);
  * False too for an arena that could not be attached.
  */
 PMA_PUBLIC bool pma_is_valid(struct pma *pma, struct pma_handle handle);
+
+/* ---- a cache: space taken ahead ---- */
+
+/*
+ * A cache takes space from the arena ahead of need, in leases, and hands out pieces of it within this process: a reserve and a release are some
+ * tens of nanoseconds and no message, but for every 256th or so of base pages, which takes another lease. A piece is mapped memory from the start. It
+ * can be published: then it is an allocation like any other, with a handle and perhaps a name, and survives power loss; many in one call cost one round
+ * trip. What is not published is gone with the process, and given back to the arena then.
+ *
+ * When others need room the daemon asks for leases back, and those of which no piece is in use go back at once: a cache has a thread for
+ * that, which sleeps otherwise, and a session of its own (it counts in the user's quota of sessions).
+ *
+ * Threads: all of them may use one cache. fork: a child must not use it (-EPERM) and may pma_cache_close() its copy, which gives nothing back; maps
+ * of pieces go on in the child as other maps do.
+ */
+
+struct pma_piece {
+	void    *address;               /* its memory, writable until pma_cache_release() */
+	uint64_t len;                   /* bytes: what was asked for, rounded up to base pages, or to the arena's pages from one of these on */
+	struct pma_map *map;            /* for pma_persist() and the like; borrowed until pma_cache_release(), not to be unmapped */
+	void    *lease;                 /* these two are the library's */
+	uint32_t unit;
+};
+
+/*
+ * A cache of arena @arena that has at most @max_bytes at a time that are not published, in use or idle. Takes nothing yet. -ENOENT no such arena,
+ * -EINVAL @max_bytes is less than 4 KiB or more than the arena, -EOPNOTSUPP the daemon is too old, -EAGAIN no thread, and the errors of pma_connect().
+ */
+PMA_PUBLIC int pma_cache_open(struct pma_cache **out, struct pma *pma, uint32_t arena, uint64_t max_bytes);
+/* Everything that was not published goes back, also what was not released: its memory is gone. Before pma_disconnect(). NULL is fine. */
+PMA_PUBLIC void pma_cache_close(struct pma_cache *cache);
+/*
+ * A piece of at least @len bytes. It reads as zeroes if this cache never handed it out before; else it has what was in it then, unless @flags has
+ * PMA_ZEROED (zeroes, persistent). It never has anybody else's data. Blocks only when another lease has to be taken: then also the errors of
+ * pma_reserve(). -ENOBUFS: the cache's bound is reached, -EINVAL @len is 0 or above the bound.
+ */
+PMA_PUBLIC int pma_cache_reserve(struct pma_piece *out, struct pma_cache *cache, uint64_t len, uint32_t flags);
+/*
+ * Done with its memory. A piece that was not published can be handed out again; of a published one nothing changes but that its address is not
+ * used here any more. As with free(3), *piece must be one that is not released yet; most mistakes are seen (-EINVAL). -EBUSY it is being published.
+ */
+PMA_PUBLIC int pma_cache_release(struct pma_cache *cache, struct pma_piece *piece);
+
+struct pma_publication {
+	struct pma_piece *piece;        /* borrowed; stays in use until it is released */
+	const char *name;               /* NULL: none */
+	uint32_t mode;                  /* 0: 0600 */
+	int      result;                /* out: 0, or -EEXIST the name is taken, -EDQUOT, -ENFILE, -ENOENT the session was lost and its leases with it, ... */
+	struct pma_handle handle;       /* out: it is open in the cache's session, as after pma_publish() */
+};
+
+/*
+ * Make @nr pieces permanent. What is in them must be persistent already (pma_persist()). 0 when each was answered: look at each result. One that is
+ * refused stays a piece as it was. One whose fate is unknown (-ENOTCONN, -ESTALE, -EIO) is not handed out again after its release. -EINVAL: one of
+ * them is no unpublished piece, and nothing was done.
+ *
+ * The space of one that was published and is then freed, by anyone, is used again when no other piece of its lease is in use here: release
+ * what you are done with.
+ */
+PMA_PUBLIC int pma_cache_publish(struct pma_cache *cache, struct pma_publication *what, size_t nr);
+/* Give back leases of which no piece is in use. Blocks. The daemon has this done by itself when others need room. */
+PMA_PUBLIC void pma_cache_trim(struct pma_cache *cache);
+
+struct pma_cache_stat {
+	uint64_t leased, in_use, max_bytes;     /* bytes that are not published: of all leases, of pieces, the bound */
+	uint64_t nr_refills, nr_recalls;        /* leases taken; times that they were asked back */
+};
+
+PMA_PUBLIC void pma_cache_stat(struct pma_cache_stat *out, struct pma_cache *cache);
 
 /* ---- events ---- */
 

@@ -17,7 +17,7 @@
 /* Afterwards the session has it open. */
 static bool opens(uint16_t opcode)
 {
-	return opcode == WIRE_RESERVE || opcode == WIRE_OPEN;
+	return opcode == WIRE_RESERVE || opcode == WIRE_OPEN || opcode == WIRE_CARVE;
 }
 
 /* Afterwards it has not. */
@@ -122,7 +122,7 @@ int batch_add(struct batch *batch, struct pma_op *op, const struct wire_request 
 		return r;
 	if (batch->nr++ == 0)
 		batch->first = op;
-	batch->nr_kept += op->token && op->opcode != PMA_OP_RESERVE;
+	batch->nr_kept += op->token && (op->opcode == PMA_OP_CREATE || op->opcode == PMA_OP_PUBLISH);
 	batch->end = op + 1;
 	batch->reply_size += reply_size_of(batch->call.opcode);
 	return 0;
@@ -149,7 +149,9 @@ static void take_note(struct batch *batch, const struct pma_op *op, const struct
 	struct holding *holding;
 
 	if (opcode == WIRE_RESERVE) {
-		holding_add(holdings, take_spare(batch), op->handle, false, op->opcode == PMA_OP_RESERVE && !op->was_done);
+		holding_add(holdings, take_spare(batch), op->handle, false, op->opcode != PMA_OP_CREATE && !op->was_done);
+	} else if (opcode == WIRE_CARVE) {
+		holding_add(holdings, take_spare(batch), op->handle, false, false)->is_leased = true;
 	} else if (opcode == WIRE_OPEN) {
 		holding_add(holdings, take_spare(batch), op->handle, op->flags & PMA_READ_ONLY, result->flags & WIRE_IS_RESERVED);
 	} else if (closes(opcode)) {

@@ -134,28 +134,43 @@ static void client_close(struct pma *pma)
 	free(pma);
 }
 
-int pma_connect(struct pma **out, const struct pma_options *options)
+static int open_session(struct pma **out, const struct link_params *params)
 {
-	struct link_params params;
-	struct pma *pma;
+	struct pma *pma = calloc(1, sizeof(*pma));
 	int r;
 
-	if (options)
-		params = options->params;
-	else if ((r = set_defaults(&params)) < 0)
-		return r;
-	pma = calloc(1, sizeof(*pma));
 	if (!pma || process_token() == 0) {
 		free(pma);
 		return error_set(-ENOMEM, "out of memory");
 	}
-	r = client_open(pma, &params);
+	r = client_open(pma, params);
 	if (r < 0) {
 		client_close(pma);
 		return r;
 	}
 	*out = pma;
 	return 0;
+}
+
+int pma_connect(struct pma **out, const struct pma_options *options)
+{
+	struct link_params params;
+	int r = 0;
+
+	if (options)
+		params = options->params;
+	else
+		r = set_defaults(&params);
+	return r < 0 ? r : open_session(out, &params);
+}
+
+int client_twin(struct pma **out, struct pma *pma)
+{
+	/* Constant, and nobody waits for its answers. */
+	struct link_params params = pma->link.params;
+
+	params.busy_poll_us = 0;
+	return open_session(out, &params);
 }
 
 void pma_disconnect(struct pma *pma)

@@ -47,4 +47,7 @@ int client_check(struct pma *pma);
 /* Send @call and wait until it is finished. 0, or its error with a message. Takes the lock. */
 int client_call(struct pma *pma, struct call *call);
 
+/* Another session of this user with the same daemon; the caller pma_disconnect()s it. The errors of pma_connect(). */
+int client_twin(struct pma **out, struct pma *pma);
+
 #endif

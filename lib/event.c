@@ -25,6 +25,7 @@ struct event {
 struct subscription {
 	void (*callback)(const struct pma_event *event, void *arg);
 	void *arg;
+	bool only_recalls;
 	size_t prefix_len;
 	char prefix[WIRE_MAX_NAME];
 };
@@ -126,8 +127,13 @@ static int absorb(struct call *call, struct wire_reader *reader, int *fds, int n
 
 static void ask_fill(struct ask *ask, uint32_t arena, const struct subscription *subscription)
 {
-	struct wire_request request = { .arena = arena, .flags = subscription ? 0 : WIRE_UNSUBSCRIBE };
+	struct wire_request request = { .arena = arena };
 	struct wire_writer writer;
+
+	if (!subscription)
+		request.flags = WIRE_UNSUBSCRIBE;
+	else if (subscription->only_recalls)
+		request.flags = WIRE_RECALLS;
 
 	wire_begin(&writer, ask->message, WIRE_SUBSCRIBE, 0);
 	wire_add_request(&writer, &request, subscription ? subscription->prefix : NULL, subscription ? subscription->prefix_len : 0);
@@ -192,6 +198,7 @@ static int subscription_new(struct subscription **out, const char *prefix, void 
 		return error_set(-ENOMEM, "out of memory");
 	subscription->callback = callback;
 	subscription->arg = arg;
+	subscription->only_recalls = false;
 	subscription->prefix_len = len;
 	if (len)
 		memcpy(subscription->prefix, prefix, len);
@@ -199,10 +206,38 @@ static int subscription_new(struct subscription **out, const char *prefix, void 
 	return 0;
 }
 
+/* @new is owned; NULL ends what there is. */
+static int subscribe(struct pma *pma, uint32_t arena, struct subscription *new)
+{
+	struct subscription *old;
+	struct ask ask;
+	int r;
+
+	/* Ours first: events may be here before the reply is. And then it is no longer ours alone. */
+	ask_fill(&ask, arena, new);
+	old = exchange(pma, arena, new);
+	r = ask_daemon(pma, &ask);
+	free(r < 0 ? exchange(pma, arena, old) : old);
+	return r;
+}
+
+int event_subscribe_recalls(struct pma *pma, uint32_t arena, void (*callback)(const struct pma_event *event, void *arg), void *arg)
+{
+	struct subscription *new = NULL;
+	int r;
+
+	if (arena >= pma->sites.nr)
+		return error_set(-ENOENT, "there is no arena %u; the daemon serves %u", arena, pma->sites.nr);
+	r = subscription_new(&new, NULL, callback, arg);
+	if (r < 0)
+		return r;
+	new->only_recalls = true;
+	return subscribe(pma, arena, new);
+}
+
 int pma_subscribe(struct pma *pma, uint32_t arena, const char *prefix, void (*callback)(const struct pma_event *event, void *arg), void *arg)
 {
-	struct subscription *new = NULL, *old;
-	struct ask ask;
+	struct subscription *new = NULL;
 	int r = client_check(pma);
 
 	if (r < 0)
@@ -211,12 +246,7 @@ int pma_subscribe(struct pma *pma, uint32_t arena, const char *prefix, void (*ca
 		return error_set(-ENOENT, "there is no arena %u; the daemon serves %u", arena, pma->sites.nr);
 	if (callback && (r = subscription_new(&new, prefix, callback, arg)) < 0)
 		return r;
-	/* Ours first: events may be here before the reply is. And then it is no longer ours alone. */
-	ask_fill(&ask, arena, new);
-	old = exchange(pma, arena, new);
-	r = ask_daemon(pma, &ask);
-	free(r < 0 ? exchange(pma, arena, old) : old);
-	return r;
+	return subscribe(pma, arena, new);
 }
 
 /* ---- dispatching ---- */

@@ -25,17 +25,18 @@ struct holding *holding_find(struct holdings *holdings, struct pma_handle handle
 	return RB_FIND(holdings, holdings, &key);
 }
 
-void holding_add(struct holdings *holdings, struct holding *spare, struct pma_handle handle, bool read_only, bool reserved)
+struct holding *holding_add(struct holdings *holdings, struct holding *spare, struct pma_handle handle, bool read_only, bool reserved)
 {
 	struct holding *there;
 
 	*spare = (struct holding){ .handle = handle, .is_read_only = read_only, .is_reserved = reserved };
 	there = RB_INSERT(holdings, holdings, spare);
 	if (!there)
-		return;
+		return spare;
 	there->is_read_only = there->is_read_only && read_only;
 	there->is_lost = false;
 	free(spare);
+	return there;
 }
 
 void holding_remove(struct holdings *holdings, struct pma_handle handle)
@@ -70,5 +71,5 @@ struct holding *holding_next(struct holding *holding)
 
 bool holding_is_unmapped(const struct holding *holding)
 {
-	return holding->nr_maps == 0 && !holding->is_lent;
+	return holding->nr_maps == 0 && !holding->is_lent && !holding->is_leased;
 }

@@ -19,14 +19,15 @@ struct holding {
 	bool is_read_only;
 	bool is_reserved;               /* not published yet */
 	bool is_lent;                   /* somebody outside of the library may have it mapped: a child, or who asked for its extents */
+	bool is_leased;                 /* the mapping of the lease that it was part of shows it too */
 	bool is_lost;                   /* in a new session, not opened again yet */
 };
 RB_HEAD(holdings, holding);
 
 /* NULL: not open in this session. */
 struct holding *holding_find(struct holdings *holdings, struct pma_handle handle);
-/* Put @spare (owned from here on) for a handle that was opened or reserved; one that is there already gets the stronger of both rights. */
-void holding_add(struct holdings *holdings, struct holding *spare, struct pma_handle handle, bool read_only, bool reserved);
+/* Put @spare (owned from here on) for a handle that was opened or reserved; one that is there already gets the stronger of both rights. Returns what is there. */
+struct holding *holding_add(struct holdings *holdings, struct holding *spare, struct pma_handle handle, bool read_only, bool reserved);
 void holding_remove(struct holdings *holdings, struct pma_handle handle);       /* fine when there is none */
 void holding_remove_all(struct holdings *holdings);
 

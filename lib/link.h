@@ -89,6 +89,7 @@ struct link {
 	uint64_t session;               /* 0: none yet */
 	uint8_t  token[16];
 	bool     repeats;               /* the session remembers what it did: WIRE_REPEATS */
+	bool     carves;                /* the daemon knows leases: WIRE_CARVES */
 	int64_t  hello_ns;              /* LINK_HELLO: since when */
 	int64_t  retry_ns;              /* LINK_DOWN: when to try again */
 	int64_t  backoff_ns;

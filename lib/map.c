@@ -27,6 +27,7 @@ struct pma_map {
 	char    *base;                  /* owned; all pieces */
 	size_t   size;
 	char    *address;               /* the allocation, in there */
+	uint64_t off;                   /* of its first byte, on the device */
 	size_t   len;
 	bool     is_writable;
 	enum pma_granularity granularity;
@@ -223,6 +224,7 @@ static int map_open(struct pma_map *map, struct pma *pma)
 	r = listing_extents(&extents, &nr, pma, map->handle);
 	if (r < 0)
 		return r;
+	map->off = nr > 0 ? extents[0].off : 0;
 	r = map_extents(map, pma, extents, nr);
 	free(extents);
 	if (r < 0)
@@ -304,6 +306,11 @@ void *pma_map_address(const struct pma_map *map)
 size_t pma_map_length(const struct pma_map *map)
 {
 	return map->len;
+}
+
+uint64_t map_offset(const struct pma_map *map)
+{
+	return map->off;
 }
 
 struct pma_handle pma_map_handle(const struct pma_map *map)

@@ -20,7 +20,7 @@
 static const uint16_t wire_opcodes[] = {
 	[PMA_OP_RESERVE] = WIRE_RESERVE, [PMA_OP_CREATE] = WIRE_RESERVE, [PMA_OP_PUBLISH] = WIRE_COMMIT, [PMA_OP_ABORT] = WIRE_ABORT,
 	[PMA_OP_FREE] = WIRE_FREE, [PMA_OP_OPEN] = WIRE_OPEN, [PMA_OP_CLOSE] = WIRE_CLOSE, [PMA_OP_RESIZE] = WIRE_RESIZE,
-	[PMA_OP_RENAME] = WIRE_RENAME, [PMA_OP_STAT] = WIRE_STAT,
+	[PMA_OP_RENAME] = WIRE_RENAME, [PMA_OP_STAT] = WIRE_STAT, [OP_LEASE] = WIRE_RESERVE, [OP_CARVE] = WIRE_CARVE, [OP_UNMAPPED] = WIRE_CLOSE,
 };
 
 /* 0: no operation that this library knows. */
@@ -40,7 +40,8 @@ static uint32_t allowed_flags(enum pma_opcode opcode)
 
 static bool may_have_name(enum pma_opcode opcode)
 {
-	return opcode == PMA_OP_RESERVE || opcode == PMA_OP_CREATE || opcode == PMA_OP_OPEN || opcode == PMA_OP_RENAME || opcode == PMA_OP_STAT;
+	return opcode == PMA_OP_RESERVE || opcode == PMA_OP_CREATE || opcode == PMA_OP_OPEN || opcode == PMA_OP_RENAME ||
+	       opcode == PMA_OP_STAT || opcode == OP_CARVE;
 }
 
 static int check_name(const char *name)
@@ -78,7 +79,7 @@ static int check_op(const struct pma_op *op)
 		return error_set(-EINVAL, "flags %#x mean nothing here", op->flags & ~allowed_flags(op->opcode));
 	if (op->name && !may_have_name(op->opcode))
 		return error_set(-EINVAL, "this operation takes a handle, not a name (%s)", op->name);
-	if (op->token && check_token(op) < 0)
+	if (op->token && op->opcode != OP_CARVE && check_token(op) < 0)
 		return -EINVAL;
 	return op->name ? check_name(op->name) : 0;
 }
@@ -93,21 +94,28 @@ static uint32_t wire_flags(const struct pma_op *op)
 		flags |= WIRE_READ_ONLY;
 	if (op->opcode == PMA_OP_CREATE)
 		flags |= WIRE_PUBLISH | WIRE_KEEP_OPEN;
+	if (op->opcode == OP_LEASE)
+		flags |= WIRE_LEASE | WIRE_CONTIGUOUS;
+	if (op->opcode == OP_CARVE)
+		flags |= WIRE_KEEP_OPEN;
+	if (op->opcode == OP_UNMAPPED)
+		flags |= WIRE_UNMAPPED;
 	return flags;
 }
 
 static int make_request(struct wire_request *request, const struct pma_op *op)
 {
-	bool is_new = op->opcode == PMA_OP_RESERVE || op->opcode == PMA_OP_CREATE;
-	bool has_length = is_new || op->opcode == PMA_OP_RESIZE;
-	bool has_handle = !is_new && (!op->name || op->opcode == PMA_OP_RENAME);
+	bool is_new = op->opcode == PMA_OP_RESERVE || op->opcode == PMA_OP_CREATE || op->opcode == OP_LEASE;
+	bool is_part = op->opcode == OP_CARVE;
+	bool has_length = is_new || is_part || op->opcode == PMA_OP_RESIZE;
+	bool has_handle = !is_new && (!op->name || is_part || op->opcode == PMA_OP_RENAME);
 	int r = check_op(op);
 
 	if (r < 0)
 		return r;
 	*request = (struct wire_request){
 		.arena = op->handle.arena, .flags = wire_flags(op), .len = has_length ? op->len : 0,
-		.slot = has_handle ? op->handle.slot : 0, .id = has_handle ? op->handle.id : 0, .mode = is_new ? op->mode : 0,
+		.slot = has_handle ? op->handle.slot : 0, .id = has_handle ? op->handle.id : 0, .mode = is_new || is_part ? op->mode : 0,
 		.arg = op->token,
 	};
 	return 0;
@@ -165,6 +173,7 @@ struct frame {
 
 struct run {
 	struct pma *pma;
+	bool is_ours;                   /* operations may be the library's own */
 	struct frame frames[WINDOW];    /* a ring: those under way are [first, first + nr) */
 	uint32_t first, nr;
 	int      error;                 /* of the connection */
@@ -219,14 +228,20 @@ static struct frame *next_frame(struct run *run)
 	return frame;
 }
 
+/* 0: not for this run. */
+static uint16_t opcode_in(const struct run *run, const struct pma_op *op)
+{
+	return op->opcode > PMA_OP_STAT && !run->is_ours ? 0 : wire_opcode(op);
+}
+
 /* Fill a frame from @op on; returns how many operations are done with: in it, or refused here. */
-static size_t fill_frame(struct frame *frame, struct pma *pma, uint16_t opcode, struct pma_op *ops, size_t nr)
+static size_t fill_frame(struct run *run, struct frame *frame, uint16_t opcode, struct pma_op *ops, size_t nr)
 {
 	struct wire_request request;
 	size_t i;
 
-	batch_begin(&frame->batch, pma, opcode, frame->buf, &frame->waiter);
-	for (i = 0; i < nr && wire_opcode(&ops[i]) == opcode; i++) {
+	batch_begin(&frame->batch, run->pma, opcode, frame->buf, &frame->waiter);
+	for (i = 0; i < nr && opcode_in(run, &ops[i]) == opcode; i++) {
 		int r = make_request(&request, &ops[i]);
 
 		if (r < 0)
@@ -254,12 +269,12 @@ static void send_frame(struct run *run, struct frame *frame)
 /* Neighbours of one opcode from ops[0] on; returns how many are done with, or -ENOMEM. */
 static ssize_t run_some(struct run *run, struct pma_op *ops, size_t nr)
 {
-	uint16_t opcode = wire_opcode(&ops[0]);
+	uint16_t opcode = opcode_in(run, &ops[0]);
 	struct frame *frame;
 	size_t done;
 
 	if (!opcode) {
-		ops[0].result = check_op(&ops[0]);
+		ops[0].result = error_set(-EINVAL, "there is no operation %d", (int)ops[0].opcode);
 		return 1;
 	}
 	if (must_wait(run, opcode))
@@ -267,30 +282,43 @@ static ssize_t run_some(struct run *run, struct pma_op *ops, size_t nr)
 	frame = next_frame(run);
 	if (!frame)
 		return error_set(-ENOMEM, "out of memory");
-	done = fill_frame(frame, run->pma, opcode, ops, nr);
+	done = fill_frame(run, frame, opcode, ops, nr);
 	send_frame(run, frame);
 	return (ssize_t)done;
+}
+
+static int run_all(struct run *run, struct pma_op *ops, size_t nr)
+{
+	size_t i = 0;
+	int r = client_check(run->pma);
+
+	if (r < 0)
+		return r;
+	while (i < nr && run->error == 0) {
+		ssize_t done = run_some(run, ops + i, nr - i);
+
+		if (done < 0)
+			run->error = (int)done;
+		else
+			i += (size_t)done;
+	}
+	wait_all(run);
+	/* Never sent. */
+	for (; i < nr; i++)
+		ops[i].result = run->error;
+	return run->error;
+}
+
+int op_run_all(struct pma *pma, struct pma_op *ops, size_t nr)
+{
+	struct run run = { .pma = pma, .is_ours = true };
+
+	return run_all(&run, ops, nr);
 }
 
 int pma_run(struct pma *pma, struct pma_op *ops, size_t nr)
 {
 	struct run run = { .pma = pma };
-	size_t i = 0;
-	int r = client_check(pma);
 
-	if (r < 0)
-		return r;
-	while (i < nr && run.error == 0) {
-		ssize_t done = run_some(&run, ops + i, nr - i);
-
-		if (done < 0)
-			run.error = (int)done;
-		else
-			i += (size_t)done;
-	}
-	wait_all(&run);
-	/* Never sent. */
-	for (; i < nr; i++)
-		ops[i].result = run.error;
-	return run.error;
+	return run_all(&run, ops, nr);
 }

@@ -131,7 +131,7 @@ static void fail_all(struct link *link, int err)
 
 static int say_hello(struct link *link)
 {
-	struct wire_hello hello = { .min_version = WIRE_VERSION, .max_version = WIRE_VERSION, .features = WIRE_REPEATS, .session = link->session };
+	struct wire_hello hello = { .min_version = WIRE_VERSION, .max_version = WIRE_VERSION, .features = WIRE_REPEATS | WIRE_CARVES, .session = link->session };
 	uint8_t message[sizeof(struct wire_header) + sizeof(hello)] __attribute__((aligned(8)));
 	struct wire_writer writer;
 	int r;
@@ -310,6 +310,12 @@ static int let_in(struct link *link, const struct wire_welcome *welcome, struct 
 	return 0;
 }
 
+static void take_features(struct link *link, const struct wire_welcome *welcome)
+{
+	link->repeats = welcome->features & WIRE_REPEATS;
+	link->carves = welcome->features & WIRE_CARVES;
+}
+
 /* The session goes on; nobody noticed but us. */
 int relink_taken_over(struct link *link, struct wire_reader *reader)
 {
@@ -318,7 +324,7 @@ int relink_taken_over(struct link *link, struct wire_reader *reader)
 	if (wire_next_raw(reader, &welcome, sizeof(welcome)) != 1 || welcome.result != 0 || welcome.version != WIRE_VERSION ||
 	    !welcome.resumed || welcome.session != link->session || welcome.nr_arenas != reader->left)
 		return -EPROTO;
-	link->repeats = welcome.features & WIRE_REPEATS;
+	take_features(link, &welcome);
 	sort_out_received(link, welcome.last_tag, welcome.read_tag);
 	return let_in(link, &welcome, reader);
 }
@@ -336,7 +342,7 @@ int relink_welcome(struct link *link, struct wire_reader *reader)
 		return -EPROTO;
 	resumed = link->session != 0 && welcome.resumed && welcome.session == link->session;
 	welcome.resumed = resumed;
-	link->repeats = welcome.features & WIRE_REPEATS;
+	take_features(link, &welcome);
 	sort_out_calls(link, resumed, resumed ? welcome.last_tag : 0);
 	link->session = welcome.session;
 	memcpy(link->token, welcome.token, sizeof(link->token));

@@ -1,0 +1,517 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * cache: space taken ahead in leases, from which pieces are handed out without a message. It decides how much to take, from which lease a piece
+ * comes, and when a lease goes back; how units are counted is lease.c's.
+ *
+ *	        reserve                publish
+ *	free ------------> reserved -------------> published
+ *	  ^                   |                        |
+ *	  +----- release -----+                        +--- release: not used here any more; it is an allocation as any other
+ *
+ * A lease is mapped once, as long as any piece of it is in use. So the space of a part that was published and then freed is nobody else's
+ * before that mapping goes, which it does with the last piece.
+ */
+#include <config.h>
+
+#include <pmemarena.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/client.h"
+#include "lib/error.h"
+#include "lib/keeper.h"
+#include "lib/lease.h"
+#include "lib/op.h"
+#include "lib/size.h"
+
+#define BASE_SHIFT  12
+#define SMALL_BYTES (UINT64_C(2) << 20)         /* of base pages, at most */
+#define LARGE_BYTES (UINT64_C(32) << 20)        /* of compound pages, if a piece is not larger */
+
+TAILQ_HEAD(lease_list, lease);
+
+/* Pieces of one unit: base pages of a part of a compound page, or compound pages. */
+struct shelf {
+	uint8_t  unit_shift;
+	uint64_t ahead;                 /* bytes to take at a time */
+	struct lease_list leases;       /* owned */
+};
+
+struct pma_cache {
+	pthread_mutex_t lock;           /* all below */
+	pthread_cond_t  refilled;
+	struct pma *pma;                /* borrowed */
+	uint32_t arena;
+	uint64_t page_size, max_bytes;
+	struct shelf small, large;
+	uint64_t bytes;                 /* leased and not published */
+	uint64_t in_use;                /* of these */
+	bool     is_refilling;          /* some thread takes another lease */
+	uint64_t nr_refills, nr_recalls;
+	struct lease_list ending;       /* owned; for the keeper */
+	struct keeper *keeper;          /* owned */
+};
+
+/* ---- leases that go back ---- */
+
+static void detach(struct pma_cache *cache, struct shelf *shelf, struct lease *lease, struct lease_list *to)
+{
+	TAILQ_REMOVE(&shelf->leases, lease, link);
+	TAILQ_INSERT_TAIL(to, lease, link);
+	cache->bytes -= lease_bytes(lease);
+}
+
+/* Until @need bytes more are within the bound, or nothing is idle any more. UINT64_MAX: all that is idle. */
+static void detach_idle(struct pma_cache *cache, struct shelf *shelf, uint64_t need, struct lease_list *to)
+{
+	struct lease *lease, *next;
+
+	TAILQ_FOREACH_SAFE(lease, &shelf->leases, link, next) {
+		if (need != UINT64_MAX && cache->bytes + need <= cache->max_bytes)
+			return;
+		if (lease->nr_pieces == 0)
+			detach(cache, shelf, lease, to);
+	}
+}
+
+static void end_all(struct lease_list *list)
+{
+	struct lease *lease;
+
+	while ((lease = TAILQ_FIRST(list))) {
+		TAILQ_REMOVE(list, lease, link);
+		lease_end(lease);
+	}
+}
+
+/* On the keeper's thread. */
+static void tidy_up(void *arg, bool recalled)
+{
+	struct pma_cache *cache = arg;
+	struct lease_list list = TAILQ_HEAD_INITIALIZER(list);
+
+	pthread_mutex_lock(&cache->lock);
+	TAILQ_CONCAT(&list, &cache->ending, link);
+	if (recalled) {
+		cache->nr_recalls++;
+		detach_idle(cache, &cache->small, UINT64_MAX, &list);
+		detach_idle(cache, &cache->large, UINT64_MAX, &list);
+	}
+	pthread_mutex_unlock(&cache->lock);
+	end_all(&list);
+}
+
+void pma_cache_trim(struct pma_cache *cache)
+{
+	struct lease_list list = TAILQ_HEAD_INITIALIZER(list);
+
+	if (client_check(cache->pma) < 0)
+		return;
+	pthread_mutex_lock(&cache->lock);
+	detach_idle(cache, &cache->small, UINT64_MAX, &list);
+	detach_idle(cache, &cache->large, UINT64_MAX, &list);
+	pthread_mutex_unlock(&cache->lock);
+	end_all(&list);
+}
+
+/* ---- leases that are taken ---- */
+
+/* With the lock, which is let go of meanwhile. */
+static int take_lease(struct pma_cache *cache, struct shelf *shelf, uint64_t len, bool is_ahead)
+{
+	struct lease_list idle = TAILQ_HEAD_INITIALIZER(idle);
+	struct lease *lease;
+	int r;
+
+	detach_idle(cache, &cache->small, len, &idle);
+	detach_idle(cache, &cache->large, len, &idle);
+	if (cache->bytes + len > cache->max_bytes) {
+		char asked[SIZE_TEXT_MAX], used[SIZE_TEXT_MAX], max[SIZE_TEXT_MAX];
+
+		r = error_set(-ENOBUFS, "%s more do not fit into the cache's bound of %s: %s are in use; release or publish some, or open it with more",
+			      size_text(asked, len), size_text(max, cache->max_bytes), size_text(used, cache->in_use));
+		pthread_mutex_unlock(&cache->lock);
+		end_all(&idle);
+		pthread_mutex_lock(&cache->lock);
+		return r;
+	}
+	cache->bytes += len;
+	pthread_mutex_unlock(&cache->lock);
+	end_all(&idle);
+	r = lease_new(&lease, cache->pma, cache->arena, len, shelf->unit_shift, is_ahead);
+	pthread_mutex_lock(&cache->lock);
+	if (r < 0) {
+		cache->bytes -= len;
+		return r;
+	}
+	cache->nr_refills++;
+	TAILQ_INSERT_HEAD(&shelf->leases, lease, link);
+	return 0;
+}
+
+/* As much as is usual; else no more than is needed, and that as anyone who needs it. */
+static int refill(struct pma_cache *cache, struct shelf *shelf, uint64_t len)
+{
+	uint64_t left = cache->max_bytes > cache->in_use ? cache->max_bytes - cache->in_use : 0;
+	uint64_t usual = shelf->ahead > len ? shelf->ahead : len;
+	int r = -ENOBUFS;
+
+	if (usual <= left)
+		r = take_lease(cache, shelf, usual, true);
+	if (r == -ENOBUFS || r == -ENOSPC || (r == -EDQUOT && usual > len))
+		r = take_lease(cache, shelf, len, r != -ENOSPC);
+	return r;
+}
+
+static int wait_or_refill(struct pma_cache *cache, struct shelf *shelf, uint64_t len)
+{
+	int r;
+
+	if (cache->is_refilling) {
+		pthread_cond_wait(&cache->refilled, &cache->lock);
+		return 0;
+	}
+	cache->is_refilling = true;
+	r = refill(cache, shelf, len);
+	cache->is_refilling = false;
+	pthread_cond_broadcast(&cache->refilled);
+	return r;
+}
+
+/* ---- pieces ---- */
+
+static struct shelf *shelf_of(struct pma_cache *cache, uint64_t len)
+{
+	return len < cache->page_size ? &cache->small : &cache->large;
+}
+
+/* A lease that the daemon took is not handed out from, and goes when nothing of it is in use. */
+static void drop_lost(struct pma_cache *cache, struct shelf *shelf, struct lease *lease)
+{
+	if (lease->nr_pieces == 0) {
+		detach(cache, shelf, lease, &cache->ending);
+		keeper_wake(cache->keeper);
+	} else {
+		lease->nr_free = 0;
+	}
+}
+
+static struct lease *claim(uint32_t *first, struct pma_cache *cache, struct shelf *shelf, uint32_t nr)
+{
+	struct lease *lease, *next;
+
+	TAILQ_FOREACH_SAFE(lease, &shelf->leases, link, next) {
+		if (lease->nr_free < nr)
+			continue;
+		if (!lease_is_valid(lease))
+			drop_lost(cache, shelf, lease);
+		else if (lease_claim(first, lease, nr))
+			return lease;
+	}
+	return NULL;
+}
+
+/* Those that have room stand in front. */
+static void move(struct shelf *shelf, struct lease *lease, bool to_front)
+{
+	TAILQ_REMOVE(&shelf->leases, lease, link);
+	if (to_front)
+		TAILQ_INSERT_HEAD(&shelf->leases, lease, link);
+	else
+		TAILQ_INSERT_TAIL(&shelf->leases, lease, link);
+}
+
+static int check_len(const struct pma_cache *cache, uint64_t *len)
+{
+	uint64_t asked = *len, unit = asked < cache->page_size ? UINT64_C(1) << BASE_SHIFT : cache->page_size;
+	char text[SIZE_TEXT_MAX], max[SIZE_TEXT_MAX];
+
+	if (asked == 0)
+		return error_set(-EINVAL, "the length is 0");
+	if (asked > cache->max_bytes)
+		return error_set(-EINVAL, "%s are more than the cache's bound of %s", size_text(text, asked), size_text(max, cache->max_bytes));
+	*len = (asked + unit - 1) / unit * unit;
+	return 0;
+}
+
+static int zero(const struct lease *lease, uint32_t first, uint32_t nr)
+{
+	if (!lease_was_used(lease, first, nr))
+		return 0;
+	return pma_memset(lease->map, lease->base + ((size_t)first << lease->unit_shift), 0, (size_t)nr << lease->unit_shift);
+}
+
+static void fill(struct pma_piece *out, struct lease *lease, uint32_t first, uint64_t len)
+{
+	out->address = lease->base + ((size_t)first << lease->unit_shift);
+	out->len = len;
+	out->map = lease->map;
+	out->lease = lease;
+	out->unit = first;
+}
+
+int pma_cache_reserve(struct pma_piece *out, struct pma_cache *cache, uint64_t len, uint32_t flags)
+{
+	struct shelf *shelf;
+	struct lease *lease;
+	uint32_t first, nr;
+	int r = client_check(cache->pma);
+
+	if (r == 0 && (flags & ~(uint32_t)PMA_ZEROED))
+		r = error_set(-EINVAL, "flags %#x mean nothing here", flags & ~(uint32_t)PMA_ZEROED);
+	if (r == 0)
+		r = check_len(cache, &len);
+	if (r < 0)
+		return r;
+	shelf = shelf_of(cache, len);
+	nr = (uint32_t)(len >> shelf->unit_shift);
+	pthread_mutex_lock(&cache->lock);
+	while (!(lease = claim(&first, cache, shelf, nr)) && r == 0)
+		r = wait_or_refill(cache, shelf, len);
+	if (lease) {
+		cache->in_use += len;
+		if (lease->nr_free == 0)
+			move(shelf, lease, false);
+	}
+	pthread_mutex_unlock(&cache->lock);
+	if (!lease)
+		return r;
+	fill(out, lease, first, len);
+	r = flags & PMA_ZEROED ? zero(lease, first, nr) : 0;
+	if (r < 0)
+		pma_cache_release(cache, out);
+	return r;
+}
+
+/* Its state; PIECE_NONE with a message: not what it claims to be. */
+static enum piece_state check_piece(uint32_t *nr, const struct pma_piece *piece)
+{
+	const struct lease *lease = piece->lease;
+	enum piece_state state = PIECE_NONE;
+
+	if (lease && piece->unit < lease->nr_units)
+		state = lease_piece(nr, lease, piece->unit);
+	if (state == PIECE_NONE)
+		error_set(-EINVAL, "it is no piece of this cache, or it was released already");
+	return state;
+}
+
+/* The last piece of a lease was released: has it served its time? What was published of it cannot be used by others while it is mapped. */
+static bool is_finished(const struct lease *lease)
+{
+	return lease->nr_pieces == 0 && (lease->nr_kept != lease->nr_units || lease->nr_free == 0);
+}
+
+int pma_cache_release(struct pma_cache *cache, struct pma_piece *piece)
+{
+	struct lease *lease = piece->lease;
+	struct shelf *shelf = shelf_of(cache, piece->len);
+	enum piece_state state;
+	bool wake = false;
+	uint32_t nr = 0;
+	int r = client_check(cache->pma);
+
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&cache->lock);
+	state = check_piece(&nr, piece);
+	if (state == PIECE_NONE || state == PIECE_BUSY) {
+		r = state == PIECE_NONE ? -EINVAL : error_set(-EBUSY, "it is being published");
+		pthread_mutex_unlock(&cache->lock);
+		return r;
+	}
+	if (state != PIECE_PUBLISHED)
+		cache->in_use -= (uint64_t)nr << lease->unit_shift;
+	if (lease->nr_free == 0 && state == PIECE_RESERVED)
+		move(shelf, lease, true);
+	lease_release(lease, piece->unit);
+	if (is_finished(lease)) {
+		detach(cache, shelf, lease, &cache->ending);
+		wake = true;
+	}
+	pthread_mutex_unlock(&cache->lock);
+	if (wake)
+		keeper_wake(cache->keeper);
+	*piece = (struct pma_piece){ .address = NULL };
+	return 0;
+}
+
+/* ---- publishing ---- */
+
+/* All of them, or none: the first that cannot be is refused for all. With the lock. */
+static int begin_publish(struct pma_op *ops, struct pma_publication *what, size_t nr)
+{
+	for (size_t i = 0; i < nr; i++) {
+		const struct pma_piece *piece = what[i].piece;
+		struct lease *lease = piece->lease;
+		uint32_t nr_units = 0;
+		enum piece_state state = check_piece(&nr_units, piece);
+		int r = 0;
+
+		if (state != PIECE_RESERVED)
+			r = state == PIECE_NONE ? -EINVAL : error_set(-EINVAL, "piece %zu is published, or is being published, already", i);
+		if (r == 0)
+			r = lease_make_room(lease, lease->nr_pieces);
+		if (r < 0) {
+			while (i-- > 0) {
+				piece = what[i].piece;
+				lease_piece(&nr_units, piece->lease, piece->unit);
+				lease_set_piece(piece->lease, piece->unit, nr_units, PIECE_RESERVED);
+			}
+			return r;
+		}
+		lease_set_piece(lease, piece->unit, nr_units, PIECE_BUSY);
+		ops[i] = (struct pma_op){
+			.opcode = OP_CARVE, .handle = lease->handle, .name = what[i].name, .mode = what[i].mode,
+			.len = (uint64_t)nr_units << lease->unit_shift, .token = lease->off + ((uint64_t)piece->unit << lease->unit_shift),
+		};
+	}
+	return 0;
+}
+
+/* Was it refused? Else nobody may know what became of it. */
+static bool is_known(int result)
+{
+	return result != -ENOTCONN && result != -ESTALE && result != -EPROTO && result != -EIO;
+}
+
+static void end_publish(struct pma_cache *cache, struct pma_publication *what, const struct pma_op *op)
+{
+	const struct pma_piece *piece = what->piece;
+	struct lease *lease = piece->lease;
+	uint32_t nr;
+
+	what->result = op->result;
+	lease_piece(&nr, lease, piece->unit);
+	if (op->result == 0) {
+		what->handle = op->handle;
+		lease_published(lease, piece->unit, op->handle);
+		cache->bytes -= piece->len;
+		cache->in_use -= piece->len;
+	} else {
+		lease_set_piece(lease, piece->unit, nr, is_known(op->result) ? PIECE_RESERVED : PIECE_UNKNOWN);
+	}
+}
+
+int pma_cache_publish(struct pma_cache *cache, struct pma_publication *what, size_t nr)
+{
+	struct pma_op *ops;
+	int r = client_check(cache->pma);
+
+	if (r < 0 || nr == 0)
+		return r;
+	ops = malloc(nr * sizeof(*ops));
+	if (!ops)
+		return error_set(-ENOMEM, "out of memory");
+	pthread_mutex_lock(&cache->lock);
+	r = begin_publish(ops, what, nr);
+	pthread_mutex_unlock(&cache->lock);
+	if (r == 0) {
+		r = op_run_all(cache->pma, ops, nr);
+		pthread_mutex_lock(&cache->lock);
+		for (size_t i = 0; i < nr; i++)
+			end_publish(cache, &what[i], &ops[i]);
+		pthread_mutex_unlock(&cache->lock);
+	}
+	free(ops);
+	return r;
+}
+
+/* ---- the cache ---- */
+
+static uint8_t shift_of(uint64_t size)
+{
+	return (uint8_t)__builtin_ctzll(size);
+}
+
+static uint64_t at_most(uint64_t len, uint64_t max, uint64_t unit)
+{
+	len = len < max ? len : max;
+	return len < unit ? unit : len / unit * unit;
+}
+
+static int check_open(struct pma *pma, const struct pma_arena *arena, uint64_t max_bytes)
+{
+	bool carves;
+
+	client_lock(pma);
+	carves = pma->link.carves;
+	client_unlock(pma);
+	if (!carves)
+		return error_set(-EOPNOTSUPP, "the daemon does not know leases: it is older than this library");
+	if (max_bytes < UINT64_C(1) << BASE_SHIFT || max_bytes > arena->size)
+		return error_set(-EINVAL, "the cache's bound is %llu bytes; at least 4K, and no more than the arena's %llu, make sense",
+				 (unsigned long long)max_bytes, (unsigned long long)arena->size);
+	return 0;
+}
+
+static void init_shelves(struct pma_cache *cache)
+{
+	uint64_t page = cache->page_size, half = page / 2 < SMALL_BYTES ? page / 2 : SMALL_BYTES;
+
+	/* Two leases fill one compound page. An eighth of the bound at a time: not all of it is idle. */
+	cache->small.unit_shift = BASE_SHIFT;
+	cache->small.ahead = at_most(half, cache->max_bytes / 8, UINT64_C(1) << BASE_SHIFT);
+	cache->large.unit_shift = shift_of(page);
+	cache->large.ahead = at_most(LARGE_BYTES, cache->max_bytes / 8, page);
+	TAILQ_INIT(&cache->small.leases);
+	TAILQ_INIT(&cache->large.leases);
+	TAILQ_INIT(&cache->ending);
+}
+
+int pma_cache_open(struct pma_cache **out, struct pma *pma, uint32_t arena, uint64_t max_bytes)
+{
+	struct pma_arena info;
+	struct pma_cache *cache;
+	int r = pma_arena_get(&info, pma, arena);
+
+	if (r == 0)
+		r = check_open(pma, &info, max_bytes);
+	if (r < 0)
+		return r;
+	cache = calloc(1, sizeof(*cache));
+	if (!cache)
+		return error_set(-ENOMEM, "out of memory");
+	cache->pma = pma;
+	cache->arena = arena;
+	cache->page_size = info.page_size;
+	cache->max_bytes = max_bytes;
+	pthread_mutex_init(&cache->lock, NULL);
+	pthread_cond_init(&cache->refilled, NULL);
+	init_shelves(cache);
+	r = keeper_new(&cache->keeper, pma, arena, tidy_up, cache);
+	if (r < 0) {
+		free(cache);
+		return r;
+	}
+	*out = cache;
+	return 0;
+}
+
+void pma_cache_close(struct pma_cache *cache)
+{
+	if (!cache)
+		return;
+	keeper_free(cache->keeper);
+	if (client_check(cache->pma) == 0) {
+		TAILQ_CONCAT(&cache->ending, &cache->small.leases, link);
+		TAILQ_CONCAT(&cache->ending, &cache->large.leases, link);
+		end_all(&cache->ending);
+		pthread_cond_destroy(&cache->refilled);
+		pthread_mutex_destroy(&cache->lock);
+	}
+	free(cache);
+}
+
+void pma_cache_stat(struct pma_cache_stat *out, struct pma_cache *cache)
+{
+	pthread_mutex_lock(&cache->lock);
+	*out = (struct pma_cache_stat){
+		.leased = cache->bytes, .in_use = cache->in_use, .max_bytes = cache->max_bytes,
+		.nr_refills = cache->nr_refills, .nr_recalls = cache->nr_recalls,
+	};
+	pthread_mutex_unlock(&cache->lock);
+}
