@@ -15,12 +15,14 @@
 
 #define BATCH           64
 #define PIPELINE_CALLS  8
+#define CACHE_BYTES     (UINT64_C(256) << 20)
 /* Allocated before any of it is freed, where freed space is waited for. */
 #define ROUND_BYTES     (UINT64_C(128) << 20)
 #define ROUND_MAX       64
 
 static const char *const names[] = {
 	[LOAD_SINGLE] = "single", [LOAD_BATCH64] = "batch64", [LOAD_PIPELINED] = "pipelined", [LOAD_BUSY_POLL] = "busy-poll",
+	[LOAD_LEASED] = "leased", [LOAD_LEASED_PUBLISH] = "leased",
 };
 
 const char *load_mode_name(enum load_mode mode)
@@ -176,12 +178,95 @@ static int work_batch(struct turn *turn, void *context, const void *arg)
 	return 0;
 }
 
+/* ---- from a cache ---- */
+
+static int reserve_pieces(struct pma_piece *pieces, struct pma_cache *cache, uint64_t size)
+{
+	for (unsigned i = 0; i < BATCH; i++) {
+		int r = pma_cache_reserve(&pieces[i], cache, size, 0);
+
+		if (r < 0)
+			return fail("reserve from the cache", r);
+	}
+	return 0;
+}
+
+static int release_pieces(struct pma_piece *pieces, struct pma_cache *cache)
+{
+	for (unsigned i = 0; i < BATCH; i++) {
+		int r = pma_cache_release(cache, &pieces[i]);
+
+		if (r < 0)
+			return fail("release to the cache", r);
+	}
+	return 0;
+}
+
+static int publish_pieces(struct pma_op *frees, struct pma_piece *pieces, struct pma_cache *cache)
+{
+	struct pma_publication what[BATCH];
+	int r;
+
+	for (unsigned i = 0; i < BATCH; i++)
+		what[i] = (struct pma_publication){ .piece = &pieces[i] };
+	r = pma_cache_publish(cache, what, BATCH);
+	for (unsigned i = 0; i < BATCH && r == 0; i++) {
+		r = what[i].result;
+		frees[i] = (struct pma_op){ .opcode = PMA_OP_FREE, .handle = what[i].handle };
+	}
+	return r < 0 ? fail("publish from the cache", r) : 0;
+}
+
+static int work_pieces(struct turn *turn, struct pma *pma, struct pma_cache *cache, const struct load *load)
+{
+	bool publishes = load->mode == LOAD_LEASED_PUBLISH;
+	struct pma_piece pieces[BATCH];
+	struct pma_op frees[BATCH];
+	int r = 0;
+
+	while (r == 0 && turn_goes_on(turn)) {
+		uint64_t from = turn_now(), between, to;
+
+		r = reserve_pieces(pieces, cache, load->size);
+		if (r == 0 && publishes)
+			r = publish_pieces(frees, pieces, cache);
+		between = turn_now();
+		if (r == 0 && publishes)
+			r = run_batch(pma, frees, "batch of frees");
+		if (r == 0)
+			r = release_pieces(pieces, cache);
+		to = turn_now();
+		turn_note(turn, PHASE_THERE, from, between, BATCH);
+		turn_note(turn, PHASE_BACK, between, to, BATCH);
+		turn_note(turn, PHASE_BOTH, from, to, BATCH);
+	}
+	return r;
+}
+
+static int work_cache(struct turn *turn, void *context, const void *arg)
+{
+	struct pma_cache *cache;
+	int r = pma_cache_open(&cache, context, 0, CACHE_BYTES);
+
+	if (r < 0)
+		return fail("open a cache", r);
+	r = work_pieces(turn, context, cache, arg);
+	pma_cache_close(cache);
+	return r;
+}
+
+static bool is_leased(enum load_mode mode)
+{
+	return mode == LOAD_LEASED || mode == LOAD_LEASED_PUBLISH;
+}
+
 int load_run(struct timing timings[NR_PHASES], const struct load *load)
 {
 	struct crew_plan plan = {
 		.nr = load->nr_clients, .nr_threads = load->mode == LOAD_PIPELINED ? PIPELINE_CALLS : 1, .placement = load->placement,
 		.seconds = load->seconds, .open = connect_one, .close = disconnect,
-		.work = load->mode == LOAD_BATCH64 ? work_batch : load->admin ? work_rounds : work_single, .arg = load,
+		.work = is_leased(load->mode) ? work_cache : load->mode == LOAD_BATCH64 ? work_batch : load->admin ? work_rounds : work_single,
+		.arg = load,
 	};
 
 	return crew_run(timings, &plan);

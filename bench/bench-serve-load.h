@@ -12,6 +12,8 @@ enum load_mode {
 	LOAD_BATCH64,           /* 64 operations a message */
 	LOAD_PIPELINED,         /* eight threads of one process over one connection */
 	LOAD_BUSY_POLL,         /* as single, and nobody sleeps */
+	LOAD_LEASED,            /* 64 pieces of a cache come and go, with no message */
+	LOAD_LEASED_PUBLISH,    /* 64 pieces of a cache, published in one message */
 };
 const char *load_mode_name(enum load_mode mode);
 

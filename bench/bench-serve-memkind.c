@@ -13,6 +13,7 @@
 #include <memkind.h>
 
 #define KIND_SIZE (UINT64_C(256) << 20)
+#define BATCH     64
 
 static int open_kind(void **context, const void *arg, unsigned index)
 {
@@ -30,22 +31,27 @@ static void close_kind(void *context)
 	memkind_destroy_kind(context);
 }
 
+/* As many at a time as ours, so that reading the clock weighs the same. */
 static int work(struct turn *turn, void *context, const void *arg)
 {
 	const struct peer *peer = arg;
+	void *memory[BATCH];
 
 	while (turn_goes_on(turn)) {
 		uint64_t from = turn_now(), between, to;
-		void *volatile memory = memkind_malloc(context, peer->size);
 
-		if (!memory)
-			return -ENOMEM;
+		for (unsigned i = 0; i < BATCH; i++) {
+			memory[i] = memkind_malloc(context, peer->size);
+			if (!memory[i])
+				return -ENOMEM;
+		}
 		between = turn_now();
-		memkind_free(context, memory);
+		for (unsigned i = 0; i < BATCH; i++)
+			memkind_free(context, memory[i]);
 		to = turn_now();
-		turn_note(turn, PHASE_THERE, from, between, 1);
-		turn_note(turn, PHASE_BACK, between, to, 1);
-		turn_note(turn, PHASE_BOTH, from, to, 1);
+		turn_note(turn, PHASE_THERE, from, between, BATCH);
+		turn_note(turn, PHASE_BACK, between, to, BATCH);
+		turn_note(turn, PHASE_BOTH, from, to, BATCH);
 	}
 	return 0;
 }

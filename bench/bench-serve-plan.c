@@ -35,6 +35,8 @@ static const char *const flooded_ops[NR_PHASES] = {
 static const char *const crowded_ops[NR_PHASES] = {
 	[PHASE_THERE] = "reserve+publish, 1000", [PHASE_BACK] = "free, 1000", [PHASE_BOTH] = "both, 1000",
 };
+static const char leased_op[] = "reserve", leased_both_op[] = "reserve+release";
+static const char *const leased_ops[NR_PHASES] = { [PHASE_THERE] = leased_op, [PHASE_BACK] = "release", [PHASE_BOTH] = leased_both_op };
 static const char file_alloc_op[] = "end-to-end", kept_op[] = "end-to-end, kept";
 
 struct run {
@@ -127,6 +129,28 @@ static int measure_crowd(struct run *run, enum placement placement)
 	return r < 0 ? r : measure_beside(run, IDLE_CLIENTS, crowded_ops, BUSY_CLIENTS, placement, &floor);
 }
 
+static int measure_leased(struct run *run, enum placement placement, const struct timing *floor)
+{
+	static const struct timing none = { .p50_us = 0 };
+	struct load load = { .socket = run->daemon.socket, .placement = placement, .nr_clients = 1, .seconds = run->plan->seconds };
+	int r = 0;
+
+	for (load.size = KiB(4); r == 0 && load.size <= MiB(2); load.size *= 512) {
+		struct timing timings[NR_PHASES];
+
+		load.mode = LOAD_LEASED;
+		r = load_run(timings, &load);
+		if (r == 0)
+			add_load(run, leased_ops, &load, timings, &none);
+		load.mode = LOAD_LEASED_PUBLISH;
+		if (r == 0)
+			r = load_run(timings, &load);
+		if (r == 0)
+			add_load(run, plain_ops, &load, timings, floor);
+	}
+	return r;
+}
+
 static int measure_one_client(struct run *run, enum placement placement)
 {
 	struct timing floor;
@@ -145,6 +169,8 @@ static int measure_one_client(struct run *run, enum placement placement)
 		r = measure(run, LOAD_BUSY_POLL, KiB(4), placement, 1, &floor);
 	if (r == 0 && placement == PLACE_CROSS_CORE)
 		r = measure_beside(run, 0, flooded_ops, 1, placement, &floor);
+	if (r == 0)
+		r = measure_leased(run, placement, &floor);
 	return r;
 }
 
@@ -201,12 +227,20 @@ static const struct match matches[] = {
 	{ peer_run_pmemobj, "pmemobj-alloc", KiB(4), false, { "single", "batch64" } },
 	{ peer_run_pmemobj, "pmemobj-alloc", MiB(2), false, { "single", "batch64" } },
 	{ peer_run_pmemobj_publish, "pmemobj-reserve-publish", KiB(4), false, { "batch64" } },
-	{ peer_run_memkind, "memkind-malloc", KiB(4), false, { "batch64" } },
+	{ peer_run_memkind, "memkind-malloc", KiB(4), false, { "leased" } },
+	{ peer_run_memkind, "memkind-malloc", MiB(2), false, { "leased" } },
+	{ peer_run_pmemobj_publish, "pmemobj-reserve-publish", KiB(4), false, { "leased" } },
 };
 
 static void compare(struct run *run, const struct match *match, const struct timing timings[NR_PHASES])
 {
 	for (int i = 0; i < 2 && match->modes[i]; i++) {
+		/* Nobody else's view of an object, and volatile: as a piece that is not published. */
+		if (match->run == peer_run_memkind) {
+			sheet_compare(run->sheet, leased_op, match->size, match->modes[i], match->peer, timings[PHASE_THERE].p50_us);
+			sheet_compare(run->sheet, leased_both_op, match->size, match->modes[i], match->peer, timings[PHASE_BOTH].p50_us);
+			continue;
+		}
 		sheet_compare(run->sheet, alloc_op, match->size, match->modes[i], match->peer, timings[PHASE_THERE].p50_us);
 		sheet_compare(run->sheet, both_op, match->size, match->modes[i], match->peer, timings[PHASE_BOTH].p50_us);
 	}

@@ -30,6 +30,7 @@
 #define BASE_SHIFT  12
 #define SMALL_BYTES (UINT64_C(2) << 20)         /* of base pages, at most */
 #define LARGE_BYTES (UINT64_C(32) << 20)        /* of compound pages, if a piece is not larger */
+#define MAX_ENDING  8                           /* leases that wait for the keeper: beyond, who releases does the work */
 
 TAILQ_HEAD(lease_list, lease);
 
@@ -52,6 +53,7 @@ struct pma_cache {
 	bool     is_refilling;          /* some thread takes another lease */
 	uint64_t nr_refills, nr_recalls;
 	struct lease_list ending;       /* owned; for the keeper */
+	uint32_t nr_ending;
 	struct keeper *keeper;          /* owned */
 };
 
@@ -87,6 +89,13 @@ static void end_all(struct lease_list *list)
 	}
 }
 
+/* With the lock. @to is empty. */
+static void take_ending(struct pma_cache *cache, struct lease_list *to)
+{
+	TAILQ_CONCAT(to, &cache->ending, link);
+	cache->nr_ending = 0;
+}
+
 /* On the keeper's thread. */
 static void tidy_up(void *arg, bool recalled)
 {
@@ -94,7 +103,7 @@ static void tidy_up(void *arg, bool recalled)
 	struct lease_list list = TAILQ_HEAD_INITIALIZER(list);
 
 	pthread_mutex_lock(&cache->lock);
-	TAILQ_CONCAT(&list, &cache->ending, link);
+	take_ending(cache, &list);
 	if (recalled) {
 		cache->nr_recalls++;
 		detach_idle(cache, &cache->small, UINT64_MAX, &list);
@@ -193,6 +202,7 @@ static void drop_lost(struct pma_cache *cache, struct shelf *shelf, struct lease
 {
 	if (lease->nr_pieces == 0) {
 		detach(cache, shelf, lease, &cache->ending);
+		cache->nr_ending++;
 		keeper_wake(cache->keeper);
 	} else {
 		lease->nr_free = 0;
@@ -299,10 +309,28 @@ static enum piece_state check_piece(uint32_t *nr, const struct pma_piece *piece)
 	return state;
 }
 
-/* The last piece of a lease was released: has it served its time? What was published of it cannot be used by others while it is mapped. */
+/*
+ * The last piece of a lease was released: has it served its time? What was published of it and freed cannot be used by others while it is
+ * mapped: that is never more than half of a lease that nothing is in use of.
+ */
 static bool is_finished(const struct lease *lease)
 {
-	return lease->nr_pieces == 0 && (lease->nr_kept != lease->nr_units || lease->nr_free == 0);
+	return lease->nr_pieces == 0 && (lease->nr_free == 0 || lease->nr_kept <= lease->nr_units / 2);
+}
+
+/* With the lock, which it lets go of. */
+static void end_or_wake(struct pma_cache *cache)
+{
+	struct lease_list list = TAILQ_HEAD_INITIALIZER(list);
+	bool is_late = ++cache->nr_ending > MAX_ENDING;
+
+	if (is_late)
+		take_ending(cache, &list);
+	pthread_mutex_unlock(&cache->lock);
+	if (is_late)
+		end_all(&list);
+	else
+		keeper_wake(cache->keeper);
 }
 
 int pma_cache_release(struct pma_cache *cache, struct pma_piece *piece)
@@ -310,7 +338,6 @@ int pma_cache_release(struct pma_cache *cache, struct pma_piece *piece)
 	struct lease *lease = piece->lease;
 	struct shelf *shelf = shelf_of(cache, piece->len);
 	enum piece_state state;
-	bool wake = false;
 	uint32_t nr = 0;
 	int r = client_check(cache->pma);
 
@@ -330,11 +357,10 @@ int pma_cache_release(struct pma_cache *cache, struct pma_piece *piece)
 	lease_release(lease, piece->unit);
 	if (is_finished(lease)) {
 		detach(cache, shelf, lease, &cache->ending);
-		wake = true;
+		end_or_wake(cache);
+	} else {
+		pthread_mutex_unlock(&cache->lock);
 	}
-	pthread_mutex_unlock(&cache->lock);
-	if (wake)
-		keeper_wake(cache->keeper);
 	*piece = (struct pma_piece){ .address = NULL };
 	return 0;
 }

@@ -159,6 +159,9 @@ int arena_close_alloc(struct arena *arena, const struct caller *caller, struct a
 		return 0;
 	if (unmapped) {
 		drop_own_hold(arena, caller, alloc);
+		/* What is being retired goes with the settle. */
+		if (alloc->state == ALLOC_FREEING && alloc->staged != arena->txn && TAILQ_EMPTY(&alloc->holds))
+			freeing_release(arena, alloc);
 		return 0;
 	}
 	hold->closed = true;
