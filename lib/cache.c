@@ -247,13 +247,6 @@ static int check_len(const struct pma_cache *cache, uint64_t *len)
 	return 0;
 }
 
-static int zero(const struct lease *lease, uint32_t first, uint32_t nr)
-{
-	if (!lease_was_used(lease, first, nr))
-		return 0;
-	return pma_memset(lease->map, lease->base + ((size_t)first << lease->unit_shift), 0, (size_t)nr << lease->unit_shift);
-}
-
 static void fill(struct pma_piece *out, struct lease *lease, uint32_t first, uint64_t len)
 {
 	out->address = lease->base + ((size_t)first << lease->unit_shift);
@@ -268,6 +261,7 @@ int pma_cache_reserve(struct pma_piece *out, struct pma_cache *cache, uint64_t l
 	struct shelf *shelf;
 	struct lease *lease;
 	uint32_t first, nr;
+	bool was_used = false;
 	int r = client_check(cache->pma);
 
 	if (r == 0 && (flags & ~(uint32_t)PMA_ZEROED))
@@ -283,6 +277,7 @@ int pma_cache_reserve(struct pma_piece *out, struct pma_cache *cache, uint64_t l
 		r = wait_or_refill(cache, shelf, len);
 	if (lease) {
 		cache->in_use += len;
+		was_used = lease_was_used(lease, first, nr);
 		if (lease->nr_free == 0)
 			move(shelf, lease, false);
 	}
@@ -290,7 +285,7 @@ int pma_cache_reserve(struct pma_piece *out, struct pma_cache *cache, uint64_t l
 	if (!lease)
 		return r;
 	fill(out, lease, first, len);
-	r = flags & PMA_ZEROED ? zero(lease, first, nr) : 0;
+	r = was_used && (flags & PMA_ZEROED) ? pma_memset(out->map, out->address, 0, out->len) : 0;
 	if (r < 0)
 		pma_cache_release(cache, out);
 	return r;
