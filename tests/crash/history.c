@@ -24,7 +24,7 @@ static const struct {
 } ops[NR_OPS] = {
 	[OP_RESERVE] = { "reserve", 8 }, [OP_CREATE] = { "create", 12 }, [OP_PUBLISH] = { "publish", 8 }, [OP_ABORT] = { "abort", 4 },
 	[OP_FREE] = { "free", 10 }, [OP_RENAME] = { "rename", 6 }, [OP_GROW] = { "grow", 6 }, [OP_SHRINK] = { "shrink", 5 },
-	[OP_SETATTR] = { "setattr", 5 }, [OP_POISON] = { "poison", 1 }, [OP_WRITE] = { "write", 12 }, [OP_CLOSE] = { "close", 4 },
+	[OP_SETATTR] = { "setattr", 5 }, [OP_CARVE] = { "carve", 8 }, [OP_POISON] = { "poison", 1 }, [OP_WRITE] = { "write", 12 }, [OP_CLOSE] = { "close", 4 },
 	[OP_SCRUB] = { "scrub", 12 }, [OP_SETTLE] = { "settle", 24 }, [OP_TICK] = { "tick", 3 }, [OP_RESTART] = { "restart", 1 },
 	[OP_KILL] = { "kill", 2 },
 };
@@ -155,7 +155,7 @@ static bool is_refused(struct history *h, enum history_op op, int r)
 		arena_collect(h->world->scrubber);
 		return true;
 	}
-	if (r < 0 && r != -ENOSPC && r != -EEXIST && r != -ENFILE && r != -EBUSY)
+	if (r < 0 && r != -ENOSPC && r != -EINPROGRESS && r != -EEXIST && r != -ENFILE && r != -EBUSY)
 		fail(h, ops[op].name, r);
 	return r < 0;
 }
@@ -185,7 +185,7 @@ static bool do_reserve(struct history *h, enum history_op op)
 	struct arena_ask ask = {
 		.name = name, .name_len = random_name(h, name), .len = random_len(h), .publish = op == OP_CREATE,
 		.token = random_token(h),
-		.contiguous = rnd(h, 4) == 0, .lease = rnd(h, 8) == 0, .keep_open = rnd(h, 2),
+		.contiguous = rnd(h, 4) == 0, .lease = op == OP_RESERVE && rnd(h, 3) == 0, .keep_open = rnd(h, 2),
 	};
 	uint64_t begun = world_mark(h->world);
 	struct alloc *alloc;
@@ -205,13 +205,67 @@ static bool change(struct history *h, enum history_op op, struct object *object,
 	return true;
 }
 
+/* What is left of it after parts were carved off is not one run: it only goes back. */
+static bool is_in_pieces(const struct alloc *alloc)
+{
+	return alloc->is_run && alloc->nr_extents > 1;
+}
+
+/* Some of one extent, and not the last of it all; NULL: nothing. */
+static struct alloc *part_to_carve(struct extent *part, struct history *h, struct object *object)
+{
+	struct alloc *alloc = object && object->nr_spots == 0 ? alloc_of(h, object) : NULL;
+	uint64_t unit, nr;
+	struct extent e;
+
+	if (!alloc)
+		return NULL;
+	unit = alloc->is_run ? 4096 : h->world->flavour->page_size;
+	e = arena_extent(h->world->arena, alloc, (uint32_t)rnd(h, alloc->nr_extents));
+	nr = e.len / unit;
+	if (e.len == arena_alloc_bytes(alloc) && nr == 1)
+		return NULL;
+	part->off = rnd(h, nr);
+	part->len = 1 + rnd(h, nr - part->off);
+	if (part->len * unit == arena_alloc_bytes(alloc))
+		part->len--;
+	*part = (struct extent){ e.off + part->off * unit, part->len * unit };
+	return alloc;
+}
+
+static bool do_carve(struct history *h, enum history_op op)
+{
+	struct object *object = pick(h, OBJECT_RESERVED, false);
+	struct extent part;
+	struct alloc *lease = part_to_carve(&part, h, object), *alloc;
+	char name[ALLOC_MAX_NAME];
+	struct arena_ask ask = { .name = name, .name_len = random_name(h, name), .publish = true, .keep_open = rnd(h, 2) };
+	struct caller caller;
+	uint64_t begun, id;
+
+	if (!lease)
+		return false;
+	id = object->id;
+	ask.len = part.len;
+	caller = caller_of(h, model_last(object)->uid);
+	begun = world_mark(h->world);
+	if (is_refused(h, op, arena_carve(&alloc, h->world->arena, &caller, lease, &ask, part.off, &h->world->why)))
+		return false;
+	model_add(h->model, alloc, begun)->given = world_mark(h->world);
+	object = model_find(h->model, id);
+	model_change(object, lease, begun);
+	object->is_carved = true;
+	check_hand_out(h, alloc, 0);
+	return true;
+}
+
 static bool do_publish(struct history *h, enum history_op op)
 {
 	struct object *object = pick(h, OBJECT_RESERVED, false);
 	struct caller caller;
 	uint64_t begun;
 
-	if (!object)
+	if (!object || is_in_pieces(alloc_of(h, object)))
 		return false;
 	caller = caller_of(h, model_last(object)->uid);
 	begun = world_mark(h->world);
@@ -258,7 +312,7 @@ static bool do_rename(struct history *h, enum history_op op)
 	struct caller caller;
 	uint64_t begun;
 
-	if (!object)
+	if (!object || is_in_pieces(alloc_of(h, object)))
 		return false;
 	caller = caller_of(h, model_last(object)->uid);
 	remember(h, object, 4096);
@@ -273,7 +327,7 @@ static bool do_resize(struct history *h, enum history_op op)
 	struct caller caller;
 	uint64_t begun;
 
-	if (!object)
+	if (!object || is_in_pieces(alloc_of(h, object)))
 		return false;
 	len = arena_alloc_bytes(alloc_of(h, object));
 	by = len < page ? 4096 * (1 + rnd(h, 6)) : page * (1 + rnd(h, 3));
@@ -342,7 +396,7 @@ static struct alloc *alloc_to_write(struct history *h, struct object **object)
 	struct alloc *alloc;
 
 	*object = pick(h, (enum object_state)rnd(h, 3), true);
-	if (!*object)
+	if (!*object || (*object)->is_carved)
 		return NULL;
 	/* What was freed and not closed may still be mapped, and written to. */
 	if (model_last(*object)->state == OBJECT_GONE)
@@ -529,12 +583,12 @@ static void some_steps(struct history *h, unsigned nr)
 /* In the middle of something, wherever the media is touched; or of a settle, where it matters most. */
 static bool do_kill(struct history *h, enum history_op op)
 {
-	static const enum history_op staged[] = { OP_PUBLISH, OP_FREE, OP_RENAME, OP_SHRINK, OP_CREATE };
+	static const enum history_op staged[] = { OP_PUBLISH, OP_FREE, OP_RENAME, OP_SHRINK, OP_CREATE, OP_CARVE };
 	bool settling = rnd(h, 3);
 	static sigjmp_buf env;
 
 	for (unsigned i = 0; settling && i < 2; i++)
-		history_step(h, staged[rnd(h, 5)]);
+		history_step(h, staged[rnd(h, 6)]);
 	recorder_jump_at(h->world->rec, rnd(h, settling ? SETTLE_OPS : KILL_OPS), &env);
 	if (sigsetjmp(env, 0) == 0) {
 		if (settling)
@@ -553,7 +607,7 @@ bool history_step(struct history *h, enum history_op op)
 	static bool (*const functions[NR_OPS])(struct history *, enum history_op) = {
 		[OP_RESERVE] = do_reserve, [OP_CREATE] = do_reserve, [OP_PUBLISH] = do_publish, [OP_ABORT] = do_release,
 		[OP_FREE] = do_release, [OP_RENAME] = do_rename, [OP_GROW] = do_resize, [OP_SHRINK] = do_resize,
-		[OP_SETATTR] = do_setattr, [OP_POISON] = do_poison, [OP_WRITE] = do_write, [OP_CLOSE] = do_close,
+		[OP_SETATTR] = do_setattr, [OP_CARVE] = do_carve, [OP_POISON] = do_poison, [OP_WRITE] = do_write, [OP_CLOSE] = do_close,
 		[OP_SCRUB] = do_scrub, [OP_SETTLE] = do_settle, [OP_TICK] = do_tick, [OP_RESTART] = do_restart, [OP_KILL] = do_kill,
 	};
 	bool done;

@@ -37,6 +37,7 @@ struct object {
 	uint32_t slot;
 	uint64_t given;                 /* its id was out from then on */
 	bool     lingers;               /* freed, and a client still has it open */
+	bool     is_carved;             /* what is where in it has changed: nobody writes to it */
 	struct version *versions;       /* owned */
 	size_t nr_versions, room_versions;
 	struct spot *spots;             /* owned; later ones are later */

@@ -88,7 +88,7 @@ static void die_with_a_request(struct fake_daemon *daemon)
 	daemon->features = fare->remembered ? WIRE_REPEATS : 0;
 	fake_welcome(daemon, &hello, false);
 	ck_assert_uint_eq(hello.session, 0);
-	ck_assert_uint_eq(hello.features, WIRE_REPEATS);
+	ck_assert_uint_eq(hello.features, WIRE_REPEATS | WIRE_CARVES);
 	fake_expect(daemon, ask, fare->opcode);
 	ck_assert_uint_eq(ask->repeats, 0);
 	fake_hang_up(daemon);

@@ -239,8 +239,8 @@ static void put32(size_t at, uint32_t value) { put16(at, value & 0xffff); put16(
 
 static const struct { size_t at; uint32_t value; const char *what; } bad_headers[] = {
 	{ 0, 0x41414141, "magic" }, { 4, 0x00030000, "version 0" }, { 4, 0x00030002, "version 2" },
-	{ 4, 0x00000001, "opcode 0" }, { 4, 0x00100001, "opcode 16" }, { 4, 0x80000001, "reply to nothing" },
-	{ 4, 0x80100001, "reply 16" }, { 4, 0xc0030001, "0xc003" }, { 4, 0x40030001, "0x4003" }, { 8, 103, "short length" },
+	{ 4, 0x00000001, "opcode 0" }, { 4, 0x00110001, "opcode 17" }, { 4, 0x80000001, "reply to nothing" },
+	{ 4, 0x80110001, "reply 17" }, { 4, 0xc0030001, "0xc003" }, { 4, 0x40030001, "0x4003" }, { 8, 103, "short length" },
 	{ 8, 105, "long length" }, { 8, 0xffffffff, "huge length" }, { 12, 0, "no item" }, { 12, 257, "257 items" },
 	{ 12, 0xffffffff, "4 G items" },
 };
