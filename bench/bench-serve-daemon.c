@@ -24,7 +24,8 @@
 
 #include "bench/bench-serve-crew.h"
 
-#define READY_MS 10000
+#define READY_MS    60000
+#define OPTIONS_MAX 12
 #define ZERO_MS  60000
 
 static int listen_for_ready(struct sockaddr_un *address, const char *dir)
@@ -75,51 +76,73 @@ static void redirect(const char *dir)
 		dup2(fd, STDIN_FILENO);
 }
 
-static void run(const char *program, const char *dir, uint64_t size, unsigned busy_poll_us, const char *notify)
+static void run(const char *program, const char *dir, const char *const *options, const char *notify)
 {
-	char run_dir[160], device[160], size_text[80], keep[80], busy[64];
+	const char *args[4 + 2 * OPTIONS_MAX + 1] = { program, "-c", "/dev/null", "-o" };
+	char run_dir[160];
+	int nr = 4;
 
 	snprintf(run_dir, sizeof(run_dir), "runtime-directory=%s/run", dir);
-	snprintf(device, sizeof(device), "arena.main.device=%s/arena", dir);
-	snprintf(size_text, sizeof(size_text), "arena.main.size=%" PRIu64, size);
-	snprintf(keep, sizeof(keep), "arena.main.keep-blocks=%" PRIu64, size);
-	snprintf(busy, sizeof(busy), "busy-poll-us=%u", busy_poll_us);
+	args[nr++] = run_dir;
+	for (; *options && nr < 2 * OPTIONS_MAX; options++) {
+		args[nr++] = "-o";
+		args[nr++] = *options;
+	}
 	setenv("PMEM2_FORCE_GRANULARITY", "CACHE_LINE", 1);
 	setenv("NOTIFY_SOCKET", notify, 1);
 	redirect(dir);
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
-	execl(program, program, "-c", "/dev/null", "-o", run_dir, "-o", device, "-o", size_text, "-o", "arena.main.format=if-blank",
-	      "-o", keep, "-o", busy, (char *)NULL);
+	execv(program, (char *const *)(uintptr_t)args);
 	perror(program);
 	_exit(127);
+}
+
+int bench_daemon_prepare(struct bench_daemon *daemon, const char *dir, const char *name)
+{
+	*daemon = (struct bench_daemon){ 0 };
+	snprintf(daemon->dir, sizeof(daemon->dir), "%s/%s", dir, name);
+	snprintf(daemon->socket, sizeof(daemon->socket), "%s/run/pmemarena.sock", daemon->dir);
+	snprintf(daemon->admin, sizeof(daemon->admin), "%s/run/admin.sock", daemon->dir);
+	return mkdir(daemon->dir, 0700) < 0 ? -errno : 0;
+}
+
+int bench_daemon_run(uint64_t *took_ns, struct bench_daemon *daemon, const char *program, const char *const *options)
+{
+	struct sockaddr_un address;
+	int sock = listen_for_ready(&address, daemon->dir), r;
+	uint64_t from;
+
+	if (sock < 0)
+		return sock;
+	fflush(NULL);
+	from = turn_now();
+	daemon->pid = fork();
+	if (daemon->pid == 0)
+		run(program, daemon->dir, options, address.sun_path);
+	r = daemon->pid < 0 ? -errno : wait_until_ready(sock, daemon->pid);
+	*took_ns = turn_now() - from;
+	close(sock);
+	unlink(address.sun_path);
+	if (r < 0)
+		fprintf(stderr, "%s did not start: %s; its log is %s/log\n", program, strerror(-r), daemon->dir);
+	return r;
 }
 
 int bench_daemon_start(struct bench_daemon *daemon, const char *program, const char *dir, const char *name, uint64_t size,
 		       unsigned busy_poll_us)
 {
-	struct sockaddr_un address;
-	int sock, r;
+	char device[160], size_text[80], keep[80], busy[64];
+	const char *const options[] = { device, size_text, keep, busy, "arena.main.format=if-blank", NULL };
+	uint64_t took_ns;
+	int r = bench_daemon_prepare(daemon, dir, name);
 
-	*daemon = (struct bench_daemon){ 0 };
-	snprintf(daemon->dir, sizeof(daemon->dir), "%s/%s", dir, name);
-	snprintf(daemon->socket, sizeof(daemon->socket), "%s/run/pmemarena.sock", daemon->dir);
-	snprintf(daemon->admin, sizeof(daemon->admin), "%s/run/admin.sock", daemon->dir);
-	if (mkdir(daemon->dir, 0700) < 0)
-		return -errno;
-	sock = listen_for_ready(&address, daemon->dir);
-	if (sock < 0)
-		return sock;
-	fflush(NULL);
-	daemon->pid = fork();
-	if (daemon->pid == 0)
-		run(program, daemon->dir, size, busy_poll_us, address.sun_path);
-	r = daemon->pid < 0 ? -errno : wait_until_ready(sock, daemon->pid);
-	close(sock);
+	snprintf(device, sizeof(device), "arena.main.device=%s/arena", daemon->dir);
+	snprintf(size_text, sizeof(size_text), "arena.main.size=%" PRIu64, size);
+	snprintf(keep, sizeof(keep), "arena.main.keep-blocks=%" PRIu64, size);
+	snprintf(busy, sizeof(busy), "busy-poll-us=%u", busy_poll_us);
 	if (r == 0)
-		r = place_server(daemon->pid);
-	if (r < 0)
-		fprintf(stderr, "bench-serve: %s did not start: %s; its log is %s/log\n", program, strerror(-r), daemon->dir);
-	return r;
+		r = bench_daemon_run(&took_ns, daemon, program, options);
+	return r < 0 ? r : place_server(daemon->pid);
 }
 
 static int connect_admin(const char *path)
@@ -165,16 +188,23 @@ int bench_daemon_wait_zero(const char *path)
 	return r == 0 ? -ETIMEDOUT : r < 0 ? r : 0;
 }
 
+void bench_daemon_end(struct bench_daemon *daemon, int sig)
+{
+	if (daemon->pid <= 0)
+		return;
+	kill(daemon->pid, sig);
+	waitpid(daemon->pid, NULL, 0);
+	daemon->pid = 0;
+}
+
 void bench_daemon_stop(struct bench_daemon *daemon)
 {
 	char arena[128];
 
 	if (daemon->pid <= 0)
 		return;
-	kill(daemon->pid, SIGTERM);
-	waitpid(daemon->pid, NULL, 0);
+	bench_daemon_end(daemon, SIGTERM);
 	/* Gigabytes of memory: also where the directory stays for its log. */
 	snprintf(arena, sizeof(arena), "%s/arena", daemon->dir);
 	unlink(arena);
-	daemon->pid = 0;
 }

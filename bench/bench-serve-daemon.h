@@ -20,6 +20,12 @@ struct bench_daemon {
  */
 int bench_daemon_start(struct bench_daemon *daemon, const char *program, const char *dir, const char *name, uint64_t size,
 		       unsigned busy_poll_us);
+/* The same in steps, for those who start one again and again: a directory, */
+int bench_daemon_prepare(struct bench_daemon *daemon, const char *dir, const char *name);
+/* a daemon there with these options (NULL at the end), and how long from fork() to READY=1, */
+int bench_daemon_run(uint64_t *took_ns, struct bench_daemon *daemon, const char *program, const char *const *options);
+/* and its end by SIGTERM or SIGKILL; the arena stays. */
+void bench_daemon_end(struct bench_daemon *daemon, int sig);
 /* Returns when all free space is known to be zero. 0 or -errno; -ETIMEDOUT after a minute. */
 int bench_daemon_wait_zero(const char *admin);
 /* Asks it to stop and waits; what it left is removed with the directory. Not started is fine. */
