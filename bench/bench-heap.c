@@ -25,11 +25,11 @@
 #define BATCH        64
 
 static const char usage[] =
-	"usage: bench-heap [--quick] [--seconds S] [--json] [--daemon PATH] [--tmpfs DIR]\n"
+	"usage: bench-heap [--quick] [--seconds S] [--json[=FILE]] [--daemon PATH] [--tmpfs DIR]\n"
 	"\n"
 	"  --quick        a quarter of a second a figure: below 10 s\n"
 	"  --seconds S    so long a figure (default 1)\n"
-	"  --json         an array of objects instead of a table; times in ns\n"
+	"  --json[=FILE]  an array of objects instead of a table; times in ns\n"
 	"  --daemon PATH  pmemarenad (default: the one that was built beside this program)\n"
 	"  --tmpfs DIR    where the arena goes (default /dev/shm)\n";
 
@@ -243,7 +243,7 @@ static const char *find_daemon(void)
 int main(int argc, char **argv)
 {
 	static const struct option longs[] = {
-		{ "quick", no_argument, NULL, 'q' }, { "seconds", required_argument, NULL, 's' }, { "json", no_argument, NULL, 'j' },
+		{ "quick", no_argument, NULL, 'q' }, { "seconds", required_argument, NULL, 's' }, { "json", optional_argument, NULL, 'j' },
 		{ "daemon", required_argument, NULL, 'd' }, { "tmpfs", required_argument, NULL, 't' }, { "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
@@ -258,7 +258,7 @@ int main(int argc, char **argv)
 		switch (c) {
 		case 'q': job.seconds = 0.25; break;
 		case 's': job.seconds = strtod(optarg, NULL); break;
-		case 'j': json = true; break;
+		case 'j': json = true; if (optarg && !freopen(optarg, "w", stdout)) return 1; break;
 		case 'd': program = optarg; break;
 		case 't': tmpfs = optarg; break;
 		case 'h': fputs(usage, stdout); return 0;

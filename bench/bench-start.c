@@ -27,12 +27,12 @@
 #define TIB        (UINT64_C(1) << 40)
 
 static const char usage[] =
-	"usage: bench-start [--quick] [--records N] [--rounds N] [--json] [--daemon PATH] [--tmpfs DIR] [--disk DIR]\n"
+	"usage: bench-start [--quick] [--records N] [--rounds N] [--json[=FILE]] [--daemon PATH] [--tmpfs DIR] [--disk DIR]\n"
 	"\n"
 	"  --quick        100,000 records, 3 rounds: some seconds\n"
 	"  --records N    allocations that are recovered, half of them with names (default 1,000,000)\n"
 	"  --rounds N     starts of each kind; medians are printed (default 7)\n"
-	"  --json         an array of objects instead of a table\n"
+	"  --json[=FILE]  an array of objects instead of a table\n"
 	"  --daemon PATH  pmemarenad (default: the one that was built beside this program)\n"
 	"  --tmpfs DIR    where metadata and the peers' objects go (default /dev/shm)\n"
 	"  --disk DIR     where the data is, sparse (default $TMPDIR, else /var/tmp)\n";
@@ -285,7 +285,7 @@ static int parse(struct options *options, int argc, char **argv)
 {
 	static const struct option longs[] = {
 		{ "quick", no_argument, NULL, 'q' }, { "records", required_argument, NULL, 'r' }, { "rounds", required_argument, NULL, 'n' },
-		{ "json", no_argument, NULL, 'j' }, { "daemon", required_argument, NULL, 'd' }, { "tmpfs", required_argument, NULL, 't' },
+		{ "json", optional_argument, NULL, 'j' }, { "daemon", required_argument, NULL, 'd' }, { "tmpfs", required_argument, NULL, 't' },
 		{ "disk", required_argument, NULL, 'k' }, { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 },
 	};
 	int c;
@@ -295,7 +295,7 @@ static int parse(struct options *options, int argc, char **argv)
 		case 'q': options->records = 100000; options->rounds = 3; break;
 		case 'r': options->records = strtoull(optarg, NULL, 10); break;
 		case 'n': options->rounds = (unsigned)strtoul(optarg, NULL, 10); break;
-		case 'j': options->json = true; break;
+		case 'j': options->json = true; if (optarg && !freopen(optarg, "w", stdout)) return -EIO; break;
 		case 'd': options->program = optarg; break;
 		case 't': options->tmpfs = optarg; break;
 		case 'k': options->disk = optarg; break;
