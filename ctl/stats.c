@@ -42,11 +42,12 @@ static void show_arena(const struct ctl *ctl, struct json_object *arena)
 	line(ctl, arena, "  leased", "leased");
 	line(ctl, arena, "  quarantined", "quarantined");
 	line(ctl, arena, "  free", "free");
-	line(ctl, arena, "  known zero", "known_zero");
-	line(ctl, arena, "  largest free extent", "largest_free");
+	line(ctl, arena, "    in split pages", "free_split");
+	line(ctl, arena, "    known zero", "known_zero");
+	line(ctl, arena, "    largest extent", "largest_free");
 	snprintf(text, sizeof(text), "%s, fragmentation %.3f", ctl_get_string(arena, "free_extents"),
 		 json_object_get_double(ctl_get(arena, "fragmentation")));
-	ctl_line("  free extents", text);
+	ctl_line("    extents", text);
 	if (ctl_get_u64(arena, "poisoned"))
 		line(ctl, arena, "  poisoned", "poisoned");
 	snprintf(text, sizeof(text), "%s published, %s reserved, %s freeing", ctl_get_string(arena, "published_allocations"),

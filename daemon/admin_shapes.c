@@ -260,6 +260,7 @@ struct json_object *admin_shape_arena_stats(const struct service *service, uint3
 	admin_put_u64(to, "reserved", stats.reserved);
 	admin_put_u64(to, "quarantined", stats.quarantined);
 	admin_put_u64(to, "free", stats.free);
+	admin_put_u64(to, "free_split", stats.free_split);
 	admin_put_u64(to, "known_zero", stats.known_zero);
 	admin_put_u64(to, "largest_free", stats.largest_free);
 	admin_put_u64(to, "free_extents", stats.free_extents);

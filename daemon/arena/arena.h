@@ -208,6 +208,7 @@ bool arena_next_event(struct arena_event *event, struct arena *arena);
 
 struct arena_stats {
 	uint64_t size, used, leased, reserved, quarantined, free, known_zero, largest_free, poisoned;      /* bytes */
+	uint64_t free_split;            /* of free: in split pages, for small allocations of their owners */
 	uint64_t free_extents;
 	uint64_t nr_published, nr_reserved, nr_freeing;
 	uint64_t slots_total, slots_used;

@@ -6,6 +6,7 @@
  *	format.c    geometry, a new arena                  holder.c   sessions, what they have open, quarantine
  *	recover.c   from the table, adopt.c the ledger     index.c    names, handles, object slots
  *	bad.c       pages that failed                        lease.c    space taken ahead: carved, asked back
+ *	room.c      why there is none
  *	check.c     memory against media, repair
  */
 #ifndef PMEMARENA_ARENA_INTERNAL_H
@@ -50,6 +51,12 @@ struct bad_range {
 };
 #define NOT_RECORDED UINT32_MAX
 
+/* What is in the way of a request, in bytes; counted when asked, and then good for a tenth of a second. */
+struct room {
+	uint64_t when_ns;                       /* 0: never */
+	uint64_t leased, reserved, quarantined;
+};
+
 struct arena {
 	struct arena_identity identity;
 	struct superblock sb;
@@ -92,7 +99,8 @@ struct arena {
 	struct arena_event *events;             /* owned ring */
 	uint32_t first_event, nr_events, nr_events_settled, room_events;
 
-	uint64_t recalled_ns, nr_leased;        /* when leases were asked back last, and how many bytes there were */
+	struct room room;
+	uint64_t recalled_ns;                   /* room.when_ns when leases were asked back last */
 
 	enum arena_state state;
 	char reason[256];
@@ -176,7 +184,6 @@ bool is_owner(const struct caller *caller, const struct alloc *alloc);
 int check_name(const struct arena *arena, const char *name, uint8_t name_len, struct why *why);
 int settle_if_staged(struct arena *arena, const struct alloc *alloc, bool claims_name);
 int round_len(uint64_t *nr_pfns, const struct arena *arena, uint64_t len, struct why *why);
-int explain_no_space(const struct arena *arena, int r, uint64_t nr_pfns, bool contiguous, struct why *why);
 int copy_name(struct alloc *alloc, const char *name, uint8_t name_len);
 enum quota_kind bytes_kind(const struct alloc *alloc);
 int charge(struct arena *arena, uint32_t uid, enum quota_kind kind, uint64_t bytes, struct why *why);
@@ -184,6 +191,11 @@ void uncharge(struct arena *arena, const struct alloc *alloc);
 struct ledger_range range_of(const struct alloc *alloc, enum ledger_state state);
 /* @alloc has its space, and gets all else: an id, a slot, a name, its place in the ledger or a staged record. */
 int reservation_build(struct arena *arena, const struct caller *caller, struct alloc *alloc, const struct arena_ask *ask, struct why *why);
+
+/* room.c */
+const struct room *room_look(struct arena *arena);
+/* What space_claim() said, in words for whoever asked; returns @r. */
+int explain_no_space(struct arena *arena, int r, uint64_t nr_pfns, bool contiguous, struct why *why);
 
 /* lease.c */
 /* -EINVAL: nothing is left of it, or not one piece of base pages: it cannot be @what. */

@@ -11,12 +11,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "daemon/arena/arena_internal.h"
 #include "lib/size.h"
-
-#define RECALL_EACH_NS UINT64_C(100000000)
 
 /* ---- what there is to carve ---- */
 
@@ -246,42 +243,19 @@ int arena_carve(struct alloc **out, struct arena *arena, const struct caller *ca
 
 /* ---- asking back ---- */
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
-static uint64_t leased_bytes(const struct arena *arena)
-{
-	uint64_t bytes = 0;
-
-	for (uint32_t slot = 0; slot < arena->nr_objects; slot++) {
-		const struct alloc *alloc = arena->objects[slot];
-
-		if (alloc && alloc->is_lease && alloc->state == ALLOC_RESERVED)
-			bytes += alloc->nr_pfns << DESC_SHIFT;
-	}
-	return bytes;
-}
-
 int lease_recall(struct arena *arena, uint64_t nr_pfns, struct why *why)
 {
 	struct alloc wanted = { .nr_pfns = nr_pfns };
 	char asked[SIZE_TEXT_MAX], leased[SIZE_TEXT_MAX];
 
 	/* Many may be waiting, and ask again and again. */
-	if (now_ns() - arena->recalled_ns > RECALL_EACH_NS) {
-		arena->recalled_ns = now_ns();
-		arena->nr_leased = leased_bytes(arena);
-		if (arena->nr_leased > 0)
-			events_add(arena, ARENA_RECALL, &wanted);
-	}
-	if (arena->nr_leased == 0)
+	if (room_look(arena)->leased == 0)
 		return -ENOSPC;
+	if (arena->room.when_ns != arena->recalled_ns) {
+		arena->recalled_ns = arena->room.when_ns;
+		events_add(arena, ARENA_RECALL, &wanted);
+	}
 	arena->counts.recalls++;
 	return why_set(why, -EINPROGRESS, "arena %s has no room for %s; %s are leased to clients, who were asked for them and did not give back enough",
-		       arena->identity.name, size_text(asked, nr_pfns << DESC_SHIFT), size_text(leased, arena->nr_leased));
+		       arena->identity.name, size_text(asked, nr_pfns << DESC_SHIFT), size_text(leased, arena->room.leased));
 }

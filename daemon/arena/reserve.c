@@ -79,27 +79,6 @@ int round_len(uint64_t *nr_pfns, const struct arena *arena, uint64_t len, struct
 	return 0;
 }
 
-int explain_no_space(const struct arena *arena, int r, uint64_t nr_pfns, bool contiguous, struct why *why)
-{
-	char asked[SIZE_TEXT_MAX], free_text[SIZE_TEXT_MAX], largest[SIZE_TEXT_MAX];
-	struct space_stats stats;
-
-	if (r == -ENOSPC) {
-		space_stats(arena->space, &stats);
-		/* There is room in the arena: then it was the file system below that had none. */
-		if (device_info(arena->device)->kind == DEVICE_FILE && stats.largest_free >= nr_pfns << DESC_SHIFT)
-			return why_set(why, r, "the file system that holds %s is full: no blocks for %s; free some there",
-				       device_info(arena->device)->path, size_text(asked, nr_pfns << DESC_SHIFT));
-		return why_set(why, r, "arena %s has no room for %s%s: %s free, the largest free extent is %s, in %llu extents",
-			       arena->identity.name, size_text(asked, nr_pfns << DESC_SHIFT), contiguous ? " in one piece" : "",
-			       size_text(free_text, stats.free), size_text(largest, stats.largest_free),
-			       (unsigned long long)stats.free_extents);
-	}
-	if (r == -EIO)
-		return why_set(why, r, "arena %s: its device failed while space was prepared", arena->identity.name);
-	return r;
-}
-
 /* ---- reserve ---- */
 
 int copy_name(struct alloc *alloc, const char *name, uint8_t name_len)

@@ -595,12 +595,17 @@ int space_poison(struct space *space, uint64_t pfn, uint32_t *object)
 
 void space_stats(const struct space *space, struct space_stats *stats)
 {
+	uint64_t clean = pfn_of(space, extent_total(space->clean)), dirty = pfn_of(space, extent_total(space->dirty)) + space->scrubbing_pfns;
+	uint64_t largest_clean = extent_largest(space->clean), largest_dirty = extent_largest(space->dirty);
+
 	*stats = (struct space_stats){
-		.free = byte_of(pfn_of(space, extent_total(space->clean) + extent_total(space->dirty)) + space->scrubbing_pfns +
-				space->free_run_pfns),
-		.known_zero = byte_of(pfn_of(space, extent_total(space->clean)) + space->free_run_pfns),
-		.largest_free = byte_of(pfn_of(space, extent_largest(space->clean))),
-		.scrubbing = byte_of(pfn_of(space, extent_total(space->dirty)) + space->scrubbing_pfns),
+		.free = byte_of(clean + dirty + space->free_run_pfns),
+		.free_pages = byte_of(clean + dirty),
+		.free_runs = byte_of(space->free_run_pfns),
+		.known_zero = byte_of(clean + space->free_run_pfns),
+		.known_zero_pages = byte_of(clean),
+		.scrubbing = byte_of(dirty),
+		.largest_free = byte_of(pfn_of(space, largest_clean > largest_dirty ? largest_clean : largest_dirty)),
 		.poisoned = byte_of(space->poisoned_pfns),
 		.free_extents = extent_count(space->clean) + extent_count(space->dirty),
 		.scrubbed_total = byte_of(space->scrubbed_pfns),

@@ -84,7 +84,12 @@ int space_poison(struct space *space, uint64_t pfn, uint32_t *object);
 uint32_t space_object_at(const struct space *space, uint64_t pfn);
 
 struct space_stats {
-	uint64_t free, known_zero, largest_free, scrubbing, poisoned;   /* bytes; scrubbing is part of free */
+	uint64_t free;                          /* bytes, as all but free_extents: free_pages + free_runs */
+	uint64_t free_pages, free_runs;         /* whole compound pages; runs in split ones, for allocations of their owners below a page */
+	uint64_t known_zero, known_zero_pages;  /* can be handed out at once */
+	uint64_t scrubbing;                     /* of free: dirty, or being zeroed */
+	uint64_t largest_free;                  /* of whole pages, dirty ones too; what is just being zeroed is in none */
+	uint64_t poisoned;
 	uint64_t free_extents, scrubbed_total;
 };
 void space_stats(const struct space *space, struct space_stats *stats);
