@@ -8,6 +8,7 @@
  *	client free ARENA NAME
  *	client where ARENA NAME         the offset of its first extent on the device
  *	client hold ARENA NAME          open and map; "held", then for each line of input: check, open anew, "still" or "lost"
+ *	client cache ARENA NAME         pieces of a cache, filled and published as NAME-small and, below 1 GiB, NAME-page; one goes back unpublished
  *	client watch ARENA              one line an event, until the input ends
  *	client facts ARENA NAME         what the kernel refuses to a read-only opener
  *	client overreach ARENA          what is behind the end of an arena's device
@@ -139,6 +140,42 @@ static void hold(const struct target *t)
 	}
 }
 
+static void publish_piece(const struct target *t, struct pma_cache *cache, uint64_t len, const char *suffix)
+{
+	char name[64];
+	struct pma_piece piece;
+	struct pma_publication what = { .piece = &piece, .name = name, .mode = 0644 };
+
+	snprintf(name, sizeof(name), "%s-%s", t->name, suffix);
+	need("reserve from the cache", pma_cache_reserve(&piece, cache, len, 0));
+	for (uint64_t page = 0; page < piece.len / PATTERN_PAGE; page++) {
+		uint64_t *words = (uint64_t *)piece.address + page * PATTERN_WORDS;
+
+		insist(pattern_is_page(words, 0), "a new piece reads as zeroes");
+		pattern_fill_page(words, GENERATION, page);
+	}
+	need("persist", pma_persist(piece.map, piece.address, piece.len));
+	need("publish from the cache", pma_cache_publish(cache, &what, 1));
+	need("its result", what.result);
+	need("release", pma_cache_release(cache, &piece));
+	printf("cached %s\n", name);
+}
+
+static void cache_some(const struct target *t)
+{
+	struct pma_cache *cache;
+	struct pma_piece piece;
+
+	need("open a cache", pma_cache_open(&cache, t->pma, t->arena.index, t->arena.size / 2));
+	need("reserve from the cache", pma_cache_reserve(&piece, cache, 8 * PATTERN_PAGE, 0));
+	pattern_fill_page(piece.address, GENERATION, 0);
+	publish_piece(t, cache, 3 * PATTERN_PAGE, "small");
+	if (t->arena.page_size < (uint64_t)1 << 30)
+		publish_piece(t, cache, 2 * t->arena.page_size, "page");
+	need("release", pma_cache_release(cache, &piece));
+	pma_cache_close(cache);
+}
+
 static void print_event(const struct pma_event *event, void *arg)
 {
 	static const char *const names[] = { "?", "published", "freed", "renamed", "resized", "changed", "poisoned",
@@ -213,7 +250,7 @@ static const struct command {
 	void (*run)(const struct target *t);
 } commands[] = {
 	{ "put", 5, put }, { "get", 4, get }, { "free", 4, free_it }, { "where", 4, where }, { "hold", 4, hold },
-	{ "watch", 3, watch }, { "facts", 4, facts }, { "overreach", 3, overreach },
+	{ "cache", 4, cache_some }, { "watch", 3, watch }, { "facts", 4, facts }, { "overreach", 3, overreach },
 };
 
 int main(int argc, char **argv)
@@ -235,6 +272,6 @@ int main(int argc, char **argv)
 		pma_disconnect(t.pma);
 		return 0;
 	}
-	fprintf(stderr, "usage: client put|get|free|where|hold|watch|facts|overreach ARENA [NAME [LEN]]\n");
+	fprintf(stderr, "usage: client put|get|free|where|hold|cache|watch|facts|overreach ARENA [NAME [LEN]]\n");
 	return 2;
 }

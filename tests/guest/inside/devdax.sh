@@ -15,6 +15,17 @@ serve_devdax() {
 	note examples, as an ordinary user
 	run_examples
 
+	note pieces of a cache
+	as alice "$client" cache main pieces
+	local published
+	published=$(pmemarenactl list --json --prefix pieces- | jq -r '.allocations[].name')
+	[ -n "$published" ] || fail "nothing was published from the cache"
+	for name in $published; do
+		as alice "$client" get main "$name"
+		as alice "$client" free main "$name"
+	done
+	expect clean pmemarenactl check-memmap
+
 	note contents stay over a restart, and a stop
 	as alice "$client" put main kept 3000000
 	systemctl restart pmemarenad.service
