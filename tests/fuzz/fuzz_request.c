@@ -32,7 +32,7 @@ static char dir[128];
 static struct service *service;
 static struct desk desk;
 
-struct handle { uint32_t slot; uint64_t id; };
+struct handle { uint32_t slot; uint64_t id, off; };       /* off: where its first extent began when it was last told */
 
 /* One history. */
 struct history {
@@ -97,7 +97,7 @@ static void choose_item(struct wire_writer *writer, struct history *history, uin
 		.slot = handle.slot,
 		.id = handle.id,
 		.len = sizes[more % 16],
-		.arg = more >> 4,
+		.arg = opcode == WIRE_CARVE ? handle.off + (uint64_t)(more >> 4) * 4096 : more >> 4,
 		.flags = which < 250 ? flags & wire_known_flags(opcode) : flags,
 		.uid = which % 4,
 		.mode = (more & 7) * 0111,
@@ -113,7 +113,7 @@ static size_t choose_message(uint8_t *buf, struct history *history)
 		WIRE_RESERVE, WIRE_RESERVE, WIRE_RESERVE, WIRE_COMMIT, WIRE_COMMIT, WIRE_ABORT, WIRE_FREE, WIRE_FREE, WIRE_OPEN, WIRE_CLOSE,
 		WIRE_RESIZE, WIRE_RESIZE, WIRE_RENAME, WIRE_SETATTR, WIRE_STAT, WIRE_EXTENTS, WIRE_LIST, WIRE_SUBSCRIBE,
 	};
-	uint8_t opcode = opcodes[take(history) % sizeof(opcodes)];
+	uint8_t byte = take(history), opcode = byte < 13 * sizeof(opcodes) ? opcodes[byte % sizeof(opcodes)] : WIRE_CARVE;
 	unsigned nr = opcode == WIRE_EXTENTS || opcode == WIRE_LIST || opcode == WIRE_SUBSCRIBE ? 1 : 1 + take(history) % 4;
 	struct wire_writer writer;
 
@@ -125,10 +125,12 @@ static size_t choose_message(uint8_t *buf, struct history *history)
 
 /* ---- replies ---- */
 
-static void remember(struct history *history, const struct wire_result *result)
+static void remember(struct history *history, const struct wire_result *result, const struct wire_extent *extents)
 {
+	uint64_t off = result->nr_inline ? wire_extent_at(extents, 0).off : 0;
+
 	if (result->id != 0)
-		history->handles[result->id % NR_HANDLES] = (struct handle){ result->slot, result->id };
+		history->handles[result->id % NR_HANDLES] = (struct handle){ result->slot, result->id, off };
 }
 
 static void check_reply(struct history *history, const struct job *job, uint32_t nr_asked)
@@ -145,7 +147,7 @@ static void check_reply(struct history *history, const struct job *job, uint32_t
 	while ((r = wire_next_result(&reader, &result, &extents, &text)) == 1) {
 		must(result.result == 0 || result.text_len > 0);
 		if (result.result == 0)
-			remember(history, &result);
+			remember(history, &result, extents);
 	}
 	must(r == 0);
 }
@@ -156,7 +158,9 @@ static int run(struct job *job)
 	int r;
 
 	while ((r = request_run(job)) == -EAGAIN || r == 1) {
-		while (r == -EAGAIN && !service_collect(service))
+		/* Nobody gives a lease back. */
+		job->must_not_wait = job->waits_for_leases;
+		while (r == -EAGAIN && !job->waits_for_leases && !service_collect(service))
 			usleep(100);
 	}
 	request_tell(job);
