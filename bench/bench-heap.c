@@ -225,21 +225,6 @@ static int measure_all(struct job *job, bool json)
 	return r;
 }
 
-/* BUILD/bench/bench-heap and BUILD/pmemarenad; libtool runs the program from a directory below. */
-static const char *find_daemon(void)
-{
-	static char path[PATH_MAX];
-	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 32);
-	char *slash;
-
-	path[n > 0 ? n : 0] = '\0';
-	slash = strrchr(path, '/');
-	strcpy(slash ? slash + 1 : path, "../pmemarenad");
-	if (access(path, X_OK) < 0)
-		strcpy(slash ? slash + 1 : path, "../../pmemarenad");
-	return path;
-}
-
 int main(int argc, char **argv)
 {
 	static const struct option longs[] = {
@@ -276,7 +261,7 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	setenv("PMEM2_FORCE_GRANULARITY", "CACHE_LINE", 1);
-	r = bench_daemon_start(&daemon, program ? program : find_daemon(), dir, "heap", ARENA_BYTES, 0);
+	r = bench_daemon_start(&daemon, program ? program : bench_daemon_program(), dir, "heap", ARENA_BYTES, 0);
 	job.socket = daemon.socket;
 	if (r == 0)
 		r = measure_all(&job, json);

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -95,6 +96,20 @@ static void run(const char *program, const char *dir, const char *const *options
 	execv(program, (char *const *)(uintptr_t)args);
 	perror(program);
 	_exit(127);
+}
+
+const char *bench_daemon_program(void)
+{
+	static char path[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 32);
+	char *slash;
+
+	path[n > 0 ? n : 0] = '\0';
+	slash = strrchr(path, '/');
+	strcpy(slash ? slash + 1 : path, "../pmemarenad");
+	if (access(path, X_OK) < 0)             /* libtool runs a program from a directory below */
+		strcpy(slash ? slash + 1 : path, "../../pmemarenad");
+	return path;
 }
 
 int bench_daemon_prepare(struct bench_daemon *daemon, const char *dir, const char *name)

@@ -20,6 +20,8 @@ struct bench_daemon {
  */
 int bench_daemon_start(struct bench_daemon *daemon, const char *program, const char *dir, const char *name, uint64_t size,
 		       unsigned busy_poll_us);
+/* The one that was built beside this program, BUILD/bench/NAME. */
+const char *bench_daemon_program(void);
 /* The same in steps, for those who start one again and again: a directory, */
 int bench_daemon_prepare(struct bench_daemon *daemon, const char *dir, const char *name);
 /* a daemon there with these options (NULL at the end), and how long from fork() to READY=1, */

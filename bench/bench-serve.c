@@ -17,6 +17,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "bench/bench-serve-daemon.h"
 #include "bench/bench-serve-plan.h"
 
 struct options {
@@ -60,19 +61,6 @@ static int parse(struct options *options, int argc, char **argv)
 		}
 	}
 	return optind < argc || options->seconds <= 0 ? (fputs(usage, stderr), -EINVAL) : 0;
-}
-
-/* BUILD/bench/bench-serve and BUILD/pmemarenad. */
-static const char *find_daemon(void)
-{
-	static char path[PATH_MAX];
-	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 32);
-	char *slash;
-
-	path[n > 0 ? n : 0] = '\0';
-	slash = strrchr(path, '/');
-	strcpy(slash ? slash + 1 : path, "../pmemarenad");
-	return path;
 }
 
 static bool is_on(const char *dir, long magic)
@@ -124,7 +112,7 @@ static int run(const struct options *options, const char *dir, const char *disk_
 {
 	static struct sheet sheet;
 	struct plan plan = {
-		.program = options->daemon ? options->daemon : find_daemon(), .dir = dir, .disk_dir = disk_dir,
+		.program = options->daemon ? options->daemon : bench_daemon_program(), .dir = dir, .disk_dir = disk_dir,
 		.seconds = options->seconds, .is_quick = options->quick,
 	};
 	int r = plan_run(&sheet, &plan);

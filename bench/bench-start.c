@@ -242,21 +242,6 @@ static int remove_one(const char *path, const struct stat *st, int flag, struct 
 	return remove(path);
 }
 
-/* BUILD/bench/bench-start and BUILD/pmemarenad; libtool runs the program from a directory below. */
-static const char *find_daemon(void)
-{
-	static char path[PATH_MAX];
-	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 32);
-	char *slash;
-
-	path[n > 0 ? n : 0] = '\0';
-	slash = strrchr(path, '/');
-	strcpy(slash ? slash + 1 : path, "../pmemarenad");
-	if (access(path, X_OK) < 0)
-		strcpy(slash ? slash + 1 : path, "../../pmemarenad");
-	return path;
-}
-
 static int measure(const struct options *options)
 {
 	char dir[96], disk[96];
@@ -309,7 +294,7 @@ static int parse(struct options *options, int argc, char **argv)
 int main(int argc, char **argv)
 {
 	const char *tmp = getenv("TMPDIR");
-	struct options options = { .program = find_daemon(), .tmpfs = "/dev/shm", .disk = tmp ? tmp : "/var/tmp", .records = 1000000, .rounds = 7 };
+	struct options options = { .program = bench_daemon_program(), .tmpfs = "/dev/shm", .disk = tmp ? tmp : "/var/tmp", .records = 1000000, .rounds = 7 };
 	int r;
 
 	if (parse(&options, argc, argv) < 0) {

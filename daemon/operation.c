@@ -81,26 +81,33 @@ static int take_made(struct operation *op, struct alloc *alloc)
 	return is_to_be_open(&op->item) ? arena_open_alloc(op->arena, &op->caller, alloc, false, op->why) : 0;
 }
 
-static int run_reserve(struct operation *op)
+/* What an item that makes something asks for; the token is not its own in all of them. */
+static struct arena_ask ask_of(const struct operation *op)
 {
 	const struct wire_request *item = &op->item;
-	struct arena_ask ask = {
+
+	return (struct arena_ask){
 		.name = item->name_len ? op->name : NULL,
 		.name_len = (uint8_t)item->name_len,
 		.len = item->len,
 		.mode = item->mode,
-		.token = item->arg,
-		.publish = item->flags & WIRE_PUBLISH,
+		.publish = op->opcode == WIRE_CARVE || (item->flags & WIRE_PUBLISH),
 		.contiguous = item->flags & WIRE_CONTIGUOUS,
 		.lease = item->flags & WIRE_LEASE,
 		.keep_open = item->flags & WIRE_KEEP_OPEN,
 	};
+}
 
+static int run_reserve(struct operation *op)
+{
+	const struct wire_request *item = &op->item;
+	struct arena_ask ask = ask_of(op);
 	struct alloc *made;
 	int r = check_token(op, true);
 
 	if (r < 0)
 		return r;
+	ask.token = item->arg;
 	made = item->arg ? arena_find_name(op->arena, op->name, (uint8_t)item->name_len) : NULL;
 	if (is_made(op, made))
 		return take_made(op, made);
@@ -121,20 +128,12 @@ static int run_commit(struct operation *op)
 /* Its reservation becomes what it made. */
 static int run_carve(struct operation *op)
 {
-	const struct wire_request *item = &op->item;
-	struct arena_ask ask = {
-		.name = item->name_len ? op->name : NULL,
-		.name_len = (uint8_t)item->name_len,
-		.len = item->len,
-		.mode = item->mode,
-		.publish = true,
-		.keep_open = item->flags & WIRE_KEEP_OPEN,
-	};
+	struct arena_ask ask = ask_of(op);
 	struct alloc *lease = op->alloc;
 	int r = check_mode(op);
 
 	op->alloc = NULL;
-	return r < 0 ? r : arena_carve(&op->alloc, op->arena, &op->caller, lease, &ask, item->arg, op->why);
+	return r < 0 ? r : arena_carve(&op->alloc, op->arena, &op->caller, lease, &ask, op->item.arg, op->why);
 }
 
 static int run_abort(struct operation *op)
