@@ -50,24 +50,39 @@ static int flood(struct pma *pma)
 	return r;
 }
 
-static int run(const char *socket, unsigned nr, int ready)
+static int churn(struct pma *pma)
+{
+	struct pma_handle handle;
+	int r = 0;
+
+	while (r == 0) {
+		r = pma_create(&handle, pma, NULL, UINT64_C(1) << 30, 0);
+		if (r == 0)
+			r = pma_free(pma, handle);
+	}
+	return r;
+}
+
+static int run(const char *socket, enum others what, unsigned nr, int ready)
 {
 	struct pma *pma;
 	int r = place_client(placement_is_possible(PLACE_CROSS_CORE) ? PLACE_CROSS_CORE : PLACE_SAME_CORE);
 
-	for (unsigned i = 0; r == 0 && i < (nr ? nr : 1); i++)
+	for (unsigned i = 0; r == 0 && i < nr; i++)
 		r = connect_one(&pma, socket);
 	if (r == 0 && write(ready, "", 1) != 1)
 		r = -errno;
-	if (r == 0 && nr == 0)
+	if (r == 0 && what == OTHERS_FLOOD)
 		r = flood(pma);
+	if (r == 0 && what == OTHERS_CHURN)
+		r = churn(pma);
 	if (r == 0)
 		pause();
 	fprintf(stderr, "bench-serve: others: %s (%s)\n", strerror(-r), pma_message());
 	return 1;
 }
 
-pid_t others_start(const char *socket, unsigned nr)
+pid_t others_start(const char *socket, enum others what, unsigned nr)
 {
 	int ready[2];
 	pid_t pid;
@@ -80,7 +95,7 @@ pid_t others_start(const char *socket, unsigned nr)
 	if (pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		close(ready[0]);
-		_exit(run(socket, nr, ready[1]));
+		_exit(run(socket, what, nr, ready[1]));
 	}
 	close(ready[1]);
 	if (pid > 0 && read(ready[0], &byte, 1) != 1) {

@@ -32,6 +32,9 @@ static const char *const plain_ops[NR_PHASES] = { [PHASE_THERE] = alloc_op, [PHA
 static const char *const flooded_ops[NR_PHASES] = {
 	[PHASE_THERE] = "reserve+publish, flood", [PHASE_BACK] = "free, flood", [PHASE_BOTH] = "both, flood",
 };
+static const char *const churned_ops[NR_PHASES] = {
+	[PHASE_THERE] = "reserve+publish, churn", [PHASE_BACK] = "free, churn", [PHASE_BOTH] = "both, churn",
+};
 static const char *const crowded_ops[NR_PHASES] = {
 	[PHASE_THERE] = "reserve+publish, 1000", [PHASE_BACK] = "free, 1000", [PHASE_BOTH] = "both, 1000",
 };
@@ -103,8 +106,7 @@ static int measure(struct run *run, enum load_mode mode, uint64_t size, enum pla
 	return r;
 }
 
-/* Beside one that floods (@nr 0) or @nr that are idle. */
-static int measure_beside(struct run *run, unsigned nr, const char *const ops[NR_PHASES], unsigned clients, enum placement placement,
+static int measure_beside(struct run *run, enum others what, unsigned nr, const char *const ops[NR_PHASES], unsigned clients, enum placement placement,
 			  const struct timing *floor)
 {
 	struct load load = {
@@ -112,7 +114,7 @@ static int measure_beside(struct run *run, unsigned nr, const char *const ops[NR
 		.seconds = run->plan->seconds,
 	};
 	struct timing timings[NR_PHASES];
-	pid_t others = others_start(load.socket, nr);
+	pid_t others = others_start(load.socket, what, nr);
 	int r = others < 0 ? others : load_run(timings, &load);
 
 	others_stop(others);
@@ -126,7 +128,7 @@ static int measure_crowd(struct run *run, enum placement placement)
 	struct timing floor;
 	int r = add_floor(&floor, run, placement, BUSY_CLIENTS);
 
-	return r < 0 ? r : measure_beside(run, IDLE_CLIENTS, crowded_ops, BUSY_CLIENTS, placement, &floor);
+	return r < 0 ? r : measure_beside(run, OTHERS_IDLE, IDLE_CLIENTS, crowded_ops, BUSY_CLIENTS, placement, &floor);
 }
 
 static int measure_leased(struct run *run, enum placement placement, const struct timing *floor)
@@ -168,7 +170,9 @@ static int measure_one_client(struct run *run, enum placement placement)
 	if (r == 0 && placement == PLACE_CROSS_CORE)
 		r = measure(run, LOAD_BUSY_POLL, KiB(4), placement, 1, &floor);
 	if (r == 0 && placement == PLACE_CROSS_CORE)
-		r = measure_beside(run, 0, flooded_ops, 1, placement, &floor);
+		r = measure_beside(run, OTHERS_FLOOD, 1, flooded_ops, 1, placement, &floor);
+	if (r == 0 && placement == PLACE_CROSS_CORE)
+		r = measure_beside(run, OTHERS_CHURN, 1, churned_ops, 1, placement, &floor);
 	if (r == 0)
 		r = measure_leased(run, placement, &floor);
 	return r;
