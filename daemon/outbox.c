@@ -48,11 +48,6 @@ void outbox_fini(struct outbox *outbox)
 		drop_first(outbox);
 }
 
-bool outbox_is_empty(const struct outbox *outbox)
-{
-	return STAILQ_EMPTY(&outbox->letters);
-}
-
 /* The socket, or the kernel as a whole, has no room at the moment. */
 static bool is_full(int r)
 {

@@ -19,7 +19,10 @@ struct outbox {
 
 void outbox_init(struct outbox *outbox);
 void outbox_fini(struct outbox *outbox);        /* drops what is in it */
-bool outbox_is_empty(const struct outbox *outbox);
+static inline bool outbox_is_empty(const struct outbox *outbox)
+{
+	return STAILQ_EMPTY(&outbox->letters);
+}
 
 /*
  * Send, behind what is there. Takes the descriptors. 0: sent. 1: kept, see `full`. -errno: the other end is gone, or -ENOMEM.

@@ -17,13 +17,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* ThreadSanitizer sees that one thread's packet comes before what another does with it, but only where the wrappers are called. */
 #ifdef __SANITIZE_THREAD__
-#define SEND            send
 #define SEND_MESSAGE    sendmsg
 #define RECEIVE_MESSAGE recvmsg
 #else
-#define SEND(sock, buf, length, flags)     syscall(SYS_sendto, sock, buf, length, flags, NULL, 0)
 #define SEND_MESSAGE(sock, msg, flags)     syscall(SYS_sendmsg, sock, msg, flags)
 #define RECEIVE_MESSAGE(sock, msg, flags)  syscall(SYS_recvmsg, sock, msg, flags)
 #endif
@@ -98,14 +95,14 @@ static ssize_t send_with_fds(int sock, const void *buf, size_t length, const int
 
 int conn_send(int sock, const void *buf, size_t length, const int *fds, int nr_fds)
 {
-	int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
 	ssize_t sent;
 
+	if (nr_fds == 0)
+		return conn_send_plain(sock, buf, length);
 	if (nr_fds < 0 || nr_fds > CONN_MAX_FDS)
 		return -EINVAL;
 	do {
-		/* Without a message header there is none for the kernel to copy and check. */
-		sent = nr_fds ? send_with_fds(sock, buf, length, fds, nr_fds, flags) : SEND(sock, buf, length, flags);
+		sent = send_with_fds(sock, buf, length, fds, nr_fds, MSG_DONTWAIT | MSG_NOSIGNAL);
 	} while (sent < 0 && errno == EINTR);
 	return sent < 0 ? -errno : 0;
 }
@@ -140,19 +137,14 @@ static int check_packet(const struct msghdr *msg, ssize_t length, int nr, int ma
 	return msg->msg_flags & MSG_TRUNC ? -EMSGSIZE : 0;
 }
 
-static ssize_t receive(int sock, void *buf, size_t size, int *fds, int max_fds, int *nr_fds, int flags)
+static ssize_t receive_with_fds(int sock, void *buf, size_t size, int *fds, int max_fds, int *nr_fds, int flags)
 {
 	union control control;
 	struct iovec iov = { .iov_base = buf, .iov_len = size };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control.bytes) };
 	int got[CONN_MAX_FDS], nr, r;
 	ssize_t length;
 
-	/* Where there is no room for any the kernel drops them and says so. */
-	if (max_fds > 0) {
-		msg.msg_control = control.bytes;
-		msg.msg_controllen = sizeof(control.bytes);
-	}
 	do {
 		length = RECEIVE_MESSAGE(sock, &msg, flags | MSG_CMSG_CLOEXEC);
 	} while (length < 0 && errno == EINTR);
@@ -166,9 +158,15 @@ static ssize_t receive(int sock, void *buf, size_t size, int *fds, int max_fds, 
 	}
 	if (nr > 0)
 		memcpy(fds, got, (size_t)nr * sizeof(int));
-	if (nr_fds)
-		*nr_fds = nr;
+	*nr_fds = nr;
 	return length;
+}
+
+static ssize_t receive(int sock, void *buf, size_t size, int *fds, int max_fds, int *nr_fds, int flags)
+{
+	if (max_fds == 0)
+		return conn_recv_plain(sock, buf, size, flags);
+	return receive_with_fds(sock, buf, size, fds, max_fds, nr_fds, flags);
 }
 
 ssize_t conn_recv(int sock, void *buf, size_t size, int *fds, int max_fds, int *nr_fds)
