@@ -56,21 +56,16 @@ static struct holding *take_spare(struct batch *batch)
 /* From here on nobody maps it any more, until the answer is there. */
 static int begin_closing(struct batch *batch, struct pma_handle handle, uint32_t *flags)
 {
-	struct pma *pma = batch->pma;
-	struct holding *holding;
-	int r = 0;
+	struct holding *holding = holding_find(&batch->pma->holdings, handle);
 
-	client_lock(pma);
-	holding = holding_find(&pma->holdings, handle);
-	if (holding && holding->nr_maps > 0) {
-		r = -EBUSY;
-	} else if (holding) {
-		holding->nr_closing++;
-		if (holding_is_unmapped(holding))
-			*flags |= WIRE_UNMAPPED;
-	}
-	client_unlock(pma);
-	return r < 0 ? error_set(r, "it is still mapped through this connection: pma_unmap() it first") : 0;
+	if (holding && holding->nr_maps > 0)
+		return error_set(-EBUSY, "it is still mapped through this connection: pma_unmap() it first");
+	if (!holding)
+		return 0;
+	holding->nr_closing++;
+	if (holding_is_unmapped(holding))
+		*flags |= WIRE_UNMAPPED;
+	return 0;
 }
 
 static void end_closing(struct batch *batch, struct pma_handle handle)
@@ -83,7 +78,11 @@ static void end_closing(struct batch *batch, struct pma_handle handle)
 
 void batch_begin(struct batch *batch, struct pma *pma, uint16_t opcode, void *buf, struct waiter *waiter)
 {
-	*batch = (struct batch){ .pma = pma, .call = { .opcode = opcode, .message = buf, .waiter = waiter } };
+	memset(batch, 0, offsetof(struct batch, why.text[1]));
+	batch->pma = pma;
+	batch->call.opcode = opcode;
+	batch->call.message = buf;
+	batch->call.waiter = waiter;
 	wire_begin(&batch->writer, buf, opcode, 0);
 	batch->reply_size = sizeof(struct wire_header);
 }
@@ -227,17 +226,24 @@ void batch_send(struct batch *batch)
 	link_submit(&batch->pma->link, &batch->call);
 }
 
-void batch_end(struct batch *batch)
+/* What was not answered. */
+static void give_up(struct batch *batch)
 {
 	client_lock(batch->pma);
 	for (struct pma_op *op = batch->first; op < batch->end; op++) {
 		if (op->result != OP_UNDER_WAY)
 			continue;
-		op->result = batch->call.result < 0 ? batch->call.result : -ESTALE;
+		op->result = batch->call.result;
 		if (closes(batch->call.opcode))
 			end_closing(batch, op->handle);
 	}
 	client_unlock(batch->pma);
+}
+
+void batch_end(struct batch *batch)
+{
+	if (batch->call.result < 0)
+		give_up(batch);
 	while (batch->spares)
 		free(take_spare(batch));
 	if (batch->why.text[0])

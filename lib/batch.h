@@ -35,7 +35,8 @@ struct batch {
 /* @buf: WIRE_MAX bytes (or BATCH_ONE for one operation), 8-aligned, borrowed until batch_end(). @waiter: whoever will wait. */
 void batch_begin(struct batch *batch, struct pma *pma, uint16_t opcode, void *buf, struct waiter *waiter);
 /*
- * Append @op, which follows those that are in it. 0; -EMSGSIZE: full, nothing changed; else op->result is what this returns and it has a message.
+ * Append @op, which follows those that are in it; under link.lock. 0; -EMSGSIZE: full, nothing changed; else op->result is what this
+ * returns and it has a message.
  */
 int batch_add(struct batch *batch, struct pma_op *op, const struct wire_request *request);
 void batch_send(struct batch *batch);           /* under link.lock */

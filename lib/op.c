@@ -131,19 +131,17 @@ int op_ask(struct pma *pma, uint16_t opcode, struct wire_request *request, struc
 	int r;
 
 	batch_begin(&batch, pma, opcode, buf, &waiter);
-	r = batch_add(&batch, op, request);
-	if (r < 0) {
-		batch_end(&batch);
-		return r;
-	}
 	client_lock(pma);
-	batch_send(&batch);
-	link_wait(&pma->link, &waiter);
+	r = batch_add(&batch, op, request);
+	if (r == 0) {
+		batch_send(&batch);
+		link_wait(&pma->link, &waiter);
+	}
 	if (batch.call.result < 0)
 		link_error(&pma->link, batch.call.result);
 	client_unlock(pma);
 	batch_end(&batch);
-	return op->result;
+	return r < 0 ? r : op->result;
 }
 
 int op_run(struct pma *pma, struct pma_op *op)
@@ -241,6 +239,7 @@ static size_t fill_frame(struct run *run, struct frame *frame, uint16_t opcode, 
 	size_t i;
 
 	batch_begin(&frame->batch, run->pma, opcode, frame->buf, &frame->waiter);
+	client_lock(run->pma);
 	for (i = 0; i < nr && opcode_in(run, &ops[i]) == opcode; i++) {
 		int r = make_request(&request, &ops[i]);
 
@@ -249,6 +248,7 @@ static size_t fill_frame(struct run *run, struct frame *frame, uint16_t opcode, 
 		else if (batch_add(&frame->batch, &ops[i], &request) == -EMSGSIZE)
 			break;
 	}
+	client_unlock(run->pma);
 	return i;
 }
 
