@@ -107,6 +107,25 @@ void link_submit_first(struct link *link, struct call *call)
 
 /* ---- receiving ---- */
 
+/*
+ * The next packet into inbuf. Room for descriptors, which costs, is only there when some are awaited; should they come to a receive that
+ * began before, they are dropped, and asked for again.
+ */
+static ssize_t next_packet(struct link *link, int sock, int *fds, int *nr_fds, bool waits)
+{
+	if (!link->had_room)
+		return conn_recv_plain(sock, link->inbuf, WIRE_MAX, waits ? 0 : MSG_DONTWAIT);
+	if (waits)
+		return conn_recv_wait(sock, link->inbuf, WIRE_MAX, fds, MAX_FDS, nr_fds);
+	return conn_recv(sock, link->inbuf, WIRE_MAX, fds, MAX_FDS, nr_fds);
+}
+
+/* Under the lock, before a receive. */
+static void prepare(struct link *link)
+{
+	link->had_room = link->nr_awaiting_fds > 0;
+}
+
 static struct call *find_call(struct link *link, uint64_t tag)
 {
 	struct call *call;
@@ -178,7 +197,8 @@ static int drain(struct link *link)
 	int fds[CONN_MAX_FDS], nr_fds = 0;
 	ssize_t n;
 
-	while ((n = conn_recv(link->sock, link->inbuf, WIRE_MAX, fds, MAX_FDS, &nr_fds)) > 0) {
+	prepare(link);
+	while ((n = next_packet(link, link->sock, fds, &nr_fds, false)) > 0) {
 		if (link_handle(link, (size_t)n, fds, nr_fds) == -EPROTO)
 			return -EPROTO;
 		nr_fds = 0;
@@ -213,7 +233,7 @@ static ssize_t spin(struct link *link, int sock, int *fds, int *nr_fds)
 		return -EAGAIN;
 	end = link_now() + (int64_t)link->spin_ns;
 	do {
-		n = conn_recv(sock, link->inbuf, WIRE_MAX, fds, MAX_FDS, nr_fds);
+		n = next_packet(link, sock, fds, nr_fds, false);
 	} while (n == -EAGAIN && link_now() < end);
 	if (n != -EAGAIN)
 		link->nr_missed = 0;
@@ -251,9 +271,9 @@ static ssize_t receive(struct link *link, int sock, bool wants_to_send, int *fds
 	if (n != -EAGAIN)
 		return n;
 	if (!wants_to_send)
-		return conn_recv_wait(sock, link->inbuf, WIRE_MAX, fds, MAX_FDS, nr_fds);
+		return next_packet(link, sock, fds, nr_fds, true);
 	wait_for_socket(sock, true, INT64_MAX);
-	return conn_recv(sock, link->inbuf, WIRE_MAX, fds, MAX_FDS, nr_fds);
+	return next_packet(link, sock, fds, nr_fds, false);
 }
 
 static void lead_up(struct link *link)
@@ -263,6 +283,7 @@ static void lead_up(struct link *link)
 	int fds[CONN_MAX_FDS];
 	ssize_t n;
 
+	prepare(link);
 	pthread_mutex_unlock(&link->lock);
 	n = receive(link, sock, wants_to_send, fds, &nr_fds);
 	pthread_mutex_lock(&link->lock);
@@ -279,10 +300,11 @@ void link_step(struct link *link, struct waiter *waiter, int64_t until_ns)
 
 	if (waiter && waiter->nr_pending == 0)
 		return;
+	prepare(link);
 	pthread_mutex_unlock(&link->lock);
 	wait_for_socket(sock, false, next < until_ns ? next : until_ns);
 	if (sock >= 0)
-		n = conn_recv(sock, link->inbuf, WIRE_MAX, fds, MAX_FDS, &nr_fds);
+		n = next_packet(link, sock, fds, &nr_fds, false);
 	pthread_mutex_lock(&link->lock);
 	take_packet(link, n, fds, nr_fds);
 }
@@ -340,8 +362,9 @@ int link_poll(struct link *link)
 			n = -EAGAIN;
 			if (link->state != LINK_UP)
 				relink_tick(link);
+			prepare(link);
 			if (link->state != LINK_DOWN)
-				n = conn_recv(link->sock, link->inbuf, WIRE_MAX, fds, MAX_FDS, &nr_fds);
+				n = next_packet(link, link->sock, fds, &nr_fds, false);
 			take_packet(link, n, fds, nr_fds);
 		} while (n != -EAGAIN);
 		appoint_leader(link);

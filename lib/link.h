@@ -97,6 +97,8 @@ struct link {
 	struct why why;                 /* the same in words */
 	bool     is_dead;               /* for good: calls fail with error at once */
 	int      epoll_fd, timer_fd, event_fd;  /* owned; -1 until link_fd() */
+	uint32_t nr_awaiting_fds;       /* calls whose reply brings descriptors, from before they are sent */
+	bool     had_room;              /* the leader's: its last receive had room for descriptors */
 	uint64_t spin_ns;               /* the leader's: how long to look before it sleeps */
 	uint32_t nr_missed;             /* the leader's: looked in vain, in a row */
 	uint8_t *inbuf;                 /* owned; WIRE_MAX bytes; the leader's */

@@ -159,8 +159,10 @@ void site_fini(struct sites *sites)
 
 struct attach {
 	struct call call;
+	struct link *link;              /* borrowed */
 	struct wire_arena arena;
 	int fds[2];                     /* owned; -1: none; the device, the plane */
+	bool is_lost;                   /* the descriptors came when nobody had room for them */
 };
 
 static int absorb_attached(struct call *call, struct wire_reader *reader, int *fds, int nr_fds)
@@ -169,7 +171,8 @@ static int absorb_attached(struct call *call, struct wire_reader *reader, int *f
 
 	if (wire_next_raw(reader, &attach->arena, sizeof(attach->arena)) != 1 || attach->arena.result > 0)
 		return -EPROTO;
-	if (nr_fds != (attach->arena.result == 0 ? 2 : 0))
+	attach->is_lost = nr_fds == 0 && attach->arena.result == 0 && !attach->link->had_room;
+	if (nr_fds != (attach->arena.result == 0 && !attach->is_lost ? 2 : 0))
 		return -EPROTO;
 	for (int i = 0; i < nr_fds; i++) {
 		attach->fds[i] = fds[i];
@@ -260,9 +263,31 @@ static int keep_attached(struct pma *pma, struct attach *attach, uint32_t arena,
 	return r < 0 ? error_set(r, "arena %s: its descriptors cannot be used: %s", site_name(name, pma, arena), strerror(-r)) : 0;
 }
 
+static void await_fds(struct pma *pma, int more)
+{
+	client_lock(pma);
+	pma->link.nr_awaiting_fds += (uint32_t)more;
+	client_unlock(pma);
+}
+
+/* A thread that was receiving already may take the reply without them: it knows better the second time. */
+static int ask_for_fds(struct attach *attach, struct pma *pma)
+{
+	int r;
+
+	await_fds(pma, 1);
+	do {
+		r = client_call(pma, &attach->call);
+	} while (r == 0 && attach->is_lost);
+	await_fds(pma, -1);
+	return r;
+}
+
 static int attach(struct pma *pma, uint32_t arena, bool read_only)
 {
-	struct attach attach = { .call = { .opcode = WIRE_ATTACH, .absorb = absorb_attached }, .fds = { -1, -1 } };
+	struct attach attach = {
+		.call = { .opcode = WIRE_ATTACH, .absorb = absorb_attached }, .link = &pma->link, .fds = { -1, -1 },
+	};
 	struct wire_request request = { .arena = arena, .flags = read_only ? WIRE_READ_ONLY : 0 };
 	uint8_t message[128] __attribute__((aligned(8)));
 	struct wire_writer writer;
@@ -273,7 +298,7 @@ static int attach(struct pma *pma, uint32_t arena, bool read_only)
 	wire_add_request(&writer, &request, NULL, 0);
 	attach.call.message = message;
 	attach.call.length = (uint32_t)wire_end(&writer);
-	r = client_call(pma, &attach.call);
+	r = ask_for_fds(&attach, pma);
 	if (r < 0)
 		return r;
 	r = attach.arena.result;

@@ -6,6 +6,7 @@
 
 #include <check.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pmemarena.h>
 #include <stdlib.h>
@@ -649,12 +650,11 @@ static void put16(uint8_t *at, uint16_t value)
 }
 
 /* What is wrong with the reply to a stat: bytes of a good one are changed. */
-static const struct wrong { size_t at; uint16_t value; size_t cut; int nr_fds; const char *what; } wrongs[] = {
-	{ 0, 0x4242, 0, 0, "magic" }, { 4, 9, 0, 0, "version" }, { 6, WIRE_OPENED, 0, 0, "another reply" }, { 6, WIRE_STAT, 0, 0, "a request" },
-	{ 6, WIRE_WELCOME, 0, 0, "another welcome" }, { 6, WIRE_EVENT, 0, 0, "an event of no kind" }, { 8, 31, 0, 0, "length" }, { 12, 2, 0, 0, "two items" },
-	{ 12, 0, 0, 0, "no item" }, { 16, 999, 0, 0, "a tag to come" }, { 32, 8, 0, 0, "item's size" }, { 34, 7, 0, 0, "extents" },
-	{ 40, 99, 0, 0, "arena 99" }, { 48, 0, 0, 0, "id 0" }, { 84, 9999, 0, 0, "text" }, { 4, WIRE_VERSION, 40, 0, "cut" },
-	{ 4, WIRE_VERSION, 0, 1, "a descriptor" },
+static const struct wrong { size_t at; uint16_t value; size_t cut; const char *what; } wrongs[] = {
+	{ 0, 0x4242, 0, "magic" }, { 4, 9, 0, "version" }, { 6, WIRE_OPENED, 0, "another reply" }, { 6, WIRE_STAT, 0, "a request" },
+	{ 6, WIRE_WELCOME, 0, "another welcome" }, { 6, WIRE_EVENT, 0, "an event of no kind" }, { 8, 31, 0, "length" }, { 12, 2, 0, "two items" },
+	{ 12, 0, 0, "no item" }, { 16, 999, 0, "a tag to come" }, { 32, 8, 0, "item's size" }, { 34, 7, 0, "extents" },
+	{ 40, 99, 0, "arena 99" }, { 48, 0, 0, "id 0" }, { 84, 9999, 0, "text" }, { 4, WIRE_VERSION, 40, "cut" },
 };
 
 static void answer_wrongly(struct fake_daemon *daemon)
@@ -671,7 +671,7 @@ static void answer_wrongly(struct fake_daemon *daemon)
 	wire_add_result(&writer, &result, NULL, "name", 4);
 	length = wire_end(&writer);
 	put16(daemon->buf + wrong->at, wrong->value);
-	fake_send_fds(daemon, length - wrong->cut, &daemon->device, wrong->nr_fds);
+	fake_send(daemon, length - wrong->cut);
 	ck_assert(!fake_receive(daemon, ask));
 	fake_welcome(daemon, NULL, true);
 	fake_serve(daemon);
@@ -690,10 +690,93 @@ START_TEST(test_relink_wrong_reply_is_refused_and_the_next_call_works)
 }
 END_TEST
 
+/* ---- descriptors ---- */
+
+static int count_fds(void)
+{
+	int nr = 0;
+
+	for (int fd = 0; fd < 1024; fd++)
+		nr += fcntl(fd, F_GETFD) >= 0;
+	return nr;
+}
+
+static void answer_with_a_descriptor(struct fake_daemon *daemon)
+{
+	struct wire_result result = { .id = 5, .slot = 5 };
+	struct fake_ask *ask = malloc(sizeof(*ask));
+	struct wire_writer writer;
+
+	fake_welcome(daemon, NULL, false);
+	fake_expect(daemon, ask, WIRE_STAT);
+	wire_begin(&writer, daemon->buf, WIRE_STATTED, ask->tag);
+	wire_add_result(&writer, &result, NULL, "name", 4);
+	fake_send_fds(daemon, wire_end(&writer), &daemon->device, 1);
+	fake_serve(daemon);
+	free(ask);
+}
+
+START_TEST(test_relink_descriptor_that_nobody_awaits_is_dropped)
+{
+	struct pma_stat stat;
+	int before;
+
+	begin(answer_with_a_descriptor);
+	before = count_fds();
+	ck_assert_int_eq(pma_stat(&stat, pma, handle_of(5)), 0);
+	ck_assert_int_eq(pma_stat(&stat, pma, handle_of(5)), 0);
+	ck_assert_int_eq(count_fds(), before);
+	end();
+}
+END_TEST
+
+/* The first time to whoever receives for a request of before; then again. */
+static void attach_while_another_receives(struct fake_daemon *daemon)
+{
+	struct fake_ask *stat = malloc(sizeof(*stat)), *ask = malloc(sizeof(*ask));
+
+	fake_welcome(daemon, NULL, false);
+	fake_expect(daemon, stat, WIRE_STAT);
+	pthread_barrier_wait(daemon->arg);
+	for (int i = 0; i < 2; i++) {
+		fake_expect(daemon, ask, WIRE_ATTACH);
+		fake_answer(daemon, ask);
+	}
+	fake_answer(daemon, stat);
+	fake_serve(daemon);
+	free(stat);
+	free(ask);
+}
+
+static void *stat_one(void *arg)
+{
+	struct pma_stat stat;
+
+	ck_assert_int_eq(pma_stat(&stat, pma, handle_of(6)), 0);
+	return NULL;
+}
+
+START_TEST(test_relink_descriptors_that_were_dropped_are_asked_for_again)
+{
+	pthread_barrier_t barrier;
+	pthread_t thread;
+
+	pthread_barrier_init(&barrier, NULL, 2);
+	fake = fake_new(attach_while_another_receives, &barrier);
+	connect_with(5000, 0);
+	ck_assert_int_eq(pthread_create(&thread, NULL, stat_one, NULL), 0);
+	pthread_barrier_wait(&barrier);
+	ck_assert_int_ge(pma_device_fd(pma, 0, true), 0);
+	pthread_join(thread, NULL);
+	end();
+	pthread_barrier_destroy(&barrier);
+}
+END_TEST
+
 static const struct wrong wrong_welcomes[] = {
-	{ 0, 0x4242, 0, 0, "magic" }, { 6, WIRE_STATTED, 0, 0, "no welcome" }, { 36, 2, 0, 0, "version 2" }, { 38, 7, 0, 0, "7 arenas" },
-	{ 48, 0, 0, 0, "no session" }, { 100, 5, 0, 0, "arena 5 in place 0" }, { 228, 7, 0, 0, "granularity 7" }, { 220, 3, 0, 0, "alignment" },
-	{ 4, WIRE_VERSION, 8, 0, "cut" },
+	{ 0, 0x4242, 0, "magic" }, { 6, WIRE_STATTED, 0, "no welcome" }, { 36, 2, 0, "version 2" }, { 38, 7, 0, "7 arenas" },
+	{ 48, 0, 0, "no session" }, { 100, 5, 0, "arena 5 in place 0" }, { 228, 7, 0, "granularity 7" }, { 220, 3, 0, "alignment" },
+	{ 4, WIRE_VERSION, 8, "cut" },
 };
 
 static void welcome_wrongly(struct fake_daemon *daemon)
@@ -742,6 +825,8 @@ static void add_tests(TCase *t)
 	tcase_add_test(t, test_relink_deadly_request_is_given_up);
 	tcase_add_loop_test(t, test_relink_other_arenas_in_old_places_are_not_used, 0, 2);
 	tcase_add_test(t, test_relink_arena_may_be_offline_for_a_while);
+	tcase_add_test(t, test_relink_descriptor_that_nobody_awaits_is_dropped);
+	tcase_add_test(t, test_relink_descriptors_that_were_dropped_are_asked_for_again);
 	tcase_add_loop_test(t, test_relink_wrong_reply_is_refused_and_the_next_call_works, 0, NR(wrongs));
 	tcase_add_loop_test(t, test_relink_wrong_welcome_is_refused, 0, NR(wrong_welcomes));
 }
