@@ -29,6 +29,9 @@
 
 static const char alloc_op[] = "reserve+publish", free_op[] = "free", both_op[] = "reserve+publish+free";
 static const char *const plain_ops[NR_PHASES] = { [PHASE_THERE] = alloc_op, [PHASE_BACK] = free_op, [PHASE_BOTH] = both_op };
+static const char *const calm_ops[NR_PHASES] = {
+	[PHASE_THERE] = "reserve+publish, calm", [PHASE_BACK] = "free, calm", [PHASE_BOTH] = "both, calm",
+};
 static const char *const flooded_ops[NR_PHASES] = {
 	[PHASE_THERE] = "reserve+publish, flood", [PHASE_BACK] = "free, flood", [PHASE_BOTH] = "both, flood",
 };
@@ -106,14 +109,13 @@ static int measure(struct run *run, enum load_mode mode, uint64_t size, enum pla
 	return r;
 }
 
-static int measure_beside(struct run *run, enum others what, unsigned nr, const char *const ops[NR_PHASES], unsigned clients, enum placement placement,
-			  const struct timing *floor)
+static int measure_beside(struct timing timings[NR_PHASES], struct run *run, enum others what, unsigned nr, const char *const ops[NR_PHASES],
+			  unsigned clients, enum placement placement, const struct timing *floor)
 {
 	struct load load = {
 		.socket = run->daemon.socket, .mode = LOAD_SINGLE, .size = KiB(4), .placement = placement, .nr_clients = clients,
 		.seconds = run->plan->seconds,
 	};
-	struct timing timings[NR_PHASES];
 	pid_t others = others_start(load.socket, what, nr);
 	int r = others < 0 ? others : load_run(timings, &load);
 
@@ -123,12 +125,29 @@ static int measure_beside(struct run *run, enum others what, unsigned nr, const 
 	return r;
 }
 
+/* One client beside one that does nothing, and then the same beside busy ones, within seconds: the first is the peer of the others. */
+static int measure_neighbours(struct run *run, enum placement placement, const struct timing *floor)
+{
+	struct timing calm[NR_PHASES], timings[NR_PHASES];
+	int r = measure_beside(calm, run, OTHERS_IDLE, 1, calm_ops, 1, placement, floor);
+
+	if (r == 0)
+		r = measure_beside(timings, run, OTHERS_FLOOD, 1, flooded_ops, 1, placement, floor);
+	if (r == 0)
+		r = measure_beside(timings, run, OTHERS_CHURN, 1, churned_ops, 1, placement, floor);
+	for (int phase = 0; r == 0 && phase < NR_PHASES; phase++) {
+		sheet_compare(run->sheet, flooded_ops[phase], KiB(4), load_mode_name(LOAD_SINGLE), "calm", calm[phase].p50_us);
+		sheet_compare(run->sheet, churned_ops[phase], KiB(4), load_mode_name(LOAD_SINGLE), "calm", calm[phase].p50_us);
+	}
+	return r;
+}
+
 static int measure_crowd(struct run *run, enum placement placement)
 {
-	struct timing floor;
+	struct timing floor, timings[NR_PHASES];
 	int r = add_floor(&floor, run, placement, BUSY_CLIENTS);
 
-	return r < 0 ? r : measure_beside(run, OTHERS_IDLE, IDLE_CLIENTS, crowded_ops, BUSY_CLIENTS, placement, &floor);
+	return r < 0 ? r : measure_beside(timings, run, OTHERS_IDLE, IDLE_CLIENTS, crowded_ops, BUSY_CLIENTS, placement, &floor);
 }
 
 static int measure_leased(struct run *run, enum placement placement, const struct timing *floor)
@@ -170,9 +189,7 @@ static int measure_one_client(struct run *run, enum placement placement)
 	if (r == 0 && placement == PLACE_CROSS_CORE)
 		r = measure(run, LOAD_BUSY_POLL, KiB(4), placement, 1, &floor);
 	if (r == 0 && placement == PLACE_CROSS_CORE)
-		r = measure_beside(run, OTHERS_FLOOD, 1, flooded_ops, 1, placement, &floor);
-	if (r == 0 && placement == PLACE_CROSS_CORE)
-		r = measure_beside(run, OTHERS_CHURN, 1, churned_ops, 1, placement, &floor);
+		r = measure_neighbours(run, placement, &floor);
 	if (r == 0)
 		r = measure_leased(run, placement, &floor);
 	return r;
