@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * link: calls, waiting and leading. A thread that waits does so in one recvmsg() of its own if nobody else does: a
+ * link: calls, waiting and leading. A thread that waits does so in one receive of its own if nobody else does: a
  * round trip is two system calls. What happens when the connection is lost is told in relink.c.
  */
 #include <config.h>
