@@ -13,7 +13,9 @@
  *	pma_heap_close(heap);
  *
  * A heap takes extents from the arena, a larger one each time that it is full, and gives all of them back when it is closed. Within an
- * extent memkind's fixed kind allocates, which is jemalloc: threads have arenas and caches of their own, and malloc() of the process stays what it is.
+ * extent memkind's fixed kind allocates, which is jemalloc: threads have arenas of their own, and malloc() of the process stays what it is. A process
+ * can have some 4000 / (4 * processors, rounded up to a power of two) extents in all its heaps: on large machines begin with many bytes, or set
+ * MEMKIND_ARENA_NUM_PER_KIND in the environment to the number of threads that allocate at once.
  *
  * Of memory that was freed in large pieces memkind keeps some from small objects for up to ten seconds; a heap takes another extent rather than wait, but
  * one that has reached its bound may refuse meanwhile.
@@ -40,8 +42,8 @@ struct pma_heap;                /* opaque */
  * one is as large as all before it together, less where so much cannot be had. @max_bytes: of all extents (0: as many as the arena gives). @pma is
  * borrowed until pma_heap_close().
  *
- * 0, or -EINVAL @first_bytes is less than 16 MiB, more than the arena or more than @max_bytes, -ENOMEM no memory in this process, or, with a sentence
- * in pma_message(), -ENOENT no such arena, and the errors of pma_reserve() and pma_map().
+ * 0, or -EINVAL @first_bytes is less than 16 MiB, more than the arena or more than @max_bytes, -ENOMEM no memory in this process, -EMFILE memkind can
+ * manage no more extents (see above), or, with a sentence in pma_message(), -ENOENT no such arena, and the errors of pma_reserve() and pma_map().
  */
 PMA_PUBLIC int pma_heap_open(struct pma_heap **out, struct pma *pma, uint32_t arena, uint64_t first_bytes, uint64_t max_bytes);
 /* All objects are gone, and no other thread may be using one or the heap. The space goes back to the arena. NULL is fine. */
@@ -49,8 +51,9 @@ PMA_PUBLIC void pma_heap_close(struct pma_heap *heap);
 
 /*
  * As their namesakes in C, with one difference: NULL with errno ENOMEM may mean that the arena has no room, the user no quota or the heap reached
- * its @max_bytes: pma_heap_why(). EPERM in a child of fork(). Only growing blocks: it asks the daemon, after a failure not sooner than in a tenth of a
- * second. Memory of malloc and realloc is not zeroed; it never has anybody else's data. @align is a power of two. A size of 0 is one byte.
+ * its @max_bytes: pma_heap_why(). EPERM in a child of fork(). Only growing blocks: it asks the daemon, and after a refusal for as much
+ * again not sooner than in a tenth of a second. Memory of malloc and realloc is not zeroed; it never has anybody else's data. @align is a power of two. A size of 0
+ * is one byte.
  */
 PMA_PUBLIC void *pma_heap_malloc(struct pma_heap *heap, size_t size);
 PMA_PUBLIC void *pma_heap_calloc(struct pma_heap *heap, size_t nr, size_t size);
@@ -60,7 +63,7 @@ PMA_PUBLIC void *pma_heap_aligned_alloc(struct pma_heap *heap, size_t align, siz
 PMA_PUBLIC int pma_heap_free(struct pma_heap *heap, void *object);
 PMA_PUBLIC size_t pma_heap_usable_size(struct pma_heap *heap, const void *object);      /* bytes; 0: not of this heap */
 
-/* Why it could not grow when that failed last: -errno, and a sentence in @text (at most @size bytes with its end); 0: it never failed. */
+/* Why it could not grow when that failed last: -errno, and a sentence in @text (at most @size bytes with its end); 0: it never failed. -EPERM in a child. */
 PMA_PUBLIC int pma_heap_why(struct pma_heap *heap, char *text, size_t size);
 
 struct pma_heap_stat {

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define MIB(n)     (UINT64_C(n) << 20)
 #define LEAST      MIB(16)              /* below, what memkind needs for itself weighs too much */
@@ -46,9 +47,10 @@ struct pma_heap {
 	uint64_t page_size, first_bytes, max_bytes;
 	pthread_mutex_t lock;           /* growing */
 	uint64_t reserved;              /* under it, as all below */
+	uint64_t refused_bytes;         /* what the arena would not give, until */
 	int64_t  rest_until_ns;
 	int      error;                 /* why it could not grow last */
-	char     message[512];
+	char     message[512], attempt[512];    /* about it; about the last try, which a smaller one may have made good */
 };
 
 /* ---- fork ---- */
@@ -147,6 +149,21 @@ static void region_fini(struct pma_heap *heap, struct region *region)
 		pma_abort(heap->pma, region->handle);
 }
 
+static int create_kind(struct pma_heap *heap, struct region *region)
+{
+	struct memkind *kind;
+
+	if (memkind_create_fixed(region->base, (size_t)(region->end - region->base), &kind) == MEMKIND_SUCCESS) {
+		region->kind = kind;
+		return 0;
+	}
+	/* It has 4095 arenas in all, of which each kind takes four a processor, unless it is told how many. */
+	snprintf(heap->attempt, sizeof(heap->attempt), "memkind cannot manage one more extent in this process (%ld processors): open heaps with more "
+		 "bytes to begin with, or set MEMKIND_ARENA_NUM_PER_KIND to less", sysconf(_SC_NPROCESSORS_CONF));
+	return -EMFILE;
+}
+
+/* What there is to say about a failure is in heap->attempt. */
 static int region_init(struct region *region, struct pma_heap *heap, uint64_t len)
 {
 	struct pma_op op = { .opcode = PMA_OP_RESERVE, .handle = { .arena = heap->arena }, .len = len };
@@ -155,15 +172,17 @@ static int region_init(struct region *region, struct pma_heap *heap, uint64_t le
 	*region = (struct region){ .base = NULL };
 	if (r == 0)
 		r = op.result;
-	if (r < 0)
+	if (r == 0) {
+		region->handle = op.handle;
+		r = pma_map(&region->map, heap->pma, op.handle, PMA_MAP_WRITE);
+	}
+	if (r < 0) {
+		snprintf(heap->attempt, sizeof(heap->attempt), "%s", pma_message());
 		return r;
-	region->handle = op.handle;
-	r = pma_map(&region->map, heap->pma, op.handle, PMA_MAP_WRITE);
-	if (r < 0)
-		return r;
+	}
 	region->base = pma_map_address(region->map);
 	region->end = region->base + pma_map_length(region->map);
-	return memkind_create_fixed(region->base, pma_map_length(region->map), &region->kind) == MEMKIND_SUCCESS ? 0 : -ENOMEM;
+	return create_kind(heap, region);
 }
 
 static int add_region(struct pma_heap *heap, uint64_t len)
@@ -175,7 +194,10 @@ static int add_region(struct pma_heap *heap, uint64_t len)
 
 	if (r == 0) {
 		table = table_with(table_of(heap), &region, &index);
-		r = table ? 0 : -ENOMEM;
+		if (!table) {
+			r = -ENOMEM;
+			snprintf(heap->attempt, sizeof(heap->attempt), "%s", strerror(ENOMEM));
+		}
 	}
 	if (r < 0) {
 		region_fini(heap, &region);
@@ -192,23 +214,33 @@ static uint64_t round_up(const struct pma_heap *heap, uint64_t len)
 	return len > UINT64_MAX - heap->page_size ? len : (len + heap->page_size - 1) / heap->page_size * heap->page_size;
 }
 
-static int note_failure(struct pma_heap *heap, int r, const char *message)
-{
-	heap->error = r;
-	heap->rest_until_ns = now_ns() + REST_NS;
-	snprintf(heap->message, sizeof(heap->message), "%s", message);
-	return r;
-}
-
 int pma_heap_why(struct pma_heap *heap, char *text, size_t size)
 {
 	int r;
 
+	/* In a child the lock may be the parent's for ever. */
+	if (!is_ours(heap)) {
+		snprintf(text, size, "the heap is the parent's: a child of fork() cannot use it");
+		return -EPERM;
+	}
 	pthread_mutex_lock(&heap->lock);
 	r = heap->error;
 	snprintf(text, size, "%s", heap->message);
 	pthread_mutex_unlock(&heap->lock);
 	return r;
+}
+
+static int note_failure(struct pma_heap *heap, int r)
+{
+	heap->error = r;
+	memcpy(heap->message, heap->attempt, sizeof(heap->message));
+	return r;
+}
+
+/* Less might be had. */
+static bool is_about_size(int r)
+{
+	return r == -ENOSPC || r == -EDQUOT || r == -ENOMEM || r == -EINVAL;
 }
 
 /* As large as what there is; less, down to @least, where that cannot be had. With the lock. */
@@ -218,35 +250,49 @@ static int grow(struct pma_heap *heap, uint64_t least)
 	int r;
 
 	least = round_up(heap, least);
-	if (least > left || (heap->reserved && table_of(heap)->nr == MAX_EXTENTS))
-		return note_failure(heap, -ENOMEM, "the heap has as many bytes as it may have; open it with more");
+	if (least > left || (heap->reserved && table_of(heap)->nr == MAX_EXTENTS)) {
+		snprintf(heap->attempt, sizeof(heap->attempt), "the heap has as many bytes as it may have; open it with more");
+		return note_failure(heap, -ENOMEM);
+	}
 	if (len > left)
 		len = left / heap->page_size * heap->page_size;
 	for (;;) {
 		len = round_up(heap, len < least ? least : len);
 		r = add_region(heap, len);
-		if ((r != -ENOSPC && r != -EDQUOT && r != -ENOMEM && r != -EINVAL) || len <= least)
+		if (!is_about_size(r) || len <= least)
 			break;
 		len /= 2;
 	}
-	return r < 0 ? note_failure(heap, r, pma_message()) : 0;
+	if (r == 0)
+		return 0;
+	heap->refused_bytes = is_about_size(r) ? least : 0;
+	heap->rest_until_ns = now_ns() + REST_NS;
+	return note_failure(heap, r);
 }
 
-/* What one object of @size needs of an extent, with memkind's own. */
-static uint64_t room_for(size_t size)
+/* What one such object needs of an extent, with memkind's own. */
+static uint64_t room_for(size_t align, size_t size)
 {
-	return size > UINT64_MAX / 2 ? UINT64_MAX : LEAST + (size > MIB(4) ? size + size / 4 : 0);
+	if (align > UINT64_MAX / 4 || size > UINT64_MAX / 4)
+		return UINT64_MAX;
+	return LEAST + (size > MIB(4) ? size + size / 4 : 0) + (align > MIB(4) ? align : 0);
 }
 
-/* @seen: the table in which there was no room. True: look again. */
-static bool make_room(struct pma_heap *heap, const struct table *seen, size_t size)
+/* Less than what was refused just now may still be had. */
+static bool is_hopeless(const struct pma_heap *heap, uint64_t least)
+{
+	return least >= heap->refused_bytes && now_ns() < heap->rest_until_ns;
+}
+
+/* @least: bytes, in an extent. @seen: the table in which there was no room. True: look again. */
+static bool make_room(struct pma_heap *heap, const struct table *seen, uint64_t least)
 {
 	bool grown = true;
 
 	pthread_mutex_lock(&heap->lock);
 	/* Another thread was faster, or it is too soon to ask once more. */
 	if (table_of(heap) == seen)
-		grown = now_ns() >= heap->rest_until_ns && grow(heap, room_for(size)) == 0;
+		grown = !is_hopeless(heap, least) && grow(heap, least) == 0;
 	pthread_mutex_unlock(&heap->lock);
 	return grown;
 }
@@ -288,7 +334,7 @@ static void *allocate(struct pma_heap *heap, size_t align, size_t size)
 	do {
 		table = table_of(heap);
 		object = from_any(heap, table, align, size);
-	} while (!object && make_room(heap, table, size > align ? size : align));
+	} while (!object && make_room(heap, table, room_for(align, size)));
 	if (!object)
 		errno = ENOMEM;
 	return object;
