@@ -130,6 +130,30 @@ static void rule_of_growing(void)
 	heap = NULL;
 }
 
+/* One that is too large for any arena is nobody else's trouble; one that just fits takes one extent. */
+static void rule_of_refusals(void)
+{
+	struct pma_heap_stat stat;
+	char why[512];
+
+	CHECK(pma_heap_open(&heap, pma, 0, 16 * MIB, 0) == 0);
+	CHECK(!pma_heap_malloc(heap, UINT64_C(1) << 40) && pma_heap_why(heap, why, sizeof(why)) == -EINVAL && strstr(why, "more than arena"));
+	for (unsigned i = 0; i < 50; i++)
+		CHECK(pma_heap_malloc(heap, MIB));
+	pma_heap_close(heap);
+	CHECK(pma_heap_open(&heap, pma, 0, 16 * MIB, 0) == 0);
+	CHECK(pma_heap_malloc(heap, 129 * MIB));
+	pma_heap_stat(&stat, heap);
+	CHECK(stat.nr_extents == 2);
+	pma_heap_close(heap);
+	CHECK(pma_heap_open(&heap, pma, 0, 16 * MIB, 0) == 0);
+	CHECK(pma_heap_aligned_alloc(heap, 64 * MIB, 64 * MIB));
+	pma_heap_stat(&stat, heap);
+	CHECK(stat.nr_extents == 2);
+	pma_heap_close(heap);
+	heap = NULL;
+}
+
 static void rule_of_forks(void)
 {
 	void *object;
@@ -273,6 +297,7 @@ int main(int argc, char **argv)
 		rule_of_sizes();
 		rule_of_calls();
 		rule_of_growing();
+		rule_of_refusals();
 		rule_of_forks();
 	} else if (strcmp(mode, "churn") == 0 && argc == 4) {
 		churn((unsigned)atoi(argv[2]), (unsigned)atoi(argv[3]));
