@@ -6,6 +6,7 @@
 #include <config.h>
 
 #include <errno.h>
+#include <ftw.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -225,6 +226,12 @@ static int measure_all(struct job *job, bool json)
 	return r;
 }
 
+static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+	(void)st, (void)flag, (void)ftw;
+	return remove(path);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option longs[] = {
@@ -266,8 +273,9 @@ int main(int argc, char **argv)
 	if (r == 0)
 		r = measure_all(&job, json);
 	bench_daemon_stop(&daemon);
-	rmdir(dir);
 	if (r < 0)
-		fprintf(stderr, "bench-heap: %s\n", strerror(-r));
+		fprintf(stderr, "bench-heap: %s; the daemon's log is in %s\n", strerror(-r), dir);
+	else
+		nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 	return r < 0;
 }
