@@ -2,7 +2,8 @@
 /*
  * arena_internal: what the files that make up the arena share; for nobody else.
  *
- *	arena.c     open, close, settle, upkeep            reserve.c, change.c, release.c   what requests do
+ *	arena.c     open, close, upkeep                    reserve.c, change.c, release.c   what requests do
+ *	settle.c    staged, then durable
  *	format.c    geometry, a new arena                  holder.c   sessions, what they have open, quarantine
  *	recover.c   from the table, adopt.c the ledger     index.c    names, handles, object slots
  *	bad.c       pages that failed                        lease.c    space taken ahead: carved, asked back
@@ -114,13 +115,18 @@ struct arena {
 	void *complain_arg;
 };
 
+/* Ids set aside with one write of the superblocks; what is left of them is lost at a restart, which 64 bits can bear. */
+#define IDS_AHEAD UINT64_C(65536)
+
 /* arena.c */
 void arena_drop(struct arena *arena);                                    /* NULL and half-built are fine; writes nothing */
 struct arena *arena_zero(const struct arena_params *params);
 int arena_open_parts(struct arena *arena, const struct arena_params *params, struct why *why);
 void arena_go_offline(struct arena *arena, int err, const char *what);
-int arena_take_id(struct arena *arena, uint64_t *id);                   /* -EIO */
 uint64_t arena_page_pfns(const struct arena *arena);
+
+/* settle.c */
+int arena_take_id(struct arena *arena, uint64_t *id);                   /* -EIO */
 uint32_t arena_next_version(const struct arena *arena, const struct alloc *alloc);
 int arena_stage_record(struct arena *arena, struct alloc *alloc);       /* new version; its old record is staged to go */
 int arena_unledger_later(struct arena *arena, uint32_t entry);          /* with the settle */

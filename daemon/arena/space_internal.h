@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* space_internal: what space.c (compound pages) and run.c (base pages of split ones) share; for nobody else. */
+/* space_internal: what space.c (compound pages), dirt.c (their way back) and run.c (base pages of split ones) share; for nobody else. */
 #ifndef PMEMARENA_SPACE_INTERNAL_H
 #define PMEMARENA_SPACE_INTERNAL_H
 
@@ -58,10 +58,22 @@ static inline uint64_t pfn_of(const struct space *space, uint64_t page)
 	return page << space->p.order;
 }
 
+static inline struct extent pages_of(const struct space *space, struct extent range)
+{
+	return (struct extent){ page_of(space, range.off), range.len >> space->p.order };
+}
+
+static inline uint64_t byte_of(uint64_t pfn)
+{
+	return pfn << DESC_SHIFT;
+}
+
 /* space.c, for run.c */
 int space_take_page(struct space *space, uint64_t *page);               /* one clean page, its zero bit cleared. -ENOSPC, -EAGAIN */
 void space_give_page(struct space *space, uint64_t page);               /* back, clean */
 int space_allocate_run(struct space *space, struct extent run);         /* its blocks, if they are not there. -errno */
+
+/* dirt.c */
 int space_submit(struct space *space, struct extent range, bool is_run);        /* to the scrubber. -ENOMEM */
 
 /* run.c, for space.c */
