@@ -233,6 +233,29 @@ static struct alloc *part_to_carve(struct extent *part, struct history *h, struc
 	return alloc;
 }
 
+/* What was carved off is freed, and somebody else's, while the rest is still the session's. */
+static void pass_on(struct history *h, struct object *object)
+{
+	struct caller root = caller_of(h, 0);
+	struct alloc *alloc = alloc_of(h, object);
+	uint64_t begun;
+	int r;
+
+	history_settle(h);
+	remember(h, object, arena_alloc_bytes(alloc));
+	note_going(h, alloc, 0);
+	begun = world_mark(h->world);
+	r = arena_free_alloc(h->world->arena, &root, alloc, true, &h->world->why);
+	if (!change(h, OP_FREE, object, r, begun))
+		return;
+	object->lingers = held_of(h, object);
+	note_gone(h, object);
+	history_settle(h);
+	world_scrub_all(h->world);
+	arena_collect(h->world->scrubber);
+	history_reuse(h);
+}
+
 static bool do_carve(struct history *h, enum history_op op)
 {
 	struct object *object = pick(h, OBJECT_RESERVED, false);
@@ -241,7 +264,7 @@ static bool do_carve(struct history *h, enum history_op op)
 	char name[ALLOC_MAX_NAME];
 	struct arena_ask ask = { .name = name, .name_len = random_name(h, name), .publish = true, .keep_open = rnd(h, 2) };
 	struct caller caller;
-	uint64_t begun, id;
+	uint64_t begun, id, part_id;
 
 	if (!lease)
 		return false;
@@ -251,11 +274,14 @@ static bool do_carve(struct history *h, enum history_op op)
 	begun = world_mark(h->world);
 	if (is_refused(h, op, arena_carve(&alloc, h->world->arena, &caller, lease, &ask, part.off, &h->world->why)))
 		return false;
+	part_id = alloc->id;
 	model_add(h->model, alloc, begun)->given = world_mark(h->world);
 	object = model_find(h->model, id);
 	model_change(object, lease, begun);
 	object->is_carved = true;
 	check_hand_out(h, alloc, 0);
+	if (rnd(h, 3) == 0)
+		pass_on(h, model_find(h->model, part_id));
 	return true;
 }
 
