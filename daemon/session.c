@@ -322,7 +322,7 @@ static int receive(struct session *session)
 
 	if (!session->is_reading)
 		return 0;
-	n = conn_recv_plain(session->sock, sessions->desk->in, WIRE_MAX, MSG_DONTWAIT);
+	n = conn_recv_none(session->sock, sessions->desk->in, WIRE_MAX, MSG_DONTWAIT);
 	if (n == -EAGAIN)
 		return 0;
 	if (n == 0)

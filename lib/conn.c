@@ -19,10 +19,8 @@
 
 #ifdef __SANITIZE_THREAD__
 #define SEND_MESSAGE    sendmsg
-#define RECEIVE_MESSAGE recvmsg
 #else
 #define SEND_MESSAGE(sock, msg, flags)     syscall(SYS_sendmsg, sock, msg, flags)
-#define RECEIVE_MESSAGE(sock, msg, flags)  syscall(SYS_recvmsg, sock, msg, flags)
 #endif
 
 /* More supplementary groups than we keep are rare: take the first ones. Fewer groups never allow more. */
@@ -146,7 +144,7 @@ static ssize_t receive_with_fds(int sock, void *buf, size_t size, int *fds, int 
 	ssize_t length;
 
 	do {
-		length = RECEIVE_MESSAGE(sock, &msg, flags | MSG_CMSG_CLOEXEC);
+		length = CONN_RECEIVE_MESSAGE(sock, &msg, flags | MSG_CMSG_CLOEXEC);
 	} while (length < 0 && errno == EINTR);
 	if (length < 0)
 		return errno == ECONNRESET ? 0 : -errno;
@@ -165,7 +163,7 @@ static ssize_t receive_with_fds(int sock, void *buf, size_t size, int *fds, int 
 static ssize_t receive(int sock, void *buf, size_t size, int *fds, int max_fds, int *nr_fds, int flags)
 {
 	if (max_fds == 0)
-		return conn_recv_plain(sock, buf, size, flags);
+		return conn_recv_none(sock, buf, size, flags);
 	return receive_with_fds(sock, buf, size, fds, max_fds, nr_fds, flags);
 }
 

@@ -35,7 +35,7 @@ int conn_send(int sock, const void *buf, size_t length, const int *fds, int nr_f
 
 /*
  * One packet into @buf. > 0 its length; 0 the other end hung up; -EAGAIN nothing there (never blocks); -EMSGSIZE it was larger than
- * @size; -EPROTO descriptors came that @max_fds does not allow (they were closed; with @max_fds 0 the kernel dropped them). Received descriptors are CLOEXEC and
+ * @size; -EPROTO descriptors came that @max_fds does not allow (they were closed). Received descriptors are CLOEXEC and
  * the caller's; *nr_fds says how many.
  */
 ssize_t conn_recv(int sock, void *buf, size_t size, int *fds, int max_fds, int *nr_fds);
@@ -48,9 +48,11 @@ ssize_t conn_recv_wait(int sock, void *buf, size_t size, int *fds, int max_fds, 
 #ifdef __SANITIZE_THREAD__
 #define CONN_SEND       send
 #define CONN_RECEIVE    recv
+#define CONN_RECEIVE_MESSAGE    recvmsg
 #else
 #define CONN_SEND(sock, buf, length, flags)     syscall(SYS_sendto, sock, buf, length, flags, NULL, 0)
 #define CONN_RECEIVE(sock, buf, size, flags)    syscall(SYS_recvfrom, sock, buf, size, flags, NULL, NULL)
+#define CONN_RECEIVE_MESSAGE(sock, msg, flags)  syscall(SYS_recvmsg, sock, msg, flags)
 #endif
 
 /*
@@ -78,6 +80,23 @@ static inline ssize_t conn_recv_plain(int sock, void *buf, size_t size, int flag
 	if (length < 0)
 		return errno == ECONNRESET ? 0 : -errno;
 	return (size_t)length > size ? -EMSGSIZE : length;
+}
+
+/* The same for those who must know of descriptors that were sent: -EPROTO, and the kernel dropped them. A message header more to copy, 80 ns. */
+static inline ssize_t conn_recv_none(int sock, void *buf, size_t size, int flags)
+{
+	struct iovec iov = { .iov_base = buf, .iov_len = size };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	ssize_t length;
+
+	do {
+		length = CONN_RECEIVE_MESSAGE(sock, &msg, flags);
+	} while (length < 0 && errno == EINTR);
+	if (length < 0)
+		return errno == ECONNRESET ? 0 : -errno;
+	if (msg.msg_flags & MSG_CTRUNC)
+		return -EPROTO;
+	return msg.msg_flags & MSG_TRUNC ? -EMSGSIZE : length;
 }
 
 /* A connected, non-blocking, CLOEXEC socket of @type at @path ("@name": abstract), or -errno. */
