@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * cache: space taken ahead in leases, from which pieces are handed out without a message. It decides how much to take, from which lease a piece
- * comes, and when a lease goes back; how units are counted is lease.c's.
+ * comes, and when a lease goes back; how units are counted is lease.c's, and how pieces become allocations publication.c's.
  *
  *	        reserve                publish
  *	free ------------> reserved -------------> published
@@ -20,42 +20,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/cache_internal.h"
 #include "lib/client.h"
 #include "lib/error.h"
 #include "lib/keeper.h"
-#include "lib/lease.h"
-#include "lib/op.h"
 #include "lib/size.h"
 
 #define BASE_SHIFT  12
 #define SMALL_BYTES (UINT64_C(2) << 20)         /* of base pages, at most */
 #define LARGE_BYTES (UINT64_C(32) << 20)        /* of compound pages, if a piece is not larger */
 #define MAX_ENDING  8                           /* leases that wait for the keeper: beyond, who releases does the work */
-
-TAILQ_HEAD(lease_list, lease);
-
-/* Pieces of one unit: base pages of a part of a compound page, or compound pages. */
-struct shelf {
-	uint8_t  unit_shift;
-	uint64_t ahead;                 /* bytes to take at a time */
-	struct lease_list leases;       /* owned */
-};
-
-struct pma_cache {
-	pthread_mutex_t lock;           /* all below */
-	pthread_cond_t  refilled;
-	struct pma *pma;                /* borrowed */
-	uint32_t arena;
-	uint64_t page_size, max_bytes;
-	struct shelf small, large;
-	uint64_t bytes;                 /* leased and not published */
-	uint64_t in_use;                /* of these */
-	bool     is_refilling;          /* some thread takes another lease */
-	uint64_t nr_refills, nr_recalls;
-	struct lease_list ending;       /* owned; for the keeper */
-	uint32_t nr_ending;
-	struct keeper *keeper;          /* owned */
-};
 
 /* ---- leases that go back ---- */
 
@@ -291,19 +265,6 @@ int pma_cache_reserve(struct pma_piece *out, struct pma_cache *cache, uint64_t l
 	return r;
 }
 
-/* Its state; PIECE_NONE with a message: not what it claims to be. */
-static enum piece_state check_piece(uint32_t *nr, const struct pma_piece *piece)
-{
-	const struct lease *lease = piece->lease;
-	enum piece_state state = PIECE_NONE;
-
-	if (lease && piece->unit < lease->nr_units)
-		state = lease_piece(nr, lease, piece->unit);
-	if (state == PIECE_NONE)
-		error_set(-EINVAL, "it is no piece of this cache, or it was released already");
-	return state;
-}
-
 /*
  * The last piece of a lease was released: has it served its time? What was published of it and freed cannot be used by others while it is
  * mapped: that is never more than half of a lease that nothing is in use of.
@@ -339,7 +300,7 @@ int pma_cache_release(struct pma_cache *cache, struct pma_piece *piece)
 	if (r < 0)
 		return r;
 	pthread_mutex_lock(&cache->lock);
-	state = check_piece(&nr, piece);
+	state = cache_piece(&nr, piece);
 	if (state == PIECE_NONE || state == PIECE_BUSY) {
 		r = state == PIECE_NONE ? -EINVAL : error_set(-EBUSY, "it is being published");
 		pthread_mutex_unlock(&cache->lock);
@@ -358,87 +319,6 @@ int pma_cache_release(struct pma_cache *cache, struct pma_piece *piece)
 	}
 	*piece = (struct pma_piece){ .address = NULL };
 	return 0;
-}
-
-/* ---- publishing ---- */
-
-/* All of them, or none: the first that cannot be is refused for all. With the lock. */
-static int begin_publish(struct pma_op *ops, struct pma_publication *what, size_t nr)
-{
-	for (size_t i = 0; i < nr; i++) {
-		const struct pma_piece *piece = what[i].piece;
-		struct lease *lease = piece->lease;
-		uint32_t nr_units = 0;
-		enum piece_state state = check_piece(&nr_units, piece);
-		int r = 0;
-
-		if (state != PIECE_RESERVED)
-			r = state == PIECE_NONE ? -EINVAL : error_set(-EINVAL, "piece %zu is published, or is being published, already", i);
-		if (r == 0)
-			r = lease_make_room(lease, lease->nr_pieces);
-		if (r < 0) {
-			while (i-- > 0) {
-				piece = what[i].piece;
-				lease_piece(&nr_units, piece->lease, piece->unit);
-				lease_set_piece(piece->lease, piece->unit, nr_units, PIECE_RESERVED);
-			}
-			return r;
-		}
-		lease_set_piece(lease, piece->unit, nr_units, PIECE_BUSY);
-		ops[i] = (struct pma_op){
-			.opcode = OP_CARVE, .handle = lease->handle, .name = what[i].name, .mode = what[i].mode,
-			.len = (uint64_t)nr_units << lease->unit_shift, .token = lease->off + ((uint64_t)piece->unit << lease->unit_shift),
-		};
-	}
-	return 0;
-}
-
-/* Was it refused? Else nobody may know what became of it. */
-static bool is_known(int result)
-{
-	return result != -ENOTCONN && result != -ESTALE && result != -EPROTO && result != -EIO;
-}
-
-static void end_publish(struct pma_cache *cache, struct pma_publication *what, const struct pma_op *op)
-{
-	const struct pma_piece *piece = what->piece;
-	struct lease *lease = piece->lease;
-	uint32_t nr;
-
-	what->result = op->result;
-	lease_piece(&nr, lease, piece->unit);
-	if (op->result == 0) {
-		what->handle = op->handle;
-		lease_published(lease, piece->unit, op->handle);
-		cache->bytes -= piece->len;
-		cache->in_use -= piece->len;
-	} else {
-		lease_set_piece(lease, piece->unit, nr, is_known(op->result) ? PIECE_RESERVED : PIECE_UNKNOWN);
-	}
-}
-
-int pma_cache_publish(struct pma_cache *cache, struct pma_publication *what, size_t nr)
-{
-	struct pma_op *ops;
-	int r = client_check(cache->pma);
-
-	if (r < 0 || nr == 0)
-		return r;
-	ops = malloc(nr * sizeof(*ops));
-	if (!ops)
-		return error_set(-ENOMEM, "out of memory");
-	pthread_mutex_lock(&cache->lock);
-	r = begin_publish(ops, what, nr);
-	pthread_mutex_unlock(&cache->lock);
-	if (r == 0) {
-		r = op_run_all(cache->pma, ops, nr);
-		pthread_mutex_lock(&cache->lock);
-		for (size_t i = 0; i < nr; i++)
-			end_publish(cache, &what[i], &ops[i]);
-		pthread_mutex_unlock(&cache->lock);
-	}
-	free(ops);
-	return r;
 }
 
 /* ---- the cache ---- */

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * cache_internal: what cache.c and publication.c share; for nobody else.
+ */
+#ifndef PMEMARENA_CACHE_INTERNAL_H
+#define PMEMARENA_CACHE_INTERNAL_H
+
+#include <pthread.h>
+
+#include "lib/lease.h"
+
+struct keeper;
+TAILQ_HEAD(lease_list, lease);
+
+/* Pieces of one unit: base pages of a part of a compound page, or compound pages. */
+struct shelf {
+	uint8_t  unit_shift;
+	uint64_t ahead;                 /* bytes to take at a time */
+	struct lease_list leases;       /* owned */
+};
+
+struct pma_cache {
+	pthread_mutex_t lock;           /* all below */
+	pthread_cond_t  refilled;
+	struct pma *pma;                /* borrowed */
+	uint32_t arena;
+	uint64_t page_size, max_bytes;
+	struct shelf small, large;
+	uint64_t bytes;                 /* leased and not published */
+	uint64_t in_use;                /* of these */
+	bool     is_refilling;          /* some thread takes another lease */
+	uint64_t nr_refills, nr_recalls;
+	struct lease_list ending;       /* owned; for the keeper */
+	uint32_t nr_ending;
+	struct keeper *keeper;          /* owned */
+};
+
+/* publication.c */
+/* Its state, under the lock; PIECE_NONE with a message: not what it claims to be. */
+enum piece_state cache_piece(uint32_t *nr, const struct pma_piece *piece);
+
+#endif
