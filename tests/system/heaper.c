@@ -3,7 +3,8 @@
  * heaper: heaps on an arena.
  *
  *	heaper rules                    what each call promises, one by one
- *	heaper churn NR SECONDS         threads allocate, check and free, each also what others allocated; prints rounds and extents
+ *	heaper churn NR                 threads allocate, check and free, each also what others allocated, until standard input ends; prints rounds and
+ *	                                extents
  *	heaper fill MAX SIZE            objects of SIZE until there is no room: prints why and how many bytes; frees all and does it again; then waits
  *	                                for the end of standard input
  */
@@ -18,7 +19,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #define MIB UINT64_C(1048576)
@@ -223,7 +223,7 @@ static void *work(void *arg)
 	return NULL;
 }
 
-static void churn(unsigned nr, unsigned seconds)
+static void churn(unsigned nr)
 {
 	struct pma_heap_stat stat;
 	pthread_t threads[64];
@@ -233,7 +233,8 @@ static void churn(unsigned nr, unsigned seconds)
 		pthread_mutex_init(&locks[i], NULL);
 	for (unsigned i = 0; i < nr; i++)
 		CHECK(pthread_create(&threads[i], NULL, work, (void *)(uintptr_t)(i + 1)) == 0);
-	nanosleep(&(struct timespec){ .tv_sec = seconds }, NULL);
+	while (getchar() != EOF)
+		;
 	atomic_store(&stop, true);
 	for (unsigned i = 0; i < nr; i++)
 		pthread_join(threads[i], NULL);
@@ -299,8 +300,8 @@ int main(int argc, char **argv)
 		rule_of_growing();
 		rule_of_refusals();
 		rule_of_forks();
-	} else if (strcmp(mode, "churn") == 0 && argc == 4) {
-		churn((unsigned)atoi(argv[2]), (unsigned)atoi(argv[3]));
+	} else if (strcmp(mode, "churn") == 0 && argc == 3) {
+		churn((unsigned)atoi(argv[2]));
 	} else if (strcmp(mode, "fill") == 0 && argc == 4) {
 		fill(strtoull(argv[2], NULL, 10), strtoul(argv[3], NULL, 10));
 	} else {
