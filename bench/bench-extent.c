@@ -436,10 +436,13 @@ static uint64_t number(const char *text)
 	return value;
 }
 
+static const char usage[] = "usage: bench-extent [--ops N] [--fill PERCENT] [--extents N] [--seed N] [--json]\n";
+
 static const struct option long_options[] = {
 	{ "ops", required_argument, NULL, 'o' },     { "extents", required_argument, NULL, 'e' },
 	{ "fill", required_argument, NULL, 'f' },    { "seed", required_argument, NULL, 's' },
-	{ "json", no_argument, NULL, 'j' },          { NULL, 0, NULL, 0 },
+	{ "json", no_argument, NULL, 'j' },          { "help", no_argument, NULL, 'h' },
+	{ NULL, 0, NULL, 0 },
 };
 
 static void parse(struct options *o, int argc, char **argv)
@@ -464,8 +467,11 @@ static void parse(struct options *o, int argc, char **argv)
 		case 'j':
 			o->json = true;
 			break;
+		case 'h':
+			fputs(usage, stdout);
+			exit(0);
 		default:
-			fprintf(stderr, "usage: bench-extent [--ops N] [--fill PERCENT] [--extents N] [--seed N] [--json]\n");
+			fputs(usage, stderr);
 			exit(2);
 		}
 	}

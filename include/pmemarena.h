@@ -146,7 +146,8 @@ enum pma_flags {
 /*
  * Reserve @len bytes in arena 0, rounded up to whole base pages (below the arena's page size) or whole pages, under @name (NULL: none),
  * mode 0600. The bytes read as zeroes. The space is yours until pma_publish() makes it permanent or pma_abort(), or your death, gives it
- * back; nobody else can open it by then, but the name is taken. Blocks until the daemon answers, which may wait for freed space to be scrubbed.
+ * back; nobody else can open it by then, but the name is taken. Blocks until the daemon answers, which may wait for freed space to be scrubbed, or up to two
+ * seconds for space that others took ahead.
  *
  * 0, or -EINVAL @len is 0 or larger than the arena or @name too long, -EEXIST @name is taken, -ENOSPC not enough free pages (the message has the
  * largest free extent), -EDQUOT over quota (the message has used and limit), -ENFILE the arena's table is full, -EUCLEAN the arena

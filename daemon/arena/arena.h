@@ -154,7 +154,7 @@ int arena_free_alloc(struct arena *arena, const struct caller *caller, struct al
 int arena_open_alloc(struct arena *arena, const struct caller *caller, struct alloc *alloc, bool read_only, struct why *why);
 /* -EINVAL it is reserved: published or aborted is how that ends. */
 int arena_close_alloc(struct arena *arena, const struct caller *caller, struct alloc *alloc, bool unmapped);
-int arena_resize(struct arena *arena, const struct caller *caller, struct alloc *alloc, uint64_t len, struct why *why);   /* also -EAGAIN */
+int arena_resize(struct arena *arena, const struct caller *caller, struct alloc *alloc, uint64_t len, struct why *why);   /* also -EAGAIN, -EINPROGRESS */
 int arena_rename(struct arena *arena, const struct caller *caller, struct alloc *alloc, const char *name, uint8_t name_len, struct why *why);
 
 enum arena_attr { ARENA_SET_UID = 1, ARENA_SET_GID = 2, ARENA_SET_MODE = 4 };
