@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * bench-extent: two questions about free space. Does best fit keep it together? The same stream of requests is served
- * by three policies, and what is left of the largest range is compared: best fit (ours), worst fit (the same map, always from
- * its largest range) and first fit by address (a segment tree of its own, so that it is fast enough to be a fair peer).
- * And what does a claim cost when free space is in a million pieces?
+ * bench-extent: two questions about free space. Does best fit keep it together? The same stream of
+ * requests is served by three policies, and what is left of the largest range is compared: best fit
+ * (ours), worst fit (the same map, always from its largest range) and first fit by address (a
+ * segment tree of its own, so that it is fast enough to be a fair peer). And what does a claim cost
+ * when free space is in a million pieces?
  */
 #include <config.h>
 
@@ -17,7 +18,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "daemon/arena/extent.h"
+#include "daemon/space/extent.h"
 
 #define ARENA_UNITS (UINT64_C(1) << 19)         /* 1 TiB of 2 MiB pages */
 #define MAX_LIVE    ARENA_UNITS
@@ -63,8 +64,9 @@ static void *allocate(size_t nr, size_t size)
 	return p;
 }
 
-/* ---- first fit: a segment tree over the units; in each node the free run at its start, at its end, and its longest ---- */
+/* ---- first fit: a segment tree over the units ---- */
 
+/* In each node the free run at its start, at its end, and its longest. */
 struct run { uint32_t first, last, longest; };
 
 static struct run *tree;                        /* 2 * ARENA_UNITS, the root at 1 */
@@ -191,7 +193,8 @@ struct outcome {
 	const char *policy;
 	uint64_t nr_claims, nr_releases;
 	uint64_t nr_refused;                    /* although that much was free, in pieces */
-	double   fragmentation_mean, fragmentation_worst;      /* 1 - largest / free, over the second half */
+	/* 1 - largest / free, over the second half */
+	double fragmentation_mean, fragmentation_worst;
 	double   largest_mean;                  /* units */
 	double   ns_per_op;
 };
@@ -245,10 +248,11 @@ static void sample(const struct policy *policy, struct outcome *outcome, uint64_
 }
 
 /*
- * Fill to the mark, then release and claim about it. A refusal costs a release, as a user would make room, so that every
- * policy is kept as full as it can be.
+ * Fill to the mark, then release and claim about it. A refusal costs a release, as a user would
+ * make room, so that every policy is kept as full as it can be.
  */
-static void run_stream(const struct policy *policy, const struct options *o, struct outcome *outcome)
+static void run_stream(const struct policy *policy, const struct options *o,
+		       struct outcome *outcome)
 {
 	uint64_t mark = ARENA_UNITS / 100 * o->fill, nr_samples = 0, start = now_ns();
 
@@ -293,7 +297,11 @@ static void simulate(const struct policy *policy, const struct options *o, struc
 /* ---- what an operation costs with so many ranges ---- */
 
 struct cost { double mean, p50, p99, p999; };
-struct latency { uint64_t nr_extents; double bytes_per_extent; struct cost claim, claim_at, release; };
+struct latency {
+	uint64_t nr_extents;
+	double bytes_per_extent;
+	struct cost claim, claim_at, release;
+};
 
 static int compare_ns(const void *a, const void *b)
 {
@@ -309,7 +317,8 @@ static struct cost cost_of(uint32_t *ns, uint64_t nr)
 	qsort(ns, nr, sizeof(*ns), compare_ns);
 	for (uint64_t i = 0; i < nr; i++)
 		sum += ns[i];
-	return (struct cost){ sum / (double)nr, ns[nr / 2], ns[nr * 99 / 100], ns[nr * 999 / 1000] };
+	return (struct cost){ sum / (double)nr, ns[nr / 2], ns[nr * 99 / 100],
+			      ns[nr * 999 / 1000] };
 }
 
 /* Every sixteen units a range of 1 to 15 of them. */
@@ -334,7 +343,8 @@ static uint32_t time_claim_at(struct extent *got, uint64_t nr_extents)
 	uint64_t off = next_random() % nr_extents * 16, start = now_ns();
 	int r = extent_claim_at(map, off, 1);
 
-	*got = (struct extent){ off, r == 0 };  /* may be taken by an earlier claim: then nothing is put back */
+	/* may be taken by an earlier claim: then nothing is put back */
+	*got = (struct extent){ off, r == 0 };
 	return (uint32_t)(now_ns() - start);
 }
 
@@ -350,7 +360,8 @@ static uint32_t time_release(struct extent range)
 
 static void measure(uint64_t nr_extents, const struct options *o, struct latency *latency)
 {
-	uint32_t *claims = allocate(NR_TIMED, 4), *claims_at = allocate(NR_TIMED, 4), *releases = allocate(NR_TIMED, 4);
+	uint32_t *claims = allocate(NR_TIMED, 4), *claims_at = allocate(NR_TIMED, 4),
+		 *releases = allocate(NR_TIMED, 4);
 	size_t before = mallinfo2().uordblks;
 	int r = extent_map_new(&map, 0);
 
@@ -380,42 +391,56 @@ static void measure(uint64_t nr_extents, const struct options *o, struct latency
 
 /* ---- telling ---- */
 
-static void print_text(const struct options *o, const struct outcome *outcomes, const struct latency *latencies, int nr_latencies)
+static void print_text(const struct options *o, const struct outcome *outcomes,
+		       const struct latency *latencies, int nr_latencies)
 {
-	printf("fragmentation: %" PRIu64 " operations, %" PRIu64 " units, %u%% in use\n", o->nr_ops, (uint64_t)ARENA_UNITS, o->fill);
-	printf("%-10s %10s %10s %12s %10s %10s\n", "policy", "mean", "worst", "largest", "refused", "ns/op");
+	printf("fragmentation: %" PRIu64 " operations, %" PRIu64 " units, %u%% in use\n", o->nr_ops,
+	       (uint64_t)ARENA_UNITS, o->fill);
+	printf("%-10s %10s %10s %12s %10s %10s\n", "policy", "mean", "worst", "largest", "refused",
+	       "ns/op");
 	for (size_t i = 0; i < NR_POLICIES; i++)
-		printf("%-10s %9.1f%% %9.1f%% %12.0f %10" PRIu64 " %10.0f\n", outcomes[i].policy, 100 * outcomes[i].fragmentation_mean,
-		       100 * outcomes[i].fragmentation_worst, outcomes[i].largest_mean, outcomes[i].nr_refused, outcomes[i].ns_per_op);
-	printf("\n%-10s %8s  %-26s %-26s %-26s\n", "extents", "bytes", "claim ns mean/p50/p99/p99.9", "claim_at", "release");
+		printf("%-10s %9.1f%% %9.1f%% %12.0f %10" PRIu64 " %10.0f\n", outcomes[i].policy,
+		       100 * outcomes[i].fragmentation_mean, 100 * outcomes[i].fragmentation_worst,
+		       outcomes[i].largest_mean, outcomes[i].nr_refused, outcomes[i].ns_per_op);
+	printf("\n%-10s %8s  %-26s %-26s %-26s\n", "extents", "bytes",
+	       "claim ns mean/p50/p99/p99.9", "claim_at", "release");
 	for (int i = 0; i < nr_latencies; i++) {
 		const struct latency *l = &latencies[i];
 
-		printf("%-10" PRIu64 " %8.1f  %5.0f %5.0f %6.0f %6.0f    %5.0f %5.0f %6.0f %6.0f   %5.0f %5.0f %6.0f %6.0f\n", l->nr_extents,
-		       l->bytes_per_extent, l->claim.mean, l->claim.p50, l->claim.p99, l->claim.p999, l->claim_at.mean, l->claim_at.p50,
-		       l->claim_at.p99, l->claim_at.p999, l->release.mean, l->release.p50, l->release.p99, l->release.p999);
+		printf("%-10" PRIu64 " %8.1f  %5.0f %5.0f %6.0f %6.0f    %5.0f %5.0f %6.0f %6.0f   "
+				     "%5.0f %5.0f %6.0f %6.0f\n",
+		       l->nr_extents, l->bytes_per_extent, l->claim.mean, l->claim.p50,
+		       l->claim.p99, l->claim.p999, l->claim_at.mean, l->claim_at.p50,
+		       l->claim_at.p99, l->claim_at.p999, l->release.mean, l->release.p50,
+		       l->release.p99, l->release.p999);
 	}
 }
 
 static void print_cost(const char *name, const struct cost *cost)
 {
-	printf(", \"%s_ns\": {\"mean\": %.1f, \"p50\": %.0f, \"p99\": %.0f, \"p999\": %.0f}", name, cost->mean, cost->p50, cost->p99,
-	       cost->p999);
+	printf(", \"%s_ns\": {\"mean\": %.1f, \"p50\": %.0f, \"p99\": %.0f, \"p999\": %.0f}", name,
+	       cost->mean, cost->p50, cost->p99, cost->p999);
 }
 
-static void print_json(const struct options *o, const struct outcome *outcomes, const struct latency *latencies, int nr_latencies)
+static void print_json(const struct options *o, const struct outcome *outcomes,
+		       const struct latency *latencies, int nr_latencies)
 {
-	printf("{\"bench\": \"extent\", \"operations\": %" PRIu64 ", \"units\": %" PRIu64 ", \"fill_percent\": %u, \"seed\": %" PRIu64
-	       ",\n \"policies\": [", o->nr_ops, (uint64_t)ARENA_UNITS, o->fill, o->seed);
+	printf("{\"bench\": \"extent\", \"operations\": %" PRIu64 ", \"units\": %" PRIu64
+	       ", \"fill_percent\": %u, \"seed\": %" PRIu64 ",\n \"policies\": [",
+	       o->nr_ops, (uint64_t)ARENA_UNITS, o->fill, o->seed);
 	for (size_t i = 0; i < NR_POLICIES; i++)
-		printf("%s\n  {\"policy\": \"%s\", \"fragmentation_mean\": %.4f, \"fragmentation_worst\": %.4f, \"largest_mean\": %.0f, "
-		       "\"refused\": %" PRIu64 ", \"claims\": %" PRIu64 ", \"releases\": %" PRIu64 ", \"ns_per_op\": %.1f}", i ? "," : "",
-		       outcomes[i].policy, outcomes[i].fragmentation_mean, outcomes[i].fragmentation_worst, outcomes[i].largest_mean,
-		       outcomes[i].nr_refused, outcomes[i].nr_claims, outcomes[i].nr_releases, outcomes[i].ns_per_op);
+		printf("%s\n  {\"policy\": \"%s\", \"fragmentation_mean\": %.4f, "
+		       "\"fragmentation_worst\": %.4f, \"largest_mean\": %.0f, "
+		       "\"refused\": %" PRIu64 ", \"claims\": %" PRIu64 ", \"releases\": %" PRIu64
+		       ", \"ns_per_op\": %.1f}",
+		       i ? "," : "", outcomes[i].policy, outcomes[i].fragmentation_mean,
+		       outcomes[i].fragmentation_worst, outcomes[i].largest_mean,
+		       outcomes[i].nr_refused, outcomes[i].nr_claims, outcomes[i].nr_releases,
+		       outcomes[i].ns_per_op);
 	printf("],\n \"latency\": [");
 	for (int i = 0; i < nr_latencies; i++) {
-		printf("%s\n  {\"extents\": %" PRIu64 ", \"bytes_per_extent\": %.1f", i ? "," : "", latencies[i].nr_extents,
-		       latencies[i].bytes_per_extent);
+		printf("%s\n  {\"extents\": %" PRIu64 ", \"bytes_per_extent\": %.1f", i ? "," : "",
+		       latencies[i].nr_extents, latencies[i].bytes_per_extent);
 		print_cost("claim", &latencies[i].claim);
 		print_cost("claim_at", &latencies[i].claim_at);
 		print_cost("release", &latencies[i].release);
@@ -436,7 +461,8 @@ static uint64_t number(const char *text)
 	return value;
 }
 
-static const char usage[] = "usage: bench-extent [--ops N] [--fill PERCENT] [--extents N] [--seed N] [--json]\n";
+static const char usage[] =
+	"usage: bench-extent [--ops N] [--fill PERCENT] [--extents N] [--seed N] [--json]\n";
 
 static const struct option long_options[] = {
 	{ "ops", required_argument, NULL, 'o' },     { "extents", required_argument, NULL, 'e' },

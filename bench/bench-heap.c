@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * bench-heap: malloc and free of small objects in a heap on an arena, beside memkind's fixed kind on memory of the same arena, and the C
- * library's. 64 objects come, then they go; what is printed is the time of one. Starts a daemon of its own; touches nothing else.
+ * bench-heap: malloc and free of small objects in a heap on an arena, beside memkind's fixed kind
+ * on memory of the same arena, and the C library's. 64 objects come, then they go; what is printed
+ * is the time of one. Starts a daemon of its own; touches nothing else.
  */
 #include <config.h>
 
@@ -35,7 +36,9 @@ static const char usage[] =
 	"  --tmpfs DIR    where the arena goes (default /dev/shm)\n";
 
 enum allocator { OURS, MEMKIND, LIBC, NR_ALLOCATORS };
-static const char *const names[] = { [OURS] = "pmemarena-heap", [MEMKIND] = "memkind-fixed", [LIBC] = "libc" };
+static const char *const names[] = {
+	[OURS] = "pmemarena-heap", [MEMKIND] = "memkind-fixed", [LIBC] = "libc"
+};
 
 struct job {
 	enum allocator allocator;
@@ -48,7 +51,7 @@ struct job {
 struct context {
 	struct pma *pma;
 	struct pma_heap *heap;
-	struct pma_map *map;
+	struct pma_mapping *map;
 	struct memkind *kind;
 };
 
@@ -63,7 +66,8 @@ static int open_kind(struct context *c)
 
 	if (r == 0)
 		r = pma_map(&c->map, c->pma, handle, PMA_MAP_WRITE);
-	if (r == 0 && memkind_create_fixed(pma_map_address(c->map), pma_map_length(c->map), &c->kind) != MEMKIND_SUCCESS)
+	if (r == 0 && memkind_create_fixed(pma_map_address(c->map), pma_map_length(c->map),
+					   &c->kind) != MEMKIND_SUCCESS)
 		r = -EIO;
 	return r;
 }
@@ -88,7 +92,8 @@ static int open_job(void **context, const void *arg, unsigned index)
 	if (r == 0 && job->allocator == MEMKIND)
 		r = open_kind(c);
 	if (r < 0)
-		fprintf(stderr, "bench-heap: %s: %s (%s)\n", names[job->allocator], strerror(-r), pma_message());
+		fprintf(stderr, "bench-heap: %s: %s (%s)\n", names[job->allocator], strerror(-r),
+			pma_message());
 	return r;
 }
 
@@ -158,30 +163,46 @@ static int work(struct turn *turn, void *context, const void *arg)
 
 /* ---- all ---- */
 
-static const char *const phase_names[] = { [PHASE_THERE] = "malloc", [PHASE_BACK] = "free", [PHASE_BOTH] = "malloc+free" };
+static const char *const phase_names[] = {
+	[PHASE_THERE] = "malloc", [PHASE_BACK] = "free", [PHASE_BOTH] = "malloc+free"
+};
 static bool has_printed;
 
-static void print(const struct job *job, enum phase phase, const struct timing *ours, const struct timing *peer, const char *peer_name, bool json)
+static void print(const struct job *job, enum phase phase, const struct timing *ours,
+		  const struct timing *peer, const char *peer_name, bool json)
 {
 	double p50 = ours->p50_us * 1000, peer_p50 = peer->p50_us * 1000;
 
 	if (json)
-		printf("%s{\"bench\": \"heap\", \"op\": \"%s\", \"size\": %zu, \"threads\": %u, \"p50_ns\": %.0f, \"p99_ns\": %.0f, \"ops_per_s\": %.0f, "
-		       "\"peer\": \"%s\", \"peer_p50_ns\": %.0f, \"ratio_to_peer\": %.3f}", has_printed ? ",\n" : "[\n", phase_names[phase], job->size,
-		       job->nr_threads, p50, ours->p99_us * 1000, ours->per_s, peer_name, peer_p50, p50 / peer_p50);
+		printf("%s{\"bench\": \"heap\", \"op\": \"%s\", \"size\": %zu, \"threads\": %u, "
+		       "\"p50_ns\": %.0f, \"p99_ns\": %.0f, \"ops_per_s\": %.0f, "
+		       "\"peer\": \"%s\", \"peer_p50_ns\": %.0f, \"ratio_to_peer\": %.3f}",
+		       has_printed ? ",\n" : "[\n", phase_names[phase], job->size, job->nr_threads,
+		       p50, ours->p99_us * 1000, ours->per_s, peer_name, peer_p50, p50 / peer_p50);
 	else
-		printf("%-12s %7zu %8u %8.0f %8.0f %12.0f  %-14s %8.0f %6.2f\n", phase_names[phase], job->size, job->nr_threads, p50, ours->p99_us * 1000,
-		       ours->per_s, peer_name, peer_p50, p50 / peer_p50);
+		printf("%-12s %7zu %8u %8.0f %8.0f %12.0f  %-14s %8.0f %6.2f\n", phase_names[phase],
+		       job->size, job->nr_threads, p50, ours->p99_us * 1000, ours->per_s, peer_name,
+		       peer_p50, p50 / peer_p50);
 	has_printed = true;
 }
 
-/* Ours before and after the peers: the better half of each is compared, so that a busy moment is nobody's. */
-static int run_one(struct timing timings[NR_PHASES], const struct job *job, enum allocator allocator)
+/*
+ * Ours before and after the peers: the better half of each is compared, so that a busy moment is
+ * nobody's.
+ */
+static int run_one(struct timing timings[NR_PHASES], const struct job *job,
+		   enum allocator allocator)
 {
 	struct job one = *job;
 	struct crew_plan plan = {
-		.nr = 1, .nr_threads = job->nr_threads, .placement = PLACE_SAME_CORE, .seconds = job->seconds / 2,
-		.open = open_job, .close = close_job, .work = work, .arg = &one,
+		.nr = 1,
+		.nr_threads = job->nr_threads,
+		.placement = PLACE_SAME_CORE,
+		.seconds = job->seconds / 2,
+		.open = open_job,
+		.close = close_job,
+		.work = work,
+		.arg = &one,
 	};
 	struct timing again[NR_PHASES];
 	int r;
@@ -205,7 +226,8 @@ static int measure(const struct job *job, bool json)
 		r = run_one(timings[a], job, a);
 	for (enum allocator a = MEMKIND; r == 0 && a < NR_ALLOCATORS; a++)
 		for (int phase = 0; phase < NR_PHASES; phase++)
-			print(job, (enum phase)phase, &timings[OURS][phase], &timings[a][phase], names[a], json);
+			print(job, (enum phase)phase, &timings[OURS][phase], &timings[a][phase],
+			      names[a], json);
 	return r;
 }
 
@@ -215,7 +237,8 @@ static int measure_all(struct job *job, bool json)
 	int r = 0;
 
 	if (!json)
-		printf("%-12s %7s %8s %8s %8s %12s  %-14s %8s %6s\n", "op", "size", "threads", "p50 ns", "p99 ns", "ops/s", "peer", "p50 ns", "ratio");
+		printf("%-12s %7s %8s %8s %8s %12s  %-14s %8s %6s\n", "op", "size", "threads",
+		       "p50 ns", "p99 ns", "ops/s", "peer", "p50 ns", "ratio");
 	for (size_t i = 0; r == 0 && i < sizeof(sizes) / sizeof(*sizes); i++)
 		for (job->nr_threads = 1; r == 0 && job->nr_threads <= 4; job->nr_threads *= 4) {
 			job->size = sizes[i];
@@ -235,8 +258,12 @@ static int remove_one(const char *path, const struct stat *st, int flag, struct 
 int main(int argc, char **argv)
 {
 	static const struct option longs[] = {
-		{ "quick", no_argument, NULL, 'q' }, { "seconds", required_argument, NULL, 's' }, { "json", optional_argument, NULL, 'j' },
-		{ "daemon", required_argument, NULL, 'd' }, { "tmpfs", required_argument, NULL, 't' }, { "help", no_argument, NULL, 'h' },
+		{ "quick", no_argument, NULL, 'q' },
+		{ "seconds", required_argument, NULL, 's' },
+		{ "json", optional_argument, NULL, 'j' },
+		{ "daemon", required_argument, NULL, 'd' },
+		{ "tmpfs", required_argument, NULL, 't' },
+		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
 	const char *program = NULL, *tmpfs = "/dev/shm";
@@ -268,7 +295,8 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	setenv("PMEM2_FORCE_GRANULARITY", "CACHE_LINE", 1);
-	r = bench_daemon_start(&daemon, program ? program : bench_daemon_program(), dir, "heap", ARENA_BYTES, 0);
+	r = bench_daemon_start(&daemon, program ? program : bench_daemon_program(), dir, "heap",
+			       ARENA_BYTES, 0);
 	job.socket = daemon.socket;
 	if (r == 0)
 		r = measure_all(&job, json);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* bench-memmap-array: the four layouts. The three that are built here are as quick as they can be made; none of them has a rollback. */
+/*
+ * bench-memmap-array: the four layouts. The three that are built here are as quick as they can be
+ * made; none of them has a rollback.
+ */
 #include <config.h>
 
 #include "bench/bench-memmap-array.h"
@@ -9,7 +12,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define HEAD_LEN UINT64_C(4096)                 /* of an array of one piece: the head and the first 63 tails */
+/* of an array of one piece: the head and the first 63 tails */
+#define HEAD_LEN UINT64_C(4096)
 
 static const struct desc plain[64] = { [0 ... 63] = { .kind = DESC_TAIL } };
 
@@ -26,13 +30,15 @@ static char *page_at(const struct array *array, uint64_t page)
 
 static void write_head(struct array *array, uint64_t page)
 {
-	*(struct desc *)(void *)page_at(array, page) = (struct desc){ .kind = DESC_HEAD, .order = (uint8_t)array->order };
+	*(struct desc *)(void *)page_at(array, page) =
+		(struct desc){ .kind = DESC_HEAD, .order = (uint8_t)array->order };
 }
 
 static int open_base(struct array *array)
 {
 	array->len = array->nr_pages * array_page_len(array);
-	array->base = mmap(NULL, array->len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	array->base = mmap(NULL, array->len, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (array->base != MAP_FAILED)
 		return 0;
 	array->base = NULL;
@@ -85,7 +91,8 @@ static int open_run(struct array *array)
 
 static int map_tails(struct array *array, char *at, uint64_t len)
 {
-	return mmap(at, len, PROT_READ, MAP_SHARED | MAP_FIXED, array->fd, 0) == MAP_FAILED ? -errno : 0;
+	return mmap(at, len, PROT_READ, MAP_SHARED | MAP_FIXED, array->fd, 0) == MAP_FAILED ? -errno
+											    : 0;
 }
 
 static int share_literal(struct array *array, uint64_t page)
@@ -140,7 +147,8 @@ static int restore_base(struct array *array, uint64_t page)
 	char *at = page_at(array, page) + HEAD_LEN;
 	uint64_t len = array_page_len(array) - HEAD_LEN;
 
-	if (mmap(at, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
+	if (mmap(at, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
+	    MAP_FAILED)
 		return -errno;
 	madvise(at, len, MADV_POPULATE_WRITE);
 	fill_tails(at, len);
@@ -151,7 +159,9 @@ static int restore_base(struct array *array, uint64_t page)
 
 static int open_planes(struct array *array)
 {
-	struct memmap_params params = { .nr_pfns = array->nr_pages << array->order, .order = (uint8_t)array->order, .numa_node = -1 };
+	struct memmap_params params = { .nr_pfns = array->nr_pages << array->order,
+					.order = (uint8_t)array->order,
+					.numa_node = -1 };
 
 	return memmap_new(&array->mm, &params, NULL);
 }
@@ -186,14 +196,18 @@ static void close_planes(struct array *array)
 
 const struct layout layouts[NR_LAYOUTS] = {
 	{ "none", false, open_base, populate_none, NULL, NULL, close_base },
-	{ "literal", true, open_literal, populate_literal, restore_base, dedup_literal, close_base },
+	{ "literal", true, open_literal, populate_literal, restore_base, dedup_literal,
+	  close_base },
 	{ "run", true, open_run, populate_run, restore_base, dedup_run, close_base },
-	{ "two-plane", true, open_planes, populate_planes, restore_planes, dedup_planes, close_planes },
+	{ "two-plane", true, open_planes, populate_planes, restore_planes, dedup_planes,
+	  close_planes },
 };
 
 int array_open(struct array *array, const struct layout *layout, uint64_t region, unsigned order)
 {
-	*array = (struct array){ .layout = layout, .nr_pages = region >> (12 + order), .order = order, .fd = -1 };
+	*array = (struct array){
+		.layout = layout, .nr_pages = region >> (12 + order), .order = order, .fd = -1
+	};
 	return layout->open(array);
 }
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * bench-memmap-measure: memory is what the kernel says: private pages and page tables of the process, the blocks of its memory files (mapped or
- * not), and 215 bytes of slab a mapping. Restored pages are written to before they are shared again, once every 4 KiB, so that there is something
- * to unmap; what the daemon does between requests (array_idle()) is done between the samples.
+ * bench-memmap-measure: memory is what the kernel says: private pages and page tables of the
+ * process, the blocks of its memory files (mapped or not), and 215 bytes of slab a mapping.
+ * Restored pages are written to before they are shared again, once every 4 KiB, so that there is
+ * something to unmap; what the daemon does between requests (array_idle()) is done between the
+ * samples.
  */
 #include <config.h>
 
@@ -24,11 +26,13 @@
 #include "bench/bench-memmap-array.h"
 
 #define BATCH      64u
-#define VMA_BYTES  215u                         /* slab: the structure and its share of the tree, measured */
+#define VMA_BYTES 215u /* slab: the structure and its share of the tree, measured */
 #define SECTION    (UINT64_C(1) << 15)          /* base pages */
 #define MAX_SLOW_NS UINT64_C(300000000)         /* a boot that takes longer is done once */
 
-const struct effort full_effort = { .boots = 9, .singles = 20000, .batches = 200, .reads = 4000000 };
+const struct effort full_effort = {
+	.boots = 9, .singles = 20000, .batches = 200, .reads = 4000000
+};
 const struct effort quick_effort = { .boots = 5, .singles = 4000, .batches = 50, .reads = 500000 };
 
 static uint64_t random_state = 1;
@@ -116,8 +120,8 @@ static double count_vmas(void)
 
 static double memory(void)
 {
-	return field_of("/proc/self/smaps_rollup", "Pss_Anon:") + field_of("/proc/self/status", "VmPTE:") + memory_files() +
-	       count_vmas() * VMA_BYTES;
+	return field_of("/proc/self/smaps_rollup", "Pss_Anon:") +
+	       field_of("/proc/self/status", "VmPTE:") + memory_files() + count_vmas() * VMA_BYTES;
 }
 
 static volatile uint64_t sink;
@@ -148,7 +152,8 @@ static void open_again(struct child *child)
 {
 	const struct result *result = child->result;
 
-	if (array_open(&child->array, &layouts[result->layout], (uint64_t)result->region_gib << 30, result->order) < 0)
+	if (array_open(&child->array, &layouts[result->layout], (uint64_t)result->region_gib << 30,
+		       result->order) < 0)
 		exit(1);
 }
 
@@ -164,7 +169,10 @@ static void measure_usable(struct child *child)
 	child->result->quiet.usable_ms = percentile(child->samples, child->effort->boots, 0.5);
 }
 
-/* False: it does not fit; the array is left as far as it came, *ms is the time until then. @prepared: what happens off the path after the start has happened. */
+/*
+ * False: it does not fit; the array is left as far as it came, *ms is the time until then.
+ * @prepared: what happens off the path after the start has happened.
+ */
 static bool measure_start(double *ms, struct child *child, bool prepared)
 {
 	unsigned nr = child->effort->boots;
@@ -255,7 +263,10 @@ static void measure_singles(struct child *child, struct figures *f)
 	f->dedup_p99 = percentile(dedup, nr, 0.99);
 }
 
-/* 64 pages, side by side or each in another part of the region: what sharing them again costs a page. */
+/*
+ * 64 pages, side by side or each in another part of the region: what sharing them again costs a
+ * page.
+ */
 static double measure_batch(struct child *child, bool adjacent)
 {
 	const struct layout *layout = child->array.layout;
@@ -331,7 +342,8 @@ struct reader {
 static void *read_on(void *arg)
 {
 	struct reader *reader = arg;
-	uint64_t nr_pfns = reader->array->nr_pages << reader->array->order, state = 88172645463325252u, sum = 0;
+	uint64_t nr_pfns = reader->array->nr_pages << reader->array->order,
+		 state = 88172645463325252u, sum = 0;
 
 	while (!reader->stop)
 		for (unsigned i = 0; i < 1024; i++) {
@@ -357,7 +369,8 @@ static void measure_hot(struct child *child)
 	struct reader reader = { .array = &child->array };
 	pthread_t thread;
 
-	if (sysconf(_SC_NPROCESSORS_ONLN) < 2 || pthread_create(&thread, NULL, read_on, &reader) != 0)
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2 ||
+	    pthread_create(&thread, NULL, read_on, &reader) != 0)
 		return;
 	pin(pthread_self(), 0);
 	pin(thread, 1);
@@ -368,14 +381,16 @@ static void measure_hot(struct child *child)
 
 /* ---- one child ---- */
 
-static const struct figures no_figures = { NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN };
+static const struct figures no_figures = { NAN, NAN, NAN, NAN, NAN, NAN, NAN,
+					   NAN, NAN, NAN, NAN, NAN, NAN, NAN };
 
 /* Memory is shared with whatever else runs here. */
 static bool is_too_large(const struct result *result)
 {
 	double need = (double)result->region_gib * (1 << 24);
 
-	return strcmp(layouts[result->layout].name, "none") == 0 && need > field_of("/proc/meminfo", "MemAvailable:") / 4;
+	return strcmp(layouts[result->layout].name, "none") == 0 &&
+	       need > field_of("/proc/meminfo", "MemAvailable:") / 4;
 }
 
 static void stop_at(struct result *result, double gib, const char *why)
@@ -398,14 +413,16 @@ static void run_child(struct child *child)
 	child->base_vmas = count_vmas();
 	measure_usable(child);
 	if (is_too_large(result)) {
-		stop_at(result, floor(field_of("/proc/meminfo", "MemAvailable:") / 4 / (1 << 24)), "a quarter of the memory that is available");
+		stop_at(result, floor(field_of("/proc/meminfo", "MemAvailable:") / 4 / (1 << 24)),
+			"a quarter of the memory that is available");
 		return;
 	}
 	if (!measure_start(&ms, child, false)) {
 		result->stop_ms = ms;
 		result->stop_vmas = count_vmas() - child->base_vmas;
 		result->stop_bytes = memory() - child->base_memory;
-		stop_at(result, (double)(child->array.populated << child->array.order) / (1 << 18), "vm.max_map_count");
+		stop_at(result, (double)(child->array.populated << child->array.order) / (1 << 18),
+			"vm.max_map_count");
 		return;
 	}
 	result->quiet.boot_ms = result->quiet.cold_ms = ms;
@@ -416,10 +433,17 @@ static void run_child(struct child *child)
 	measure_hot(child);
 }
 
-bool measure(struct result *result, unsigned layout, unsigned region_gib, unsigned order, const struct effort *effort)
+bool measure(struct result *result, unsigned layout, unsigned region_gib, unsigned order,
+	     const struct effort *effort)
 {
-	struct result mine = { .layout = layout, .region_gib = region_gib, .order = order, .stopped_at_gib = NAN, .stop_ms = NAN,
-			       .stop_bytes = NAN, .stop_vmas = NAN, .quiet = no_figures,
+	struct result mine = { .layout = layout,
+			       .region_gib = region_gib,
+			       .order = order,
+			       .stopped_at_gib = NAN,
+			       .stop_ms = NAN,
+			       .stop_bytes = NAN,
+			       .stop_vmas = NAN,
+			       .quiet = no_figures,
 			       .hot = no_figures };
 	struct child child = { .effort = effort, .result = &mine };
 	int pipes[2], status;
@@ -436,5 +460,6 @@ bool measure(struct result *result, unsigned layout, unsigned region_gib, unsign
 	close(pipes[1]);
 	ok = pid > 0 && read(pipes[0], result, sizeof(*result)) == (ssize_t)sizeof(*result);
 	close(pipes[0]);
-	return pid > 0 && waitpid(pid, &status, 0) == pid && ok && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+	return pid > 0 && waitpid(pid, &status, 0) == pid && ok && WIFEXITED(status) &&
+	       WEXITSTATUS(status) == 0;
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* bench-memmap-measure: one layout, one region, one order: all figures, in a process of its own so that what is counted is the array's. */
+/*
+ * bench-memmap-measure: one layout, one region, one order: all figures, in a process of its own so
+ * that what is counted is the array's.
+ */
 #ifndef PMEMARENA_BENCH_MEMMAP_MEASURE_H
 #define PMEMARENA_BENCH_MEMMAP_MEASURE_H
 
@@ -22,7 +25,8 @@ struct result {
 	unsigned layout;                        /* in layouts[] */
 	unsigned region_gib, order;
 	double stopped_at_gib;                  /* NAN: it did not */
-	double stop_ms, stop_bytes, stop_vmas;  /* what it had come to by then; NAN: it was not tried */
+	/* what it had come to by then; NAN: it was not tried */
+	double stop_ms, stop_bytes, stop_vmas;
 	char   stopped_by[64];
 	struct figures quiet, hot;              /* hot: a reader is busy on the other core */
 };
@@ -34,6 +38,7 @@ struct effort {
 extern const struct effort full_effort, quick_effort;
 
 /* Measure in a child. What does not fit says where it stopped; false: the child died. */
-bool measure(struct result *result, unsigned layout, unsigned region_gib, unsigned order, const struct effort *effort);
+bool measure(struct result *result, unsigned layout, unsigned region_gib, unsigned order,
+	     const struct effort *effort);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * bench-memmap: what does an array of 64 bytes for each base page cost? Our layout beside three others, in one run: time to start, memory, mappings, and
- * what it takes to split a compound page and to make it whole again, alone, in batches, and with a reader on the other core.
+ * bench-memmap: what does an array of 64 bytes for each base page cost? Our layout beside three
+ * others, in one run: time to start, memory, mappings, and what it takes to split a compound page
+ * and to make it whole again, alone, in batches, and with a reader on the other core.
  */
 #include <config.h>
 
@@ -39,13 +40,18 @@ static void usage(FILE *to)
 static bool parse(struct options *options, int argc, char **argv)
 {
 	static const struct option known[] = {
-		{ "json", no_argument, NULL, 'j' },	 { "svg", required_argument, NULL, 's' },    { "quick", no_argument, NULL, 'q' },
-		{ "layout", required_argument, NULL, 'l' }, { "region", required_argument, NULL, 'r' }, { "help", no_argument, NULL, 'h' },
+		{ "json", no_argument, NULL, 'j' },
+		{ "svg", required_argument, NULL, 's' },
+		{ "quick", no_argument, NULL, 'q' },
+		{ "layout", required_argument, NULL, 'l' },
+		{ "region", required_argument, NULL, 'r' },
+		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
 	int c;
 
-	*options = (struct options){ .effort = &full_effort, .nr_regions = sizeof(regions) / sizeof(*regions) };
+	*options = (struct options){ .effort = &full_effort,
+				     .nr_regions = sizeof(regions) / sizeof(*regions) };
 	while ((c = getopt_long(argc, argv, "jqh", known, NULL)) != -1) {
 		switch (c) {
 		case 'j': options->json = true; break;
@@ -70,13 +76,15 @@ static void put(const char *key, double value)
 		printf(", \"%s\": %.*f", key, fabs(value) >= 1000 ? 0 : 4, value);
 }
 
-/* These keys and no others; what does not fit has no figures, and says on stderr where it stopped. */
+/*
+ * These keys and no others; what does not fit has no figures, and says on stderr where it stopped.
+ */
 static void print_json(const struct result *result, bool hot)
 {
 	const struct figures *start = &result->quiet, *work = hot ? &result->hot : start;
 
-	printf("{\"bench\": \"memmap\", \"layout\": \"%s\", \"region_gib\": %u, \"order\": %u", layouts[result->layout].name, result->region_gib,
-	       result->order);
+	printf("{\"bench\": \"memmap\", \"layout\": \"%s\", \"region_gib\": %u, \"order\": %u",
+	       layouts[result->layout].name, result->region_gib, result->order);
 	put("usable_ms", start->usable_ms);
 	put("boot_ms", start->cold_ms);
 	put("memory_bytes", start->memory_bytes);
@@ -93,8 +101,9 @@ static void print_json(const struct result *result, bool hot)
 
 static void say_where(const struct result *result)
 {
-	fprintf(stderr, "bench-memmap: %s, %u GiB, order %u: stopped at %g GiB by %s\n", layouts[result->layout].name, result->region_gib,
-		result->order, result->stopped_at_gib, result->stopped_by);
+	fprintf(stderr, "bench-memmap: %s, %u GiB, order %u: stopped at %g GiB by %s\n",
+		layouts[result->layout].name, result->region_gib, result->order,
+		result->stopped_at_gib, result->stopped_by);
 }
 
 /* ---- table ---- */
@@ -117,11 +126,14 @@ static void pair(double p50, double p99)
 
 static void print_heading(unsigned region, unsigned order)
 {
-	printf("\n%u GiB of device, compound pages of %s\n", region, order == 9 ? "2 MiB" : "1 GiB");
-	printf("%-10s %9s %9s %9s %10s %8s %8s %12s %12s %8s %9s %9s %7s\n", "", "usable", "populated", "cold", "memory", "empty", "VMAs",
-	       "restore", "dedup", "64 side", "64 apart", "and write", "read");
-	printf("%-10s %9s %9s %9s %10s %8s %8s %12s %12s %8s %9s %9s %7s\n", "layout", "ms", "ms", "ms", "MiB", "MiB", "", "us p50/p99",
-	       "us p50/p99", "by side", "us each", "us", "ns");
+	printf("\n%u GiB of device, compound pages of %s\n", region,
+	       order == 9 ? "2 MiB" : "1 GiB");
+	printf("%-10s %9s %9s %9s %10s %8s %8s %12s %12s %8s %9s %9s %7s\n", "", "usable",
+	       "populated", "cold", "memory", "empty", "VMAs", "restore", "dedup", "64 side",
+	       "64 apart", "and write", "read");
+	printf("%-10s %9s %9s %9s %10s %8s %8s %12s %12s %8s %9s %9s %7s\n", "layout", "ms", "ms",
+	       "ms", "MiB", "MiB", "", "us p50/p99", "us p50/p99", "by side", "us each", "us",
+	       "ns");
 }
 
 static void print_work(const struct figures *f)
@@ -160,9 +172,12 @@ static void print_result(const struct result *result)
 
 static void print_notes(void)
 {
-	puts("\nusable: the array can be used, nothing is in it.  populated: from nothing until each section has its descriptors; with two planes the\n"
-	     "shared tails were made before, as the daemon does when it is idle.  cold: the same with that included.  memory: private pages, memory\n"
-	     "files, page tables and 215 bytes a mapping.  empty: before anything is populated.  restore does not include the caller's first touch of\n"
+	puts("\nusable: the array can be used, nothing is in it.  populated: from nothing until "
+	     "each section has its descriptors; with two planes the\n"
+	     "shared tails were made before, as the daemon does when it is idle.  cold: the same "
+	     "with that included.  memory: private pages, memory\n"
+	     "files, page tables and 215 bytes a mapping.  empty: before anything is populated.  "
+	     "restore does not include the caller's first touch of\n"
 	     "the tails; `and write` does, of all of them.");
 }
 
@@ -201,7 +216,8 @@ int main(int argc, char **argv)
 				continue;
 			fflush(stdout);
 			if (!measure(&results[nr], layout, region, order, options.effort)) {
-				fprintf(stderr, "bench-memmap: %s, %u GiB, order %u: died\n", layouts[layout].name, region, order);
+				fprintf(stderr, "bench-memmap: %s, %u GiB, order %u: died\n",
+					layouts[layout].name, region, order);
 				return 1;
 			}
 			show(&results[nr++], options.json);

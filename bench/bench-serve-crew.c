@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * crew: forks, pins, lets all start at once, and reads the samples out of shared memory. It does not know what is measured.
+ * crew: forks, pins, lets all start at once, and reads the samples out of shared memory. It does
+ * not know what is measured.
  */
 #include <config.h>
 
@@ -45,7 +46,9 @@ struct crew {
 
 const char *placement_name(enum placement placement)
 {
-	return placement == PLACE_SAME_CORE ? "same-core" : "cross-core";
+	static const char *const names[] = { "same-core", "cross-core", "anywhere" };
+
+	return names[placement];
 }
 
 static int first_cpu(const cpu_set_t *set)
@@ -69,7 +72,7 @@ static const cpu_set_t *all_cpus(void)
 
 bool placement_is_possible(enum placement placement)
 {
-	return placement == PLACE_SAME_CORE || CPU_COUNT(all_cpus()) > 1;
+	return placement != PLACE_CROSS_CORE || CPU_COUNT(all_cpus()) > 1;
 }
 
 int place_server(pid_t tid)
@@ -87,7 +90,8 @@ int place_client(enum placement placement)
 
 	if (placement == PLACE_SAME_CORE)
 		return place_server(0);
-	CPU_CLR(first_cpu(&set), &set);
+	if (placement == PLACE_CROSS_CORE)
+		CPU_CLR(first_cpu(&set), &set);
 	return sched_setaffinity(0, sizeof(set), &set) < 0 ? -errno : 0;
 }
 
@@ -115,7 +119,8 @@ void turn_note(struct turn *turn, enum phase phase, uint64_t from_ns, uint64_t t
 		return;
 	if (turn->from_ns == 0)
 		turn->from_ns = from_ns;
-	turn->samples[phase][turn->nr[phase]++ % SAMPLES_MAX] = each < UINT32_MAX ? (uint32_t)each : UINT32_MAX;
+	turn->samples[phase][turn->nr[phase]++ % SAMPLES_MAX] =
+		each < UINT32_MAX ? (uint32_t)each : UINT32_MAX;
 	turn->ops[phase] += nr;
 }
 
@@ -138,7 +143,10 @@ static void *run_thread(void *arg)
 	turn->last_ns = now;
 	turn->warm_ns = now + (uint64_t)(plan->seconds * WARM_SHARE * 1e9);
 	turn->end_ns = now + (uint64_t)(plan->seconds * 1e9);
-	/* Whoever failed to open stands at the barrier like all others, or they would wait for ever. */
+	/*
+	 * Whoever failed to open stands at the barrier like all others, or they would wait for
+	 * ever.
+	 */
 	if (thread->result == 0)
 		thread->result = plan->work(turn, thread->context, plan->arg);
 	return NULL;
@@ -153,7 +161,9 @@ static int run_threads(struct crew *crew, unsigned index, void *context, int ope
 	int r = opened;
 
 	for (unsigned i = 0; i < nr; i++) {
-		threads[i] = (struct thread){ .turn = &crew->turns[index * nr + i], .context = context, .result = opened };
+		threads[i] = (struct thread){ .turn = &crew->turns[index * nr + i],
+					      .context = context,
+					      .result = opened };
 		if (i > 0 && pthread_create(&threads[i].thread, NULL, run_thread, &threads[i]) != 0)
 			abort();        /* the others wait at the barrier */
 	}
@@ -211,7 +221,8 @@ static struct crew *crew_new(const struct crew_plan *plan)
 	unsigned nr = plan->nr * plan->nr_threads;
 	size_t head = (sizeof(struct crew) + nr * sizeof(struct turn) + 63) & ~(size_t)63;
 	size_t size = head + (size_t)nr * NR_PHASES * SAMPLES_MAX * sizeof(uint32_t);
-	struct crew *crew = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	struct crew *crew = mmap(NULL, size, PROT_READ | PROT_WRITE,
+				 MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	uint32_t *samples = (uint32_t *)(void *)((char *)crew + head);
 	pthread_barrierattr_t attr;
 
@@ -261,7 +272,8 @@ static double rate_of(const struct crew *crew, enum phase phase)
 		const struct turn *turn = &crew->turns[i];
 
 		if (turn->last_ns > turn->from_ns && turn->from_ns)
-			rate += (double)turn->ops[phase] * 1e9 / (double)(turn->last_ns - turn->from_ns);
+			rate += (double)turn->ops[phase] * 1e9 /
+				(double)(turn->last_ns - turn->from_ns);
 	}
 	return rate;
 }

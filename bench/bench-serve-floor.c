@@ -77,7 +77,8 @@ static int work(struct turn *turn, void *context, const void *arg)
 	while (turn_goes_on(turn)) {
 		uint64_t from = turn_now();
 
-		if (send(sock, packet, PACKET, MSG_NOSIGNAL) != PACKET || recv(sock, packet, PACKET, 0) != PACKET)
+		if (send(sock, packet, PACKET, MSG_NOSIGNAL) != PACKET ||
+		    recv(sock, packet, PACKET, 0) != PACKET)
 			return -EPIPE;
 		turn_note(turn, PHASE_THERE, from, turn_now(), 1);
 	}
@@ -89,7 +90,13 @@ int floor_run(struct timing *timing, enum placement placement, unsigned nr_clien
 	struct timing timings[NR_PHASES];
 	struct ends ends = { 0 };
 	struct crew_plan plan = {
-		.nr = nr_clients, .nr_threads = 1, .placement = placement, .seconds = seconds, .open = open_end, .work = work, .arg = &ends,
+		.nr = nr_clients,
+		.nr_threads = 1,
+		.placement = placement,
+		.seconds = seconds,
+		.open = open_end,
+		.work = work,
+		.arg = &ends,
 	};
 	int r = nr_clients <= CLIENTS_MAX ? 0 : -EINVAL;
 	pid_t server = -1;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * journey: a writer, and a reader that is told over a socket what to read. Both ways copy with the same function of libpmem2.
+ * journey: a writer, and a reader that is told over a socket what to read. Both ways copy with the
+ * same function of libpmem2.
  */
 #include <config.h>
 
@@ -32,7 +33,7 @@ struct writer {
 	pid_t    reader;
 	char     path[128];
 	void    *memory;                /* of the object under way, as all below */
-	struct pma_map *map;
+	struct pma_mapping *map;
 	struct pma_handle handle;
 	int      fd;
 };
@@ -62,7 +63,8 @@ static int map_device(char **base, struct pma *pma, bool read_only)
 		return fd;
 	if (fstat(fd, &st) < 0)
 		return -errno;
-	*base = mmap(NULL, (size_t)st.st_size, read_only ? PROT_READ : PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
+	*base = mmap(NULL, (size_t)st.st_size, read_only ? PROT_READ : PROT_READ | PROT_WRITE,
+		     MAP_SHARED | MAP_POPULATE, fd, 0);
 	return *base == MAP_FAILED ? -errno : 0;
 }
 
@@ -108,7 +110,7 @@ static int read_kept(struct pma *pma, char *base, struct pma_handle handle, uint
 
 static int read_allocation(struct pma *pma, struct pma_handle handle, uint64_t size, int sock)
 {
-	struct pma_map *map;
+	struct pma_mapping *map;
 	uint64_t sum;
 	int r = pma_open(&handle, pma, NULL, PMA_READ_ONLY);
 
@@ -152,7 +154,8 @@ static void read_for_ever(const struct journey *journey, const char *path, int s
 		if (base)
 			r = read_kept(pma, base, handle, journey->size, sock);
 		else
-			r = pma ? read_allocation(pma, handle, journey->size, sock) : read_file(path, journey->size, sock);
+			r = pma ? read_allocation(pma, handle, journey->size, sock)
+				: read_file(path, journey->size, sock);
 	}
 	if (r < 0)
 		fprintf(stderr, "bench-serve: reader: %s (%s)\n", strerror(-r), pma_message());
@@ -170,7 +173,8 @@ static int find_copy(pmem2_memcpy_fn *copy, struct journey *journey)
 	int r = pmem2_source_from_anon(&source, 4096);
 
 	if (r == 0)
-		r = pmem2_map_from_existing(&map, source, journey, 4096, PMEM2_GRANULARITY_CACHE_LINE);
+		r = pmem2_map_from_existing(&map, source, journey, 4096,
+					    PMEM2_GRANULARITY_CACHE_LINE);
 	if (r == 0)
 		*copy = pmem2_get_memcpy_fn(map);
 	return r;
@@ -281,7 +285,10 @@ static int work(struct turn *turn, void *context, const void *arg)
 		uint64_t from = turn_now(), between, to;
 
 		r = writer->pma ? make_allocation(writer) : make_file(writer);
-		/* What is freed is only free again when nobody can have it mapped: one round through the arena. */
+		/*
+		 * What is freed is only free again when nobody can have it mapped: one round
+		 * through the arena.
+		 */
 		if (r == -ENOSPC && writer->base)
 			return 0;
 		if (r == 0)
@@ -302,8 +309,14 @@ static int work(struct turn *turn, void *context, const void *arg)
 int journey_run(struct timing timings[NR_PHASES], const struct journey *journey)
 {
 	struct crew_plan plan = {
-		.nr = 1, .nr_threads = 1, .placement = journey->placement, .seconds = journey->seconds,
-		.open = open_writer, .close = close_writer, .work = work, .arg = journey,
+		.nr = 1,
+		.nr_threads = 1,
+		.placement = journey->placement,
+		.seconds = journey->seconds,
+		.open = open_writer,
+		.close = close_writer,
+		.work = work,
+		.arg = journey,
 	};
 
 	return crew_run(timings, &plan);

@@ -21,8 +21,9 @@
 #define ROUND_MAX       64
 
 static const char *const names[] = {
-	[LOAD_SINGLE] = "single", [LOAD_BATCH64] = "batch64", [LOAD_PIPELINED] = "pipelined", [LOAD_BUSY_POLL] = "busy-poll",
-	[LOAD_LEASED] = "leased", [LOAD_LEASED_PUBLISH] = "leased",
+	[LOAD_SINGLE] = "single",	[LOAD_BATCH64] = "batch64",
+	[LOAD_PIPELINED] = "pipelined", [LOAD_BUSY_POLL] = "busy-poll",
+	[LOAD_LEASED] = "leased",	[LOAD_LEASED_PUBLISH] = "leased",
 };
 
 const char *load_mode_name(enum load_mode mode)
@@ -115,7 +116,9 @@ static int work_round(struct turn *turn, struct pma *pma, const struct load *loa
 	return 0;
 }
 
-/* Latencies from space that is known to be zero. The first round is that of the blocks of the file. */
+/*
+ * Latencies from space that is known to be zero. The first round is that of the blocks of the file.
+ */
 static int work_rounds(struct turn *turn, void *context, const void *arg)
 {
 	const struct load *load = arg;
@@ -142,7 +145,8 @@ static void fill(struct pma_op *creates, struct pma_op *frees, uint64_t size)
 {
 	for (unsigned i = 0; i < BATCH; i++) {
 		if (frees)
-			frees[i] = (struct pma_op){ .opcode = PMA_OP_FREE, .handle = creates[i].handle };
+			frees[i] = (struct pma_op){ .opcode = PMA_OP_FREE,
+						    .handle = creates[i].handle };
 		else
 			creates[i] = (struct pma_op){ .opcode = PMA_OP_CREATE, .len = size };
 	}
@@ -217,7 +221,8 @@ static int publish_pieces(struct pma_op *frees, struct pma_piece *pieces, struct
 	return r < 0 ? fail("publish from the cache", r) : 0;
 }
 
-static int work_pieces(struct turn *turn, struct pma *pma, struct pma_cache *cache, const struct load *load)
+static int work_pieces(struct turn *turn, struct pma *pma, struct pma_cache *cache,
+		       const struct load *load)
 {
 	bool publishes = load->mode == LOAD_LEASED_PUBLISH;
 	struct pma_piece pieces[BATCH];
@@ -263,9 +268,16 @@ static bool is_leased(enum load_mode mode)
 int load_run(struct timing timings[NR_PHASES], const struct load *load)
 {
 	struct crew_plan plan = {
-		.nr = load->nr_clients, .nr_threads = load->mode == LOAD_PIPELINED ? PIPELINE_CALLS : 1, .placement = load->placement,
-		.seconds = load->seconds, .open = connect_one, .close = disconnect,
-		.work = is_leased(load->mode) ? work_cache : load->mode == LOAD_BATCH64 ? work_batch : load->admin ? work_rounds : work_single,
+		.nr = load->nr_clients,
+		.nr_threads = load->mode == LOAD_PIPELINED ? PIPELINE_CALLS : 1,
+		.placement = load->placement,
+		.seconds = load->seconds,
+		.open = connect_one,
+		.close = disconnect,
+		.work = is_leased(load->mode)	     ? work_cache
+			: load->mode == LOAD_BATCH64 ? work_batch
+			: load->admin		     ? work_rounds
+						     : work_single,
 		.arg = load,
 	};
 

@@ -21,7 +21,8 @@ const char *load_mode_name(enum load_mode mode);
 
 struct load {
 	const char *socket;
-	const char *admin;              /* wait there, outside of what is timed, until freed space is zero; NULL: over and over */
+	/* wait there, outside of what is timed, until freed space is zero; NULL: over and over */
+	const char *admin;
 	enum load_mode mode;
 	enum placement placement;
 	unsigned nr_clients;
@@ -29,7 +30,10 @@ struct load {
 	double seconds;
 };
 
-/* There: reserve and publish in one message. Back: free. Both: not with @admin in mode single. 0 or -errno. */
+/*
+ * There: reserve and publish in one message. Back: free. Both: not with @admin in mode single. 0 or
+ * -errno.
+ */
 int load_run(struct timing timings[NR_PHASES], const struct load *load);
 
 #endif

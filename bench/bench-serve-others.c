@@ -7,10 +7,13 @@
 #include "bench/bench-serve-others.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <pmemarena.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -43,7 +46,8 @@ static int flood(struct pma *pma)
 			creates[i] = (struct pma_op){ .opcode = PMA_OP_CREATE, .len = 4096 };
 		r = pma_run(pma, creates, BATCH);
 		for (unsigned i = 0; i < BATCH; i++)
-			frees[i] = (struct pma_op){ .opcode = PMA_OP_FREE, .handle = creates[i].handle };
+			frees[i] = (struct pma_op){ .opcode = PMA_OP_FREE,
+						    .handle = creates[i].handle };
 		if (r == 0)
 			r = pma_run(pma, frees, BATCH);
 	}
@@ -63,11 +67,144 @@ static int churn(struct pma *pma)
 	return r;
 }
 
+/* ---- the worst within a quota ---- */
+
+#define FLOODS      8
+#define HELD        8192u
+#define MARKS       1000u
+#define OTHER_UID   65534u
+
+static int run_batches(const char *socket)
+{
+	struct pma *pma;
+	int r = 0;
+
+	for (int i = 1; i < FLOODS; i++) {
+		pid_t pid = fork();
+
+		if (pid < 0)
+			return -errno;
+		if (pid > 0)
+			continue;
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		break;
+	}
+	r = connect_one(&pma, socket);
+	return r < 0 ? r : flood(pma);
+}
+
+static int reserve_many(struct pma *pma)
+{
+	static struct pma_op ops[BATCH];
+	int r = 0;
+
+	for (unsigned done = 0; r == 0 && done < HELD; done += BATCH) {
+		for (unsigned i = 0; i < BATCH; i++)
+			ops[i] = (struct pma_op){ .opcode = PMA_OP_RESERVE, .len = 4096 };
+		r = pma_run(pma, ops, BATCH);
+	}
+	return r;
+}
+
+static int run_hang_ups(const char *socket)
+{
+	struct pma *pma;
+	int r = 0;
+
+	while (r == 0) {
+		r = connect_one(&pma, socket);
+		if (r == 0)
+			r = reserve_many(pma);
+		if (r == 0)
+			pma_disconnect(pma);
+	}
+	return r;
+}
+
+/* The mapping outlives its session. */
+static int map_and_hang_up(void **map, const char *socket)
+{
+	struct pma *pma;
+	int r = connect_one(&pma, socket), fd;
+
+	if (r < 0)
+		return r;
+	fd = pma_device_fd(pma, 0, 0);
+	*map = fd < 0 ? MAP_FAILED : mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
+	pma_disconnect(pma);
+	return *map == MAP_FAILED ? -EIO : 0;
+}
+
+static int run_marks(const char *socket, int ready)
+{
+	static void *maps[MARKS];
+	int r = 0;
+
+	for (unsigned i = 0; r == 0; i = (i + 1) % MARKS) {
+		if (maps[i])
+			munmap(maps[i], 4096);
+		r = map_and_hang_up(&maps[i], socket);
+		/* All that there will be are there. */
+		if (r == 0 && i == MARKS - 1 && ready >= 0) {
+			r = write(ready, "", 1) == 1 ? 0 : -errno;
+			ready = -1;
+		}
+	}
+	return r;
+}
+
+static int run_connects(const char *socket)
+{
+	struct pma *pma;
+	int r = 0;
+
+	while (r == 0) {
+		r = connect_one(&pma, socket);
+		if (r == 0)
+			pma_disconnect(pma);
+	}
+	return r;
+}
+
+/*
+ * As another user, and when nobody else wants the processor: it is the daemon that is measured, and
+ * not the kernel's scheduler.
+ */
+static int become_another(void)
+{
+	struct sched_param param = { .sched_priority = 0 };
+
+	sched_setscheduler(0, SCHED_IDLE, &param);
+	if (getuid() != 0)
+		return 0;
+	return setgroups(0, NULL) < 0 || setgid(OTHER_UID) < 0 || setuid(OTHER_UID) < 0 ? -errno
+											: 0;
+}
+
+static int run_worst(const char *socket, enum others what, int ready)
+{
+	int r = become_another();
+
+	if (r < 0)
+		return r;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);       /* forgotten with the user */
+	if (what == OTHERS_MARKS)
+		return run_marks(socket, ready);
+	if (write(ready, "", 1) != 1)
+		return -errno;
+	return what == OTHERS_BATCHES	 ? run_batches(socket)
+	       : what == OTHERS_HANG_UPS ? run_hang_ups(socket)
+					 : run_connects(socket);
+}
+
 static int run(const char *socket, enum others what, unsigned nr, int ready)
 {
 	struct pma *pma;
-	int r = place_client(placement_is_possible(PLACE_CROSS_CORE) ? PLACE_CROSS_CORE : PLACE_SAME_CORE);
+	int r = place_client(placement_is_possible(PLACE_CROSS_CORE) ? PLACE_CROSS_CORE
+								     : PLACE_SAME_CORE);
 
+	if (r == 0 && what >= OTHERS_BATCHES)
+		r = run_worst(socket, what, ready);
 	for (unsigned i = 0; r == 0 && i < nr; i++)
 		r = connect_one(&pma, socket);
 	if (r == 0 && write(ready, "", 1) != 1)

@@ -56,7 +56,12 @@ static int work_files(struct turn *turn, void *context, const void *arg)
 
 int peer_run_file(struct timing timings[NR_PHASES], const struct peer *peer)
 {
-	struct crew_plan plan = { .nr = 1, .nr_threads = 1, .placement = PLACE_SAME_CORE, .seconds = peer->seconds, .work = work_files, .arg = peer };
+	struct crew_plan plan = { .nr = 1,
+				  .nr_threads = 1,
+				  .placement = PLACE_SAME_CORE,
+				  .seconds = peer->seconds,
+				  .work = work_files,
+				  .arg = peer };
 
 	return crew_run(timings, &plan);
 }
@@ -73,7 +78,10 @@ static int send_fd(int sock, int fd)
 	char byte = 0;
 	struct iovec iov = { &byte, 1 };
 	union control control = { 0 };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control.bytes) };
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = control.bytes,
+			      .msg_controllen = sizeof(control.bytes) };
 	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
 
 	cmsg->cmsg_level = SOL_SOCKET;
@@ -89,7 +97,10 @@ static int receive_fd(int sock)
 	char byte;
 	struct iovec iov = { &byte, 1 };
 	union control control;
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control.bytes) };
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = control.bytes,
+			      .msg_controllen = sizeof(control.bytes) };
 	struct cmsghdr *cmsg;
 	int fd = -1;
 
@@ -188,7 +199,12 @@ static int work_memfd(struct turn *turn, void *context, const void *arg)
 
 int peer_run_memfd(struct timing timings[NR_PHASES], const struct peer *peer)
 {
-	struct crew_plan plan = { .nr = 1, .nr_threads = 1, .placement = peer->placement, .seconds = peer->seconds, .work = work_memfd, .arg = peer };
+	struct crew_plan plan = { .nr = 1,
+				  .nr_threads = 1,
+				  .placement = peer->placement,
+				  .seconds = peer->seconds,
+				  .work = work_memfd,
+				  .arg = peer };
 
 	return crew_run(timings, &plan);
 }

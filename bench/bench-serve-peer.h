@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * peer: what somebody could use instead for the same job. Each does in its `there` what gives an object of @size bytes, and in its `back`
- * what takes it away again.
+ * peer: what somebody could use instead for the same job. Each does in its `there` what gives an
+ * object of @size bytes, and in its `back` what takes it away again.
  */
 #ifndef PMEMARENA_BENCH_SERVE_PEER_H
 #define PMEMARENA_BENCH_SERVE_PEER_H
@@ -19,7 +19,10 @@ struct peer {
 
 /* A file an object: open(O_CREAT), fallocate and mmap; munmap, close, unlink. */
 int peer_run_file(struct timing timings[NR_PHASES], const struct peer *peer);
-/* memfd_create, fallocate, passed over a socket to a server that keeps it, answered; munmap and close at both ends. */
+/*
+ * memfd_create, fallocate, passed over a socket to a server that keeps it, answered; munmap and
+ * close at both ends.
+ */
 int peer_run_memfd(struct timing timings[NR_PHASES], const struct peer *peer);
 /* pmemobj_alloc(), pmemobj_free(): atomic, durable, within this process. */
 int peer_run_pmemobj(struct timing timings[NR_PHASES], const struct peer *peer);

@@ -55,7 +55,8 @@ static int publish(PMEMobjpool *pool, PMEMoid *oid, uint64_t size)
 /* As many at once as our batches have. */
 #define OBJECTS 64
 
-static int go_round(struct turn *turn, PMEMobjpool *pool, const struct peer *peer, int (*make)(PMEMobjpool *, PMEMoid *, uint64_t))
+static int go_round(struct turn *turn, PMEMobjpool *pool, const struct peer *peer,
+		    int (*make)(PMEMobjpool *, PMEMoid *, uint64_t))
 {
 	PMEMoid oids[OBJECTS];
 	int r = 0;
@@ -88,7 +89,8 @@ static int work_publish(struct turn *turn, void *context, const void *arg)
 	return go_round(turn, context, arg, publish);
 }
 
-static int run(struct timing timings[NR_PHASES], const struct peer *peer, int (*work)(struct turn *, void *, const void *))
+static int run(struct timing timings[NR_PHASES], const struct peer *peer,
+	       int (*work)(struct turn *, void *, const void *))
 {
 	struct crew_plan plan = {
 		.nr = 1, .nr_threads = 1, .placement = PLACE_SAME_CORE, .seconds = peer->seconds,

@@ -24,10 +24,12 @@ void sheet_miss(struct sheet *sheet, const char *what)
 
 static bool is_about(const struct row *row, const char *op, uint64_t size, const char *mode)
 {
-	return row->clients == 1 && row->size == size && strcmp(row->op, op) == 0 && strcmp(row->mode, mode) == 0;
+	return row->clients == 1 && row->size == size && strcmp(row->op, op) == 0 &&
+	       strcmp(row->mode, mode) == 0;
 }
 
-void sheet_compare(struct sheet *sheet, const char *op, uint64_t size, const char *mode, const char *peer, double peer_p50_us)
+void sheet_compare(struct sheet *sheet, const char *op, uint64_t size, const char *mode,
+		   const char *peer, double peer_p50_us)
 {
 	unsigned nr = sheet->nr;
 
@@ -42,7 +44,8 @@ void sheet_compare(struct sheet *sheet, const char *op, uint64_t size, const cha
 			continue;
 		}
 		/* One more for each placement, not for each peer that is there already. */
-		if (i > 0 && is_about(&sheet->rows[i - 1], op, size, mode) && strcmp(sheet->rows[i - 1].placement, row->placement) == 0)
+		if (i > 0 && is_about(&sheet->rows[i - 1], op, size, mode) &&
+		    strcmp(sheet->rows[i - 1].placement, row->placement) == 0)
 			continue;
 		if (sheet->nr == SHEET_ROWS)
 			return;
@@ -78,21 +81,25 @@ static void print_row(const struct row *row, FILE *out)
 {
 	char size[16];
 
-	fprintf(out, "%-23s %4s %3u %-9s %-10s %9.2f %9.2f %9.0f", row->op, sheet_size_text(size, row->size), row->clients, row->mode,
-		row->placement, row->timing.p50_us, row->timing.p99_us, row->timing.per_s);
+	fprintf(out, "%-23s %4s %3u %-9s %-10s %9.2f %9.2f %9.0f", row->op,
+		sheet_size_text(size, row->size), row->clients, row->mode, row->placement,
+		row->timing.p50_us, row->timing.p99_us, row->timing.per_s);
 	if (row->floor_p50_us > 0)
-		fprintf(out, " %8.2f %6.2f", row->floor_p50_us, row->timing.p50_us / row->floor_p50_us);
+		fprintf(out, " %8.2f %6.2f", row->floor_p50_us,
+			row->timing.p50_us / row->floor_p50_us);
 	else
 		fprintf(out, " %8s %6s", "-", "-");
 	if (row->peer)
-		fprintf(out, "  %-22s %9.2f %6.2f", row->peer, row->peer_p50_us, row->timing.p50_us / row->peer_p50_us);
+		fprintf(out, "  %-22s %9.2f %6.2f", row->peer, row->peer_p50_us,
+			row->timing.p50_us / row->peer_p50_us);
 	fputc('\n', out);
 }
 
 void sheet_print(const struct sheet *sheet, FILE *out)
 {
-	fprintf(out, "%-23s %4s %3s %-9s %-10s %9s %9s %9s %8s %6s  %-22s %9s %6s\n", "op", "size", "cl.", "mode", "placement", "p50 us", "p99 us",
-		"ops/s", "floor us", "ratio", "peer", "p50 us", "ratio");
+	fprintf(out, "%-23s %4s %3s %-9s %-10s %9s %9s %9s %8s %6s  %-22s %9s %6s\n", "op", "size",
+		"cl.", "mode", "placement", "p50 us", "p99 us", "ops/s", "floor us", "ratio",
+		"peer", "p50 us", "ratio");
 	for (unsigned i = 0; i < sheet->nr; i++)
 		print_row(&sheet->rows[i], out);
 	for (unsigned i = 0; i < sheet->nr_missing; i++)
@@ -116,8 +123,11 @@ void sheet_print_json(const struct sheet *sheet, FILE *out)
 		const struct row *row = &sheet->rows[i];
 		double floor = row->floor_p50_us, p50 = row->timing.p50_us;
 
-		fprintf(out, "{\"bench\": \"serve\", \"op\": \"%s\", \"size\": %" PRIu64 ", \"clients\": %u, \"mode\": \"%s\", \"placement\": \"%s\"",
-			row->op, row->size, row->clients, row->mode, row->placement);
+		fprintf(out,
+			"{\"bench\": \"%s\", \"op\": \"%s\", \"size\": %" PRIu64
+			", \"clients\": %u, \"mode\": \"%s\", \"placement\": \"%s\"",
+			sheet->bench ? sheet->bench : "serve", row->op, row->size, row->clients,
+			row->mode, row->placement);
 		print_number(out, "p50_us", p50, true);
 		print_number(out, "p99_us", row->timing.p99_us, true);
 		fprintf(out, ", \"ops_per_s\": %.0f", row->timing.per_s);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * bench-serve: what a request of the daemon costs, beside the cheapest round trip there is and what else one could use, all in one
- * run. Starts a daemon of its own; touches nothing else. bench/README.md tells how to read it.
+ * bench-serve: what a request of the daemon costs, beside the cheapest round trip there is and what
+ * else one could use, all in one run. Starts a daemon of its own; touches nothing else.
+ * bench/README.md tells how to read it.
  */
 #include <config.h>
 
@@ -27,7 +28,8 @@ struct options {
 };
 
 static const char usage[] =
-	"usage: bench-serve [--quick] [--seconds S] [--json[=FILE]] [--svg FILE] [--daemon PATH] [--tmpfs DIR] [--disk DIR]\n"
+	"usage: bench-serve [--quick] [--seconds S] [--json[=FILE]] [--svg FILE] [--daemon PATH] "
+	"[--tmpfs DIR] [--disk DIR]\n"
 	"\n"
 	"  --quick        a quarter of a second a figure, and no gigabytes: below 30 s\n"
 	"  --seconds S    so long a figure (default 1)\n"
@@ -36,14 +38,21 @@ static const char usage[] =
 	"  --svg FILE     and a drawing\n"
 	"  --daemon PATH  pmemarenad (default: the one that was built beside this program)\n"
 	"  --tmpfs DIR    where the arena goes (default /dev/shm)\n"
-	"  --disk DIR     an ext4 for the peer that is a file there (default $TMPDIR, else /var/tmp)\n";
+	"  --disk DIR     an ext4 for the peer that is a file there (default $TMPDIR, else "
+	"/var/tmp)\n";
 
 static int parse(struct options *options, int argc, char **argv)
 {
 	static const struct option longs[] = {
-		{ "quick", no_argument, NULL, 'q' }, { "seconds", required_argument, NULL, 's' }, { "json", optional_argument, NULL, 'j' },
-		{ "svg", required_argument, NULL, 'g' }, { "daemon", required_argument, NULL, 'd' }, { "tmpfs", required_argument, NULL, 't' },
-		{ "disk", required_argument, NULL, 'k' }, { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 },
+		{ "quick", no_argument, NULL, 'q' },
+		{ "seconds", required_argument, NULL, 's' },
+		{ "json", optional_argument, NULL, 'j' },
+		{ "svg", required_argument, NULL, 'g' },
+		{ "daemon", required_argument, NULL, 'd' },
+		{ "tmpfs", required_argument, NULL, 't' },
+		{ "disk", required_argument, NULL, 'k' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
 	};
 	int c;
 
@@ -93,7 +102,8 @@ static void allow_descriptors(void)
 }
 
 /* @path NULL is fine. */
-static int write_to(const char *path, const struct sheet *sheet, void (*print)(const struct sheet *sheet, FILE *out))
+static int write_to(const char *path, const struct sheet *sheet,
+		    void (*print)(const struct sheet *sheet, FILE *out))
 {
 	FILE *out = path ? fopen(path, "w") : NULL;
 	int r;
@@ -112,13 +122,17 @@ static int run(const struct options *options, const char *dir, const char *disk_
 {
 	static struct sheet sheet;
 	struct plan plan = {
-		.program = options->daemon ? options->daemon : bench_daemon_program(), .dir = dir, .disk_dir = disk_dir,
-		.seconds = options->seconds, .is_quick = options->quick,
+		.program = options->daemon ? options->daemon : bench_daemon_program(),
+		.dir = dir,
+		.disk_dir = disk_dir,
+		.seconds = options->seconds,
+		.is_quick = options->quick,
 	};
 	int r = plan_run(&sheet, &plan);
 
 	if (r < 0) {
-		fprintf(stderr, "bench-serve: the daemon could not be measured: %s\n", strerror(-r));
+		fprintf(stderr, "bench-serve: the daemon could not be measured: %s\n",
+			strerror(-r));
 		return r;
 	}
 	if (options->json)
@@ -132,7 +146,9 @@ static int run(const struct options *options, const char *dir, const char *disk_
 int main(int argc, char **argv)
 {
 	const char *tmp = getenv("TMPDIR");
-	struct options options = { .tmpfs = "/dev/shm", .disk = tmp ? tmp : "/var/tmp", .seconds = 1 };
+	struct options options = { .tmpfs = "/dev/shm",
+				   .disk = tmp ? tmp : "/var/tmp",
+				   .seconds = 1 };
 	char dir[PATH_MAX], disk_dir[PATH_MAX];
 	bool has_disk;
 	int r;
@@ -140,7 +156,8 @@ int main(int argc, char **argv)
 	if (parse(&options, argc, argv) < 0)
 		return 64;
 	if (!is_on(options.tmpfs, TMPFS_MAGIC)) {
-		fprintf(stderr, "bench-serve: %s is not on a tmpfs; name one with --tmpfs\n", options.tmpfs);
+		fprintf(stderr, "bench-serve: %s is not on a tmpfs; name one with --tmpfs\n",
+			options.tmpfs);
 		return 77;
 	}
 	allow_descriptors();

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * bench-start: from fork() to READY=1. An empty arena of a tebibyte, and one with many allocations, after a clean stop and after a SIGKILL, beside what
- * it takes others to know as many objects again. Starts daemons of its own; touches nothing else.
+ * bench-start: from fork() to READY=1. An empty arena of a tebibyte, and one with many allocations,
+ * after a clean stop and after a SIGKILL, beside what it takes others to know as many objects
+ * again. Starts daemons of its own; touches nothing else.
  */
 #include <config.h>
 
@@ -27,10 +28,12 @@
 #define TIB        (UINT64_C(1) << 40)
 
 static const char usage[] =
-	"usage: bench-start [--quick] [--records N] [--rounds N] [--json[=FILE]] [--daemon PATH] [--tmpfs DIR] [--disk DIR]\n"
+	"usage: bench-start [--quick] [--records N] [--rounds N] [--json[=FILE]] [--daemon PATH] "
+	"[--tmpfs DIR] [--disk DIR]\n"
 	"\n"
 	"  --quick        100,000 records, 3 rounds: some seconds\n"
-	"  --records N    allocations that are recovered, half of them with names (default 1,000,000)\n"
+	"  --records N    allocations that are recovered, half of them with names (default "
+	"1,000,000)\n"
 	"  --rounds N     starts of each kind; medians are printed (default 7)\n"
 	"  --json[=FILE]  an array of objects instead of a table\n"
 	"  --daemon PATH  pmemarenad (default: the one that was built beside this program)\n"
@@ -70,19 +73,26 @@ static struct figure figure_of(double *ms, unsigned nr)
 
 static bool has_printed;
 
-static void print(const struct options *options, const char *op, uint64_t size, uint64_t records, struct figure figure, const char *peer, double peer_ms)
+static void print(const struct options *options, const char *op, uint64_t size, uint64_t records,
+		  struct figure figure, const char *peer, double peer_ms)
 {
 	double per_s = records ? (double)records / figure.p50 * 1000 : 0;
 
 	if (options->json) {
-		printf("%s{\"bench\": \"start\", \"op\": \"%s\", \"size\": %" PRIu64 ", \"records\": %" PRIu64 ", \"p50_ms\": %.2f, \"max_ms\": %.2f, ",
+		printf("%s{\"bench\": \"start\", \"op\": \"%s\", \"size\": %" PRIu64
+		       ", \"records\": %" PRIu64 ", \"p50_ms\": %.2f, \"max_ms\": %.2f, ",
 		       has_printed ? ",\n" : "[\n", op, size, records, figure.p50, figure.max);
 		if (peer)
-			printf("\"records_per_s\": %.0f, \"peer\": \"%s\", \"peer_p50_ms\": %.2f, \"ratio_to_peer\": %.3f}", per_s, peer, peer_ms, figure.p50 / peer_ms);
+			printf("\"records_per_s\": %.0f, \"peer\": \"%s\", \"peer_p50_ms\": %.2f, "
+			       "\"ratio_to_peer\": %.3f}",
+			       per_s, peer, peer_ms, figure.p50 / peer_ms);
 		else
-			printf("\"records_per_s\": %.0f, \"peer\": null, \"peer_p50_ms\": null, \"ratio_to_peer\": null}", per_s);
+			printf("\"records_per_s\": %.0f, \"peer\": null, \"peer_p50_ms\": null, "
+			       "\"ratio_to_peer\": null}",
+			       per_s);
 	} else {
-		printf("%-18s %10" PRIu64 " %9.1f %9.1f %12.0f", op, records, figure.p50, figure.max, per_s);
+		printf("%-18s %10" PRIu64 " %9.1f %9.1f %12.0f", op, records, figure.p50,
+		       figure.max, per_s);
 		if (peer)
 			printf("  %-16s %9.1f %6.2f", peer, peer_ms, figure.p50 / peer_ms);
 		printf("\n");
@@ -92,13 +102,15 @@ static void print(const struct options *options, const char *op, uint64_t size, 
 
 /* ---- the daemon ---- */
 
-static int prepare(struct start *start, const struct options *options, const char *dir, const char *disk, const char *name, uint64_t size, uint64_t slots)
+static int prepare(struct start *start, const struct options *options, const char *dir,
+		   const char *disk, const char *name, uint64_t size, uint64_t slots)
 {
 	int r = bench_daemon_prepare(&start->daemon, dir, name);
 
 	start->options = options;
 	snprintf(start->device, sizeof(start->device), "arena.main.device=%s/%s.arena", disk, name);
-	snprintf(start->metadata, sizeof(start->metadata), "arena.main.metadata=%s/metadata", start->daemon.dir);
+	snprintf(start->metadata, sizeof(start->metadata), "arena.main.metadata=%s/metadata",
+		 start->daemon.dir);
 	snprintf(start->size, sizeof(start->size), "arena.main.size=%" PRIu64, size);
 	snprintf(start->slots, sizeof(start->slots), "arena.main.slots=%" PRIu64, slots);
 	start->list[0] = start->device;
@@ -173,7 +185,9 @@ static int fill(const char *socket, uint64_t nr)
 
 		for (size_t i = 0; i < n; i++) {
 			snprintf(names[i], sizeof(names[i]), "object-%08" PRIu64, at + i);
-			ops[i] = (struct pma_op){ .opcode = PMA_OP_CREATE, .len = 4096, .name = (at + i) % 2 ? names[i] : NULL };
+			ops[i] = (struct pma_op){ .opcode = PMA_OP_CREATE,
+						  .len = 4096,
+						  .name = (at + i) % 2 ? names[i] : NULL };
 		}
 		r = pma_run(pma, ops, n);
 		for (size_t i = 0; r == 0 && i < n; i++)
@@ -187,7 +201,8 @@ static int fill(const char *socket, uint64_t nr)
 
 typedef int peer_fn(double *ms, unsigned rounds, const char *dir, uint64_t nr);
 
-static void print_beside(const struct options *options, const char *op, uint64_t size, struct figure figure, const char *dir)
+static void print_beside(const struct options *options, const char *op, uint64_t size,
+			 struct figure figure, const char *dir)
 {
 	static const struct { const char *name; peer_fn *run; } peers[] = {
 		{ "pmemobj-walk", start_peer_pmemobj }, { "files-tmpfs-stat", start_peer_files },
@@ -199,7 +214,8 @@ static void print_beside(const struct options *options, const char *op, uint64_t
 		int r = peers[i].run(ms, options->rounds, dir, options->records);
 
 		if (r == 0)
-			print(options, op, size, options->records, figure, peers[i].name, figure_of(ms, options->rounds).p50);
+			print(options, op, size, options->records, figure, peers[i].name,
+			      figure_of(ms, options->rounds).p50);
 		else if (!options->json)
 			printf("%s: not measured: %s\n", peers[i].name, strerror(-r));
 		printed |= r == 0;
@@ -214,7 +230,8 @@ static int measure_records(const struct options *options, const char *dir, const
 	struct figure clean = { 0, 0 }, killed;
 	struct start start = { .options = options };
 	double ms[ROUNDS_MAX];
-	int r = prepare(&start, options, dir, disk, "many", size, options->records + options->records / 8);
+	int r = prepare(&start, options, dir, disk, "many", size,
+			options->records + options->records / 8);
 
 	if (r == 0)
 		r = run(NULL, &start);
@@ -254,7 +271,8 @@ static int measure(const struct options *options)
 		return -EIO;
 	}
 	if (!options->json)
-		printf("%-18s %10s %9s %9s %12s  %-16s %9s %6s\n", "op", "records", "p50 ms", "max ms", "records/s", "peer", "p50 ms", "ratio");
+		printf("%-18s %10s %9s %9s %12s  %-16s %9s %6s\n", "op", "records", "p50 ms",
+		       "max ms", "records/s", "peer", "p50 ms", "ratio");
 	r = measure_empty(options, dir);
 	if (r == 0)
 		r = measure_records(options, dir, disk);
@@ -269,9 +287,15 @@ static int measure(const struct options *options)
 static int parse(struct options *options, int argc, char **argv)
 {
 	static const struct option longs[] = {
-		{ "quick", no_argument, NULL, 'q' }, { "records", required_argument, NULL, 'r' }, { "rounds", required_argument, NULL, 'n' },
-		{ "json", optional_argument, NULL, 'j' }, { "daemon", required_argument, NULL, 'd' }, { "tmpfs", required_argument, NULL, 't' },
-		{ "disk", required_argument, NULL, 'k' }, { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 },
+		{ "quick", no_argument, NULL, 'q' },
+		{ "records", required_argument, NULL, 'r' },
+		{ "rounds", required_argument, NULL, 'n' },
+		{ "json", optional_argument, NULL, 'j' },
+		{ "daemon", required_argument, NULL, 'd' },
+		{ "tmpfs", required_argument, NULL, 't' },
+		{ "disk", required_argument, NULL, 'k' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
 	};
 	int c;
 
@@ -280,7 +304,11 @@ static int parse(struct options *options, int argc, char **argv)
 		case 'q': options->records = 100000; options->rounds = 3; break;
 		case 'r': options->records = strtoull(optarg, NULL, 10); break;
 		case 'n': options->rounds = (unsigned)strtoul(optarg, NULL, 10); break;
-		case 'j': options->json = true; if (optarg && !freopen(optarg, "w", stdout)) return -EIO; break;
+		case 'j':
+			options->json = true;
+			if (optarg && !freopen(optarg, "w", stdout))
+				return -EIO;
+			break;
 		case 'd': options->program = optarg; break;
 		case 't': options->tmpfs = optarg; break;
 		case 'k': options->disk = optarg; break;
@@ -288,13 +316,20 @@ static int parse(struct options *options, int argc, char **argv)
 		default: return -EINVAL;
 		}
 	}
-	return optind < argc || options->records == 0 || options->rounds == 0 || options->rounds > ROUNDS_MAX ? -EINVAL : 0;
+	return optind < argc || options->records == 0 || options->rounds == 0 ||
+			       options->rounds > ROUNDS_MAX
+		       ? -EINVAL
+		       : 0;
 }
 
 int main(int argc, char **argv)
 {
 	const char *tmp = getenv("TMPDIR");
-	struct options options = { .program = bench_daemon_program(), .tmpfs = "/dev/shm", .disk = tmp ? tmp : "/var/tmp", .records = 1000000, .rounds = 7 };
+	struct options options = { .program = bench_daemon_program(),
+				   .tmpfs = "/dev/shm",
+				   .disk = tmp ? tmp : "/var/tmp",
+				   .records = 1000000,
+				   .rounds = 7 };
 	int r;
 
 	if (parse(&options, argc, argv) < 0) {

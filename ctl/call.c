@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * call: one admin call, and what became of it in words and as an exit status.
+ * call: makes one call of the administrators' socket, and says in words and as an exit status what
+ * became of it.
  */
 #include <config.h>
 
@@ -11,6 +12,7 @@
 #include <string.h>
 
 #include "ctl/ctl.h"
+#include "lib/wire/escape.h"
 
 struct json_object *ctl_params(void)
 {
@@ -23,62 +25,111 @@ void ctl_put(struct json_object *params, const char *key, const char *value)
 		json_object_object_add(params, key, json_object_new_string(value));
 }
 
-/* json-c takes any bytes for a text; the daemon does not. */
-static bool is_utf8(const char *text)
+void ctl_put_hex(struct json_object *to, const char *key, const char *bytes, size_t len)
 {
-	struct json_tokener *tokener = json_tokener_new();
-	struct json_object *string = json_object_new_string(text), *back = NULL;
-	const char *json = string ? json_object_to_json_string(string) : NULL;
-	bool is_good;
+	char hex[2 * PMA_MAX_ATTRIBUTES + 1] = "";
 
-	if (tokener && json) {
-		json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-		back = json_tokener_parse_ex(tokener, json, -1);
-	}
-	is_good = back != NULL;
-	json_object_put(string);
-	if (tokener)
-		json_tokener_free(tokener);
-	json_object_put(back);
-	return is_good;
+	for (size_t i = 0; i < len && i < PMA_MAX_ATTRIBUTES; i++)
+		snprintf(hex + 2 * i, 3, "%02x", (unsigned char)bytes[i]);
+	ctl_put(to, key, hex);
 }
 
-void ctl_put_name(struct json_object *params, const char *name)
+size_t ctl_from_hex(uint8_t bytes[PMA_MAX_ATTRIBUTES], const char *hex)
 {
-	char hex[2 * 4096 + 1] = "";
-	size_t len = strlen(name);
+	size_t nr = 0;
 
-	if (is_utf8(name)) {
-		ctl_put(params, "name", name);
-		return;
-	}
-	for (size_t i = 0; i < len && i < 4096; i++)
-		snprintf(hex + 2 * i, 3, "%02x", (unsigned char)name[i]);
-	ctl_put(params, "name_hex", hex);
+	while (hex && nr < PMA_MAX_ATTRIBUTES && sscanf(hex + 2 * nr, "%2hhx", &bytes[nr]) == 1)
+		nr++;
+	return nr;
+}
+
+void ctl_put_bytes(struct json_object *params, const char *key, const struct ctl_bytes *bytes)
+{
+	char hex_key[32];
+
+	snprintf(hex_key, sizeof(hex_key), "%s_hex", key);
+	if (escape_is_utf8(bytes->bytes, bytes->len))
+		ctl_put(params, key, bytes->bytes);
+	else
+		ctl_put_hex(params, hex_key, bytes->bytes, bytes->len);
+}
+
+void ctl_put_shape_name(struct json_object *to, const char *name, size_t len)
+{
+	bool is_text = len > 0 && escape_is_utf8(name, len);
+
+	json_object_object_add(to, "name", is_text ? json_object_new_string(name) : NULL);
+	json_object_object_add(to, "name_hex", NULL);
+	if (len > 0 && !is_text)
+		ctl_put_hex(to, "name_hex", name, len);
+}
+
+bool ctl_check_handle(const struct ctl_command *command, const char *name, const char *slot,
+		      const char *id)
+{
+	if (!slot != !id)
+		return ctl_usage(command, "--slot and --id belong together: "
+					  "an id says what, the slot where"), false;
+	if (name && id)
+		return ctl_usage(command, "say which by NAME, or by --slot N --id N, not by both"),
+		       false;
+	return true;
+}
+
+/* -EAGAIN: the daemon has too many connections waiting, and accepts none. */
+static bool is_no_daemon(int r)
+{
+	return r == -ENOENT || r == -ECONNREFUSED || r == -ENOTCONN || r == -ECONNRESET ||
+	       r == -EAGAIN;
 }
 
 int ctl_explain(int r)
 {
-	fprintf(stderr, "pmemarenactl: %s\n", pma_message()[0] ? pma_message() : strerror(-r));
-	return r == -ENOENT || r == -ECONNREFUSED || r == -ENOTCONN || r == -ECONNRESET ? CTL_NO_DAEMON : CTL_FAILED;
+	ctl_say("%s", pma_message()[0] ? pma_message() : strerror(-r));
+	return is_no_daemon(r) ? CTL_NO_DAEMON : CTL_FAILED;
 }
 
-int ctl_call_quiet(struct json_object **result, int *code, struct ctl *ctl, const char *method, struct json_object *params)
+int ctl_refused(int r)
+{
+	ctl_say("%s", pma_message()[0] ? pma_message() : strerror(-r));
+	return r == -ENOTCONN || r == -ESTALE ? CTL_NO_DAEMON : CTL_FAILED;
+}
+
+static void keep_errors(struct ctl *ctl, const char *data)
+{
+	struct json_object *object = data ? json_tokener_parse(data) : NULL;
+
+	ctl->errors = json_object_get(ctl_get(object, "errors"));
+	json_object_put(object);
+}
+
+int ctl_call_quiet(struct json_object **result, int *code, struct ctl *ctl, const char *method,
+		   struct json_object *params)
 {
 	char *text = NULL;
 	int r;
 
 	*code = 0;
-	r = pma_admin_call(&text, code, ctl->admin_socket, method, params ? json_object_to_json_string_ext(params, JSON_C_TO_STRING_PLAIN) : NULL);
+	ctl_await(ctl);
+	r = pma_admin_call(&text, code, ctl->admin_socket, method,
+			   params ? json_object_to_json_string_ext(params, JSON_C_TO_STRING_PLAIN)
+				  : NULL);
+	ctl_await_no_more();
 	json_object_put(params);
-	if (r < 0)
+	json_object_put(ctl->errors);
+	ctl->errors = NULL;
+	if (r < 0) {
+		keep_errors(ctl, text);
+		free(text);
 		return r;
+	}
 	*result = json_tokener_parse(text);
 	free(text);
 	return *result ? 0 : -EPROTO;
 }
 
-int ctl_call(struct json_object **result, struct ctl *ctl, const char *method, struct json_object *params)
+int ctl_call(struct json_object **result, struct ctl *ctl, const char *method,
+	     struct json_object *params)
 {
 	int code, r = ctl_call_quiet(result, &code, ctl, method, params);
 
@@ -99,8 +150,10 @@ int ctl_connect(struct pma **pma, const struct ctl *ctl)
 		return ctl_explain(r);
 	if (ctl->socket)
 		r = pma_options_set_socket(options, ctl->socket);
+	ctl_await(ctl);
 	if (r == 0)
 		r = pma_connect(pma, options);
+	ctl_await_no_more();
 	pma_options_free(options);
 	return r < 0 ? ctl_explain(r) : CTL_DONE;
 }
@@ -109,6 +162,8 @@ bool ctl_print_json(const struct ctl *ctl, struct json_object *result)
 {
 	if (!ctl->json)
 		return false;
-	puts(json_object_to_json_string_ext(result, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+	ctl_put_json(json_object_to_json_string_ext(
+		result, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+	putchar('\n');
 	return true;
 }

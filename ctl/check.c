@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * check, repair, check-memmap: is everything as it should be? Of a device at rest through the daemon's program, of an arena that is
- * served through the daemon.
+ * check, repair, check-memmap: is everything as it should be? The daemon's program looks at a
+ * device that nobody serves; the daemon looks at an arena that it serves.
  */
 #include <config.h>
 
@@ -10,8 +10,12 @@
 
 #include "ctl/ctl.h"
 
+/* The check of a large arena takes long, and the daemon answers nobody else meanwhile. */
+#define PATIENCE_S 600
+
 static const char check_help[] =
-	"With a DEVICE: one that no daemon serves is looked at, and nothing is changed. Without: the daemon checks an arena of its.\n"
+	"With a DEVICE: one that no daemon serves is looked at, and nothing is changed. Without: "
+	"the daemon checks an arena of its.\n"
 	"\n"
 	"      --arena NAME          by name or UUID; default: the first\n"
 	"      --metadata WHERE      of DEVICE, when it is neither on it nor beside it\n"
@@ -20,7 +24,8 @@ static const char check_help[] =
 
 static const char repair_help[] =
 	"With a DEVICE: one that no daemon serves. Without: the daemon repairs an arena of its.\n"
-	"What both copies of the table have lost is given up, and its space is scrubbed before anyone gets it.\n"
+	"What both copies of the table have lost is given up, and its space is scrubbed before "
+	"anyone gets it.\n"
 	"\n"
 	"      --dry-run             only say what would be done\n"
 	"      --arena NAME          by name or UUID; default: the first\n"
@@ -36,11 +41,17 @@ static int show(const struct ctl *ctl, struct json_object *result, bool is_mendi
 {
 	struct json_object *findings = ctl_get(result, "findings");
 	bool is_clean = ctl_get_bool(result, "clean");
+	char text[CTL_TEXT];
 
 	if (!ctl_print_json(ctl, result)) {
 		for (size_t i = 0; i < json_object_array_length(findings); i++)
-			printf("%s\n", json_object_get_string(ctl_at(findings, i)));
-		printf(is_clean ? "clean\n" : "%s difference(s)\n", ctl_get_string(result, "differences"));
+			printf("%s\n",
+			       ctl_sentence(text, json_object_get_string(ctl_at(findings, i))));
+		printf(is_clean ? "clean\n" : "%s difference(s)\n",
+		       ctl_get_string(result, "differences"));
+		if (ctl_get(result, "last_start"))
+			printf("last start, %s\n",
+			       ctl_last_start(text, ctl_get(result, "last_start")));
 	}
 	return is_clean || is_mending ? CTL_DONE : CTL_DIFFERENCES;
 }
@@ -50,7 +61,8 @@ struct wish {
 	bool dry_run, force;
 };
 
-static int run_offline(struct ctl *ctl, const char *mode, const char *device, const struct wish *wish)
+static int run_offline(struct ctl *ctl, const char *mode, const char *device,
+		       const struct wish *wish)
 {
 	const char *args[10] = { "pmemarenad", mode, device };
 	struct json_object *result;
@@ -80,6 +92,7 @@ static int run_online(struct ctl *ctl, const char *method, const struct wish *wi
 	int status;
 
 	ctl_put(params, "arena", wish->arena);
+	ctl->patience_s = PATIENCE_S;
 	if (is_repair)
 		json_object_object_add(params, "dry_run", json_object_new_boolean(wish->dry_run));
 	status = ctl_call(&result, ctl, method, params);
@@ -93,32 +106,40 @@ static int run_online(struct ctl *ctl, const char *method, const struct wish *wi
 static int run_check(struct ctl *ctl, int argc, char **argv)
 {
 	struct wish wish = { 0 };
-	const struct ctl_option options[] = { { "arena", &wish.arena, NULL }, { "metadata", &wish.metadata, NULL }, { NULL, NULL, NULL } };
+	const struct ctl_option options[] = { { "arena", &wish.arena, NULL },
+					      { "metadata", &wish.metadata, NULL },
+					      { NULL, NULL, NULL } };
 	int status;
 
 	if (!ctl_begin(&status, ctl, &ctl_check, argc, argv, options, 0, 1))
 		return status;
-	return argv[1] ? run_offline(ctl, "--check", argv[1], &wish) : run_online(ctl, "check", &wish, false);
+	return argv[1] ? run_offline(ctl, "--check", argv[1], &wish)
+		       : run_online(ctl, "check", &wish, false);
 }
 
 static int run_repair(struct ctl *ctl, int argc, char **argv)
 {
 	struct wish wish = { 0 };
 	const struct ctl_option options[] = {
-		{ "arena", &wish.arena, NULL }, { "metadata", &wish.metadata, NULL }, { "dry-run", NULL, &wish.dry_run },
-		{ "force", NULL, &wish.force }, { NULL, NULL, NULL },
+		{ "arena", &wish.arena, NULL },
+		{ "metadata", &wish.metadata, NULL },
+		{ "dry-run", NULL, &wish.dry_run },
+		{ "force", NULL, &wish.force },
+		{ NULL, NULL, NULL },
 	};
 	int status;
 
 	if (!ctl_begin(&status, ctl, &ctl_repair, argc, argv, options, 0, 1))
 		return status;
-	return argv[1] ? run_offline(ctl, "--repair", argv[1], &wish) : run_online(ctl, "repair", &wish, true);
+	return argv[1] ? run_offline(ctl, "--repair", argv[1], &wish)
+		       : run_online(ctl, "repair", &wish, true);
 }
 
 static int run_check_memmap(struct ctl *ctl, int argc, char **argv)
 {
 	struct wish wish = { 0 };
-	const struct ctl_option options[] = { { "arena", &wish.arena, NULL }, { NULL, NULL, NULL } };
+	const struct ctl_option options[] = { { "arena", &wish.arena, NULL },
+					      { NULL, NULL, NULL } };
 	int status;
 
 	if (!ctl_begin(&status, ctl, &ctl_check_memmap, argc, argv, options, 0, 0))
@@ -126,8 +147,11 @@ static int run_check_memmap(struct ctl *ctl, int argc, char **argv)
 	return run_online(ctl, "check-memmap", &wish, false);
 }
 
-const struct ctl_command ctl_check = { "check", "[DEVICE]", "Compare what is kept twice; say what differs", check_help, run_check };
-const struct ctl_command ctl_repair = { "repair", "[DEVICE] [--dry-run]", "Make a damaged arena whole", repair_help, run_repair };
-const struct ctl_command ctl_check_memmap = {
-	"check-memmap", "[--arena NAME]", "Compare every descriptor with the table", memmap_help, run_check_memmap
-};
+const struct ctl_command ctl_check = { "check", "[DEVICE]",
+				       "Compare what is kept twice; say what differs", check_help,
+				       run_check };
+const struct ctl_command ctl_repair = { "repair", "[DEVICE] [--dry-run]",
+					"Make a damaged arena whole", repair_help, run_repair };
+const struct ctl_command ctl_check_memmap = { "check-memmap", "[--arena NAME]",
+					      "Compare every descriptor with the table",
+					      memmap_help, run_check_memmap };

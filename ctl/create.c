@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * create: a published allocation. Asked of the administrators' socket, and where that is not for the caller, of the clients', as
- * any program would.
+ * create: makes a published allocation. It asks the administrators' socket or, if that is closed to
+ * this user, the clients' socket, as any program would.
  */
 #include <config.h>
 
@@ -14,18 +14,25 @@
 
 #include "ctl/ctl.h"
 
-/* Space that was just freed may have to be scrubbed first. */
+/*
+ * So often it asks again when there is no clean space: what was just freed may have to be scrubbed.
+ */
 #define TRIES    600
 #define EACH_US  100000
 
 static const char help[] =
+	"In NAME \\xHH is a byte, \\\\ a backslash, as they are shown.\n"
+	"\n"
 	"      --arena NAME          by name or UUID; default: the first\n"
 	"      --mode MODE           who else may open it, in octal as for chmod; default: 600\n"
 	"      --contiguous          in one extent, or not at all\n"
+	"      --attributes HEX      at most 256 bytes of your own to keep with it, in "
+	"hexadecimal\n"
 	"      --uid N, --gid N      its owner, if it is not to be you; for administrators\n";
 
 struct wish {
-	const char *name, *size, *arena, *mode, *uid, *gid;
+	struct ctl_bytes name;
+	const char *size, *arena, *mode, *uid, *gid, *attributes;
 	bool contiguous;
 };
 
@@ -34,16 +41,18 @@ static struct json_object *params_for(const struct wish *wish, unsigned long mod
 	struct json_object *params = ctl_params();
 
 	ctl_put(params, "arena", wish->arena);
-	ctl_put(params, "name", wish->name);
+	ctl_put_bytes(params, "name", &wish->name);
 	ctl_put(params, "size", wish->size);
 	ctl_put(params, "uid", wish->uid);
 	ctl_put(params, "gid", wish->gid);
+	ctl_put(params, "attributes_hex", wish->attributes);
 	json_object_object_add(params, "mode", json_object_new_int64((int64_t)mode));
 	json_object_object_add(params, "contiguous", json_object_new_boolean(wish->contiguous));
 	return params;
 }
 
-static int ask_admin(struct json_object **result, int *code, struct ctl *ctl, const struct wish *wish, unsigned long mode)
+static int ask_admin(struct json_object **result, int *code, struct ctl *ctl,
+		     const struct wish *wish, unsigned long mode)
 {
 	int r = 0;
 
@@ -58,13 +67,21 @@ static int ask_admin(struct json_object **result, int *code, struct ctl *ctl, co
 
 static int create_as_client(struct pma *pma, const struct wish *wish, unsigned long mode)
 {
+	uint8_t attributes[PMA_MAX_ATTRIBUTES];
 	struct pma_op op = {
-		.opcode = PMA_OP_CREATE, .name = wish->name, .mode = (uint32_t)mode, .flags = wish->contiguous ? PMA_CONTIGUOUS : 0,
+		.opcode = PMA_OP_CREATE,
+		.name = wish->name.bytes,
+		.mode = (uint32_t)mode,
+		.flags = wish->contiguous ? PMA_CONTIGUOUS : 0,
+		.attributes = attributes,
+		.attributes_len = ctl_from_hex(attributes, wish->attributes),
 	};
 	int r = 0;
 
 	if (!ctl_parse_size(&op.len, wish->size)) {
-		fprintf(stderr, "pmemarenactl: \"%s\" is not a size: a number of bytes, or one with K, M, G or T behind it\n", wish->size);
+		ctl_say("\"%s\" is not a size: a number of bytes, or one with K, M, G or T behind "
+			"it",
+			wish->size);
 		return CTL_FAILED;
 	}
 	if (wish->arena)
@@ -73,7 +90,7 @@ static int create_as_client(struct pma *pma, const struct wish *wish, unsigned l
 		r = pma_run(pma, &op, 1);
 	if (r == 0)
 		r = op.result;
-	return r < 0 ? ctl_explain(r) : CTL_DONE;
+	return r < 0 ? ctl_refused(r) : CTL_DONE;
 }
 
 static int ask_as_client(struct ctl *ctl, const struct wish *wish, unsigned long mode)
@@ -83,7 +100,9 @@ static int ask_as_client(struct ctl *ctl, const struct wish *wish, unsigned long
 
 	if (status != CTL_DONE)
 		return status;
+	ctl_await(ctl);
 	r = create_as_client(pma, wish, mode);
+	ctl_await_no_more();
 	pma_disconnect(pma);
 	return r;
 }
@@ -96,12 +115,25 @@ static bool read_mode(unsigned long *mode, const char *text)
 	return !text || (*text && !*end && *mode <= 0777);
 }
 
+static bool is_hex(const char *text)
+{
+	size_t len = text ? strlen(text) : 0;
+
+	return !text || (len > 0 && len % 2 == 0 && len <= 2 * PMA_MAX_ATTRIBUTES &&
+			 strspn(text, "0123456789abcdefABCDEF") == len);
+}
+
 static int run(struct ctl *ctl, int argc, char **argv)
 {
 	struct wish wish = { 0 };
 	const struct ctl_option options[] = {
-		{ "arena", &wish.arena, NULL }, { "mode", &wish.mode, NULL }, { "contiguous", NULL, &wish.contiguous },
-		{ "uid", &wish.uid, NULL }, { "gid", &wish.gid, NULL }, { NULL, NULL, NULL },
+		{ "arena", &wish.arena, NULL },
+		{ "mode", &wish.mode, NULL },
+		{ "contiguous", NULL, &wish.contiguous },
+		{ "uid", &wish.uid, NULL },
+		{ "gid", &wish.gid, NULL },
+		{ "attributes", &wish.attributes, NULL },
+		{ NULL, NULL, NULL },
 	};
 	struct json_object *result;
 	unsigned long mode;
@@ -111,7 +143,11 @@ static int run(struct ctl *ctl, int argc, char **argv)
 		return status;
 	if (!read_mode(&mode, wish.mode))
 		return ctl_usage(&ctl_create, "a mode is octal, like 640");
-	wish.name = argv[1];
+	if (!is_hex(wish.attributes))
+		return ctl_usage(&ctl_create,
+				 "attributes are 1 to 256 pairs of hexadecimal digits");
+	if (!ctl_read_name(&wish.name, argv[1]))
+		return CTL_USAGE;
 	wish.size = argv[2];
 	r = ask_admin(&result, &code, ctl, &wish, mode);
 	if (ctl_is_not_admin(r, code) && !wish.uid && !wish.gid)
@@ -123,6 +159,7 @@ static int run(struct ctl *ctl, int argc, char **argv)
 	return CTL_DONE;
 }
 
-const struct ctl_command ctl_create = {
-	"create", "NAME SIZE [--mode MODE] [--arena NAME] [--contiguous]", "Make a named allocation", help, run
-};
+const struct ctl_command ctl_create = { "create",
+					"NAME SIZE [--mode MODE] [--arena NAME] [--contiguous] "
+					"[--attributes HEX]",
+					"Make a named allocation", help, run };

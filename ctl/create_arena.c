@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * create-arena: a slice of a dax region that can be divided (CXL memory, HBM) becomes a device-dax of its own, formatted as an arena:
- * a trust domain apart from the others. In the tool, as root: the daemon is confined and makes no devices. The tool's only door to
+ * create-arena: makes a device-dax of its own from a slice of a dax region that can be divided (CXL
+ * memory, HBM), and formats it as an arena, apart from all others. This is done by the tool, as
+ * root: the daemon is confined and makes no devices. It is the only file of the tool that calls
  * libdaxctl.
  */
 #include <config.h>
@@ -20,13 +21,15 @@ static const char help[] =
 	"      --size SIZE           of the slice; default: all that is free\n"
 	"      --name NAME           of the arena; default: the name of the new device\n"
 	"      --page-size SIZE      4K, 2M (default) or 1G\n"
-	"      --force               even if something of before lives in the slice; it is gone then\n"
+	"      --force               even if something of before lives in the slice; it is gone "
+	"then\n"
 	"\n"
-	"Root only. A slice of a region lasts until the machine reboots; made again in the same order it has the same contents.\n";
+	"Root only. A slice of a region lasts until the machine reboots; made again in the same "
+	"order it has the same contents.\n";
 
 static int fail(const char *what, int r)
 {
-	fprintf(stderr, "pmemarenactl: %s%s%s\n", what, r < 0 ? ": " : "", r < 0 ? strerror(-r) : "");
+	ctl_say("%s%s%s", what, r < 0 ? ": " : "", r < 0 ? strerror(-r) : "");
 	return CTL_FAILED;
 }
 
@@ -43,7 +46,7 @@ static struct daxctl_region *find_region(struct daxctl_ctx *ctx, const char *num
 	return NULL;
 }
 
-/* The device of size 0 that the region keeps for the next slice, or a new one. */
+/* Returns the device of size 0 that the region keeps for the next slice, or makes one. */
 static struct daxctl_dev *new_device(struct daxctl_region *region)
 {
 	if (daxctl_region_create_dev(region) < 0)
@@ -51,15 +54,19 @@ static struct daxctl_dev *new_device(struct daxctl_region *region)
 	return daxctl_region_get_dev_seed(region);
 }
 
-/* What was not formatted is of no use to anybody, and would take the space of the next try. */
+/*
+ * Removes a device that could not be formatted: it is no use to anybody, and would take the space
+ * that the next attempt needs.
+ */
 static void remove_device(struct daxctl_region *region, struct daxctl_dev *dev)
 {
 	daxctl_dev_disable(dev);
 	if (daxctl_dev_set_size(dev, 0) < 0)
-		fprintf(stderr, "pmemarenactl: the slice %s could not be given back; `daxctl destroy-device %s` does it\n",
+		ctl_say("the slice %s could not be given back; `daxctl destroy-device %s` does it",
 			daxctl_dev_get_devname(dev), daxctl_dev_get_devname(dev));
 	else
-		daxctl_region_destroy_dev(region, dev);         /* the last one stays, empty, for the next slice */
+		/* the last one of a region stays, with size 0, for the next slice */
+		daxctl_region_destroy_dev(region, dev);
 }
 
 static int enable(struct daxctl_dev *dev, uint64_t size)
@@ -67,10 +74,13 @@ static int enable(struct daxctl_dev *dev, uint64_t size)
 	int r = daxctl_dev_set_size(dev, size);
 
 	if (r < 0)
-		return fail("the slice did not get its size; a multiple of the region's alignment is needed", r);
+		return fail("the slice did not get its size; a multiple of the region's alignment "
+			    "is needed",
+			    r);
 	r = daxctl_dev_enable_devdax(dev);
 	if (r < 0)
-		return fail("the new device cannot be enabled; is the module device_dax loaded?", r);
+		return fail("the new device cannot be enabled; is the module device_dax loaded?",
+			    r);
 	return CTL_DONE;
 }
 
@@ -82,9 +92,12 @@ static int make_device(struct daxctl_dev **out, struct daxctl_region *region, co
 	int status;
 
 	if (size_text && !ctl_parse_size(&size, size_text))
-		return fail("--size is not a size: a number of bytes, or one with K, M, G or T behind it", 0);
+		return fail("--size is not a size: a number of bytes, or one with K, M, G or T "
+			    "behind it",
+			    0);
 	if (size == 0 || size > available) {
-		snprintf(text, sizeof(text), "region %d has %" PRIu64 " MiB free", daxctl_region_get_id(region), available >> 20);
+		snprintf(text, sizeof(text), "region %d has %" PRIu64 " MiB free",
+			 daxctl_region_get_id(region), available >> 20);
 		return fail(text, 0);
 	}
 	dev = new_device(region);
@@ -98,7 +111,8 @@ static int make_device(struct daxctl_dev **out, struct daxctl_region *region, co
 	return status;
 }
 
-static int format(const struct ctl *ctl, const char *device, const char *name, const char *page_size, bool force)
+static int format(const struct ctl *ctl, const char *device, const char *name,
+		  const char *page_size, bool force)
 {
 	const char *args[9] = { "pmemarenad", "--format", NULL, "--name", name };
 	struct json_object *result;
@@ -117,8 +131,9 @@ static int format(const struct ctl *ctl, const char *device, const char *name, c
 	status = ctl_run_daemon(&out, args);
 	result = status == CTL_DONE && out ? json_tokener_parse(out) : NULL;
 	if (result && !ctl_print_json(ctl, result))
-		printf("%s is arena %s; to serve it, add to pmemarenad.conf and restart the daemon:\n\n[arena %s]\ndevice = %s\n", path, name,
-		       name, path);
+		printf("%s is arena %s; to serve it, add to pmemarenad.conf and restart the "
+		       "daemon:\n\n[arena %s]\ndevice = %s\n",
+		       path, name, name, path);
 	json_object_put(result);
 	free(out);
 	return status;
@@ -129,8 +144,9 @@ static int run(struct ctl *ctl, int argc, char **argv)
 	const char *number = NULL, *size = NULL, *name = NULL, *page_size = NULL, *device;
 	bool force = false;
 	const struct ctl_option options[] = {
-		{ "region", &number, NULL }, { "size", &size, NULL }, { "name", &name, NULL }, { "page-size", &page_size, NULL },
-		{ "force", NULL, &force }, { NULL, NULL, NULL },
+		{ "region", &number, NULL }, { "size", &size, NULL },
+		{ "name", &name, NULL },     { "page-size", &page_size, NULL },
+		{ "force", NULL, &force },   { NULL, NULL, NULL },
 	};
 	struct daxctl_region *region;
 	struct daxctl_ctx *ctx;
@@ -144,7 +160,8 @@ static int run(struct ctl *ctl, int argc, char **argv)
 	if (daxctl_new(&ctx) < 0)
 		return fail("libdaxctl cannot be used", -ENOMEM);
 	region = find_region(ctx, number);
-	status = region ? make_device(&dev, region, size) : fail("there is no such dax region; `daxctl list -R` shows them", 0);
+	status = region ? make_device(&dev, region, size)
+			: fail("there is no such dax region; `daxctl list -R` shows them", 0);
 	if (status == CTL_DONE) {
 		device = daxctl_dev_get_devname(dev);
 		status = format(ctl, device, name ? name : device, page_size, force);
@@ -155,6 +172,6 @@ static int run(struct ctl *ctl, int argc, char **argv)
 	return status;
 }
 
-const struct ctl_command ctl_create_arena = {
-	"create-arena", "--region R [--size SIZE]", "Make a slice of a dax region an arena of its own", help, run
-};
+const struct ctl_command ctl_create_arena = { "create-arena", "--region R [--size SIZE]",
+					      "Make a slice of a dax region an arena of its own",
+					      help, run };

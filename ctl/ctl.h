@@ -1,107 +1,286 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * ctl: what the commands of pmemarenactl share: the table of commands, options, calls to the daemon, and how things are
- * shown to people.
+ * ctl: what the commands of pmemarenactl share: the table of commands, options, calls to the
+ * daemon, and how things are shown to people.
  */
 #ifndef PMEMARENA_CTL_H
 #define PMEMARENA_CTL_H
 
 #include <json-c/json.h>
+#include <pmemarena.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* Documented in pmemarenactl(1). */
-enum ctl_status { CTL_DONE = 0, CTL_FAILED = 1, CTL_USAGE = 2, CTL_NO_DAEMON = 3, CTL_DIFFERENCES = 4 };
+/* The exit status; pmemarenactl(1) lists them. */
+enum ctl_status {
+	CTL_DONE = 0,
+	CTL_FAILED = 1,
+	CTL_USAGE = 2,
+	CTL_NO_DAEMON = 3,
+	CTL_DIFFERENCES = 4
+};
 
 struct ctl {
-	const char *socket;             /* NULL: the library's default, as the next */
+	const char *socket;             /* NULL: the default of the library; so for the next one */
 	const char *admin_socket;
-	bool json;                      /* print the daemon's answer as it is */
+	bool json;                      /* print the daemon's answer as it comes */
 	bool human;                     /* sizes with units */
+	bool has_timeout;               /* --timeout was given; its value is timeout_s */
+	double timeout_s;               /* 0: no timeout */
+	/* how long the command waits for the daemon without --timeout; 0: as most commands do */
+	double patience_s;
 	const char *program;            /* argv[0] */
+	/* owned: the sentences of the last call that was refused for several reasons; NULL: none */
+	struct json_object *errors;
 };
 
 struct ctl_command {
 	const char *name, *args, *summary;
-	const char *help;               /* what its options are, or NULL */
-	int (*run)(struct ctl *ctl, int argc, char **argv);     /* argv[0] is the command; returns enum ctl_status */
+	const char *help;               /* describes its own options; NULL: it has none */
+	/* argv[0] is the name of the command; returns enum ctl_status */
+	int (*run)(struct ctl *ctl, int argc, char **argv);
 };
 
-extern const struct ctl_command ctl_create, ctl_create_arena, ctl_check, ctl_check_memmap, ctl_format, ctl_info, ctl_list,
-	ctl_list_arenas, ctl_log_level, ctl_map, ctl_ping, ctl_reload, ctl_repair, ctl_rm, ctl_sessions, ctl_stats, ctl_status_command,
-	ctl_watch;
+extern const struct ctl_command ctl_complete, ctl_create, ctl_create_arena, ctl_check,
+	ctl_check_memmap, ctl_df, ctl_format, ctl_holders, ctl_info,
+	ctl_list, ctl_list_arenas, ctl_log_level, ctl_map,
+	ctl_ping, ctl_reidentify, ctl_reload, ctl_repair, ctl_rm, ctl_sessions, ctl_stats,
+	ctl_status_command, ctl_trace, ctl_users, ctl_watch;
+
+#define CTL_TEXT 1280           /* room for a name with every byte escaped, and some words */
+
+/* A name or the beginning of one: any bytes but NUL, followed by a NUL. */
+struct ctl_bytes {
+	char bytes[PMA_MAX_NAME + 1];
+	size_t len;
+};
+
+/* ---- text.c ---- */
+
+void ctl_text_init(void);               /* Sets the locale, for characters alone. */
+/* Else a character beyond ASCII would come out as bytes that mean something else. */
+bool ctl_text_is_utf8(void);
+/*
+ * Writes out what was printed so far. Returns 0, or the errno of the first failure, also of an
+ * earlier call: nobody could say later what had failed.
+ */
+int ctl_flush(void);
+bool ctl_shows(uint32_t code);          /* Can this character be shown as it is? */
+/*
+ * Writes a name so that it can be typed again, or a sentence in which names are escaped already.
+ * Both return @text.
+ */
+const char *ctl_shown(char text[CTL_TEXT], const char *name, size_t len);
+const char *ctl_sentence(char text[CTL_TEXT], const char *sentence);
+/*
+ * Writes a line to standard error, with the program's name in front. Control characters in the
+ * arguments are escaped: a terminal would obey them.
+ */
+void ctl_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/*
+ * Writes to standard output. Characters that must not be shown as they are become \uXXXX, which
+ * means the same in JSON.
+ */
+void ctl_put_json(const char *json);
+/*
+ * Reads a name as it was typed into its bytes. Returns false if that is not possible, and says why.
+ */
+bool ctl_read_name(struct ctl_bytes *name, const char *text);
 
 /* ---- options.c ---- */
 
 struct ctl_option {
 	const char *name;               /* without the dashes; NULL ends the list */
-	const char **value;             /* it takes one; or NULL and */
+	/* where its value goes; NULL: it has none, and sets *flag */
+	const char **value;
 	bool *flag;
 };
 
 /*
- * Take the options that all commands know and those of @options (NULL: none). Returns how many arguments are left, in
- * argv[1..]; -1: it was used wrongly, and that was said; -2: help was asked for and given.
+ * Takes the options that all commands know, and those of @options (NULL: none). Returns how many
+ * arguments are left, in argv[1..]. -1: the command line is wrong, and that was said; -2: help was
+ * asked for and given.
  */
-int ctl_parse(struct ctl *ctl, const struct ctl_command *command, int argc, char **argv, const struct ctl_option *options);
-/* The same, content with @least to @most arguments. false: end with *status. */
-bool ctl_begin(int *status, struct ctl *ctl, const struct ctl_command *command, int argc, char **argv, const struct ctl_option *options,
-	       int least, int most);
-int ctl_usage(const struct ctl_command *command, const char *what);     /* says so, CTL_USAGE */
+int ctl_parse(struct ctl *ctl, const struct ctl_command *command, int argc, char **argv,
+	      const struct ctl_option *options);
+/*
+ * As ctl_parse(), for a command that is content with @least to @most arguments. false: the command
+ * ends with *status.
+ */
+bool ctl_begin(int *status, struct ctl *ctl, const struct ctl_command *command, int argc,
+	       char **argv, const struct ctl_option *options, int least, int most);
+/* Says what is wrong with the command line; returns CTL_USAGE. */
+int ctl_usage(const struct ctl_command *command, const char *what);
+/* Reads the value of --timeout. false: it is none, and that was said. */
+bool ctl_set_timeout(struct ctl *ctl, const char *text);
 
 /* ---- call.c ---- */
 
-/* One admin call; takes @params (NULL: none). CTL_DONE and *result, owned by the caller; else it was said why. */
-int ctl_call(struct json_object **result, struct ctl *ctl, const char *method, struct json_object *params);
-/* The same, but 0 or -errno, and nothing is said. *code: the daemon's error, 0 when it was not the daemon that refused. */
-int ctl_call_quiet(struct json_object **result, int *code, struct ctl *ctl, const char *method, struct json_object *params);
-int ctl_explain(int r);                 /* what pma_message() has; the status for it */
-/* With --json: the object as one line, and true. */
+/*
+ * Makes one call; takes over @params (NULL: none). CTL_DONE, and *result is the caller's; else it
+ * says why, and returns the status.
+ */
+int ctl_call(struct json_object **result, struct ctl *ctl, const char *method,
+	     struct json_object *params);
+/*
+ * As ctl_call(), but returns 0 or -errno and says nothing. *code is the error that the daemon
+ * answered with; 0: the call failed otherwise.
+ */
+int ctl_call_quiet(struct json_object **result, int *code, struct ctl *ctl, const char *method,
+		   struct json_object *params);
+/* Says why the daemon could not be asked: @r is the error of pma_message(). Returns the status. */
+int ctl_explain(int r);
+/*
+ * As ctl_explain(), for an error with which the daemon answered: there -ENOENT is an allocation
+ * that was not found, and not a socket.
+ */
+int ctl_refused(int r);
+/* With --json, prints the object as one line and returns true. */
 bool ctl_print_json(const struct ctl *ctl, struct json_object *result);
 
-/* Is the administrators' socket not for the caller? Then the clients' may be. */
+/* Is the administrators' socket closed to this user? Then the clients' socket may serve instead. */
 bool ctl_is_not_admin(int r, int code);
-struct pma;
-int ctl_connect(struct pma **pma, const struct ctl *ctl);       /* to the clients' socket; CTL_DONE, or it was said why */
+/* Connects to the clients' socket. CTL_DONE; else it says why, and returns the status. */
+int ctl_connect(struct pma **pma, const struct ctl *ctl);
 
+/* Makes an object without members. The caller owns it until ctl_call() takes it over. */
 struct json_object *ctl_params(void);
-void ctl_put(struct json_object *params, const char *key, const char *value);   /* NULL: nothing */
-/* As "name" or, when it is no UTF-8, as "name_hex". */
-void ctl_put_name(struct json_object *params, const char *name);
+/* @value NULL: adds nothing. */
+void ctl_put(struct json_object *params, const char *key, const char *value);
+/* Adds the bytes as "KEY" or, when they are no UTF-8, in hex as "KEY_hex". */
+void ctl_put_bytes(struct json_object *params, const char *key, const struct ctl_bytes *bytes);
+/* Adds @len bytes, at most PMA_MAX_ATTRIBUTES, as hexadecimal digits. */
+void ctl_put_hex(struct json_object *to, const char *key, const char *bytes, size_t len);
+/* The bytes of @hex, pairs of hexadecimal digits (NULL: none). Returns how many there are. */
+size_t ctl_from_hex(uint8_t bytes[PMA_MAX_ATTRIBUTES], const char *hex);
+/*
+ * Adds a name in the shape in which the daemon shows it: "name" and "name_hex" are both there, and
+ * one of them is null.
+ */
+void ctl_put_shape_name(struct json_object *to, const char *name, size_t len);
+/*
+ * --slot and --id belong together, and exclude a name. false: the command line does not keep to
+ * that, and was told so.
+ */
+bool ctl_check_handle(const struct ctl_command *command, const char *name, const char *slot,
+		      const char *id);
+
+/* ---- listing.c ---- */
+
+/* Set the first members and zero the rest. Call ctl_listing_end() in any case. */
+struct ctl_listing {
+	struct ctl *ctl;                /* borrowed, as the next one */
+	const char *arena;              /* NULL: the first arena */
+	struct ctl_bytes prefix;
+	const char *state;              /* borrowed; NULL: published ones */
+	uint64_t most;                  /* entries a page; 0: as many as it likes */
+	char *cursor;                   /* owned */
+	struct pma *pma;                /* owned; NULL: the administrators' socket is asked */
+	struct pma_arena client_arena;
+	uint64_t client_cursor;
+	bool has_ended;
+};
+
+/*
+ * Fetches the next entries: an array that the caller owns, or NULL at the end. CTL_DONE; else it
+ * says why, and returns the status.
+ */
+int ctl_listing_next(struct json_object **page, struct ctl_listing *listing);
+void ctl_listing_end(struct ctl_listing *listing);
+/*
+ * Makes, of what a client is told of an allocation, the shape that administrators get; what a
+ * client is not told is null.
+ */
+struct json_object *ctl_shape_of(const struct pma_info *stat, const char *arena);
+/* Finds an arena by its name, or the first one (@name NULL). 0 or -errno. */
+int ctl_client_arena(struct pma_arena *arena, struct pma *pma, const char *name);
+
+/* ---- stats.c ---- */
+
+/* What the last start of an arena found; a line, terminated by a zero byte. */
+char *ctl_last_start(char text[CTL_TEXT], struct json_object *start);
+
+/* ---- timeout.c ---- */
+
+/* Reads a time as --timeout has it. false: it is none; what *seconds has then means nothing. */
+bool ctl_timeout_parse(double *seconds, const char *text);
+/*
+ * From now on the program waits for the daemon no longer than --timeout, or the patience of the
+ * command, allows; then it says so and ends.
+ */
+void ctl_await(const struct ctl *ctl);
+/* The answer is there: what the program does from here on may take as long as it takes. */
+void ctl_await_no_more(void);
 
 /* ---- daemon.c ---- */
 
-/* Run the daemon's binary in a mode of its own; what it prints is in *out (owned; may be NULL). Returns its exit status, which is one of ours. */
+/*
+ * Runs the daemon's program in another mode than serving. What it prints goes into *out, which the
+ * caller owns (NULL: nowhere). Returns its exit status, which is an enum ctl_status.
+ */
 int ctl_run_daemon(char **out, const char *const *argv);
 
 /* ---- display.c ---- */
 
-const char *ctl_get_string(struct json_object *from, const char *key);          /* "-" for null and absent */
+/* "-": it is null or absent */
+const char *ctl_get_string(struct json_object *from, const char *key);
 uint64_t ctl_get_u64(struct json_object *from, const char *key);
 bool ctl_get_bool(struct json_object *from, const char *key);
 struct json_object *ctl_get(struct json_object *from, const char *key);
 struct json_object *ctl_at(struct json_object *list, size_t i);
 
-/* "64G", "1.5T", "4096". */
+/* Parses "64G", "1.5T" or "4096". */
 bool ctl_parse_size(uint64_t *out, const char *text);
 
-#define CTL_TEXT 320
-/* Each writes and returns @text. */
+/* Each writes into @text, and returns it. */
 const char *ctl_size(char text[CTL_TEXT], const struct ctl *ctl, uint64_t bytes);
 const char *ctl_number(char text[CTL_TEXT], uint64_t number);
 const char *ctl_duration(char text[CTL_TEXT], uint64_t ns);
-const char *ctl_name(char text[CTL_TEXT], struct json_object *shape);           /* of an allocation, printable */
-const char *ctl_mode(char text[CTL_TEXT], uint64_t mode);                        /* 0640 */
+/* Writes the name of an allocation so that it can be typed; "-": it has none. */
+const char *ctl_name(char text[CTL_TEXT], struct json_object *shape);
+/* Reads the bytes of its name; false: it has none. */
+bool ctl_get_name(struct ctl_bytes *name, struct json_object *shape);
+/* Writes a mode as "0640". */
+const char *ctl_mode(char text[CTL_TEXT], uint64_t mode);
 const char *ctl_time(char text[CTL_TEXT], uint64_t realtime_ns);
 
-/* Tables. A column's name that begins with '>' is right-aligned. */
+/* Tables. A column whose name begins with '>' is aligned to the right. */
 struct ctl_table;
 struct ctl_table *ctl_table_new(const char *const *columns);
 void ctl_table_row(struct ctl_table *table);
 void ctl_table_cell(struct ctl_table *table, const char *text);
-void ctl_table_print(struct ctl_table *table);          /* and frees it */
-/* A line of a list of properties. */
+void ctl_table_print(struct ctl_table *table);          /* Prints the table and frees it. */
+/* Prints the rows so far; more may follow below them. */
+void ctl_table_flush(struct ctl_table *table);
+/* Prints one line of a list of properties. */
 void ctl_line(const char *key, const char *value);
+
+/*
+ * lock_holder.c: finds the process, other than @except, that has a lock on @range ("FIRST LAST") of
+ * @inode. 0: this user cannot tell.
+ */
+long ctl_find_lock_holder(const char *inode, const char *range, long except);
+/*
+ * Who has which marks, which are locks of one byte: of all processes that this user may look into
+ * but @except.
+ */
+struct ctl_mark {
+	char inode[64];
+	uint64_t byte;
+	long pid;
+	unsigned nr;                    /* of the same descriptor: the daemon gives it one */
+};
+struct ctl_marks {
+	struct ctl_mark *list;          /* owned */
+	size_t nr, room;
+};
+void ctl_read_marks(struct ctl_marks *marks, long except);
+/* Who has one of the two of a session that is over (@ended: of method "sessions"). @i counts up */
+const struct ctl_mark *ctl_next_mark(size_t *i, const struct ctl_marks *marks,
+				     struct json_object *ended);
+/* It is of another user than the session, or has others' marks too. */
+bool ctl_is_foreign(const struct ctl_mark *mark, struct json_object *ended);
+void ctl_describe_process(char text[CTL_TEXT], long pid);
 
 #endif

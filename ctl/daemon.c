@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * daemon: runs pmemarenad for what needs the arena itself and no server: format, and check and repair of a device at rest. It is
- * looked for at $PMEMARENAD, beside this program, in ../sbin from here, and in the search path.
+ * daemon: runs pmemarenad for what needs the arena itself and no server: format, and check and
+ * repair of a device that nobody serves. It looks for the program at $PMEMARENAD, beside this
+ * program, in ../sbin from here, and in the search path.
  */
 #include <config.h>
 
@@ -24,7 +25,7 @@ static bool is_program(const char *path)
 	return access(path, X_OK) == 0;
 }
 
-/* A build tree has wrappers of libtool in its top and programs in .libs. */
+/* In a build tree the top folder has wrappers that libtool made; the programs are in .libs. */
 static const char *find_daemon(char path[PATH_MAX])
 {
 	static const char *const places[] = { "pmemarenad", "../sbin/pmemarenad", "../pmemarenad" };
@@ -38,7 +39,9 @@ static const char *find_daemon(char path[PATH_MAX])
 	self[n > 0 ? n : 0] = '\0';
 	slash = strrchr(self, '/');
 	for (size_t i = 0; slash && i < sizeof(places) / sizeof(*places); i++) {
-		if (snprintf(path, PATH_MAX, "%.*s/%s", (int)(slash - self), self, places[i]) < PATH_MAX && is_program(path))
+		if (snprintf(path, PATH_MAX, "%.*s/%s", (int)(slash - self), self, places[i]) <
+			    PATH_MAX &&
+		    is_program(path))
 			return path;
 	}
 	return "pmemarenad";
@@ -79,7 +82,8 @@ static int spawn(pid_t *pid, const char *const *argv, int out)
 	r = posix_spawnp(pid, program, &actions, NULL, (char **)(uintptr_t)argv, environ);
 	posix_spawn_file_actions_destroy(&actions);
 	if (r != 0)
-		fprintf(stderr, "pmemarenactl: %s: %s; set $PMEMARENAD to where the daemon's program is\n", program, strerror(r));
+		ctl_say("%s: %s; set $PMEMARENAD to where the daemon's program is", program,
+			strerror(r));
 	return r;
 }
 
@@ -90,7 +94,7 @@ int ctl_run_daemon(char **out, const char *const *argv)
 	int r;
 
 	if (pipe2(pipes, O_CLOEXEC) < 0) {
-		perror("pmemarenactl");
+		ctl_say("%s", strerror(errno));
 		return CTL_FAILED;
 	}
 	r = spawn(&pid, argv, pipes[1]);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * display: answers of the daemon in the words and tables that people read. libsmartcols draws the tables.
+ * display: puts the answers of the daemon into the words and tables that people read. libsmartcols
+ * draws the tables.
  */
 #include <config.h>
 
@@ -13,7 +14,7 @@
 
 #include "ctl/ctl.h"
 
-/* ---- reading answers; what is absent reads as nothing ---- */
+/* ---- reading answers; what is absent reads as 0, false or "-" ---- */
 
 struct json_object *ctl_get(struct json_object *from, const char *key)
 {
@@ -69,7 +70,11 @@ const char *ctl_size(char text[CTL_TEXT], const struct ctl *ctl, uint64_t bytes)
 		return ctl_number(text, bytes);
 	for (; value >= 1024 && units[unit + 1]; unit++)
 		value /= 1024;
-	snprintf(text, CTL_TEXT, value < 10 && unit > 0 ? "%.2f%c" : value < 100 && unit > 0 ? "%.1f%c" : "%.0f%c", value, units[unit]);
+	snprintf(text, CTL_TEXT,
+		 value < 10 && unit > 0	   ? "%.2f%c"
+		 : value < 100 && unit > 0 ? "%.1f%c"
+					   : "%.0f%c",
+		 value, units[unit]);
 	return text;
 }
 
@@ -107,9 +112,11 @@ const char *ctl_duration(char text[CTL_TEXT], uint64_t ns)
 	else if (s < 60)
 		snprintf(text, CTL_TEXT, "%" PRIu64 " s", s);
 	else if (s < 86400)
-		snprintf(text, CTL_TEXT, "%" PRIu64 ":%02" PRIu64 ":%02" PRIu64, s / 3600, s / 60 % 60, s % 60);
+		snprintf(text, CTL_TEXT, "%" PRIu64 ":%02" PRIu64 ":%02" PRIu64, s / 3600,
+			 s / 60 % 60, s % 60);
 	else
-		snprintf(text, CTL_TEXT, "%" PRIu64 " days %02" PRIu64 ":%02" PRIu64, s / 86400, s / 3600 % 24, s / 60 % 60);
+		snprintf(text, CTL_TEXT, "%" PRIu64 " days %02" PRIu64 ":%02" PRIu64, s / 86400,
+			 s / 3600 % 24, s / 60 % 60);
 	return text;
 }
 
@@ -118,31 +125,54 @@ const char *ctl_time(char text[CTL_TEXT], uint64_t realtime_ns)
 	time_t seconds = (time_t)(realtime_ns / 1000000000);
 	struct tm when;
 
-	if (!localtime_r(&seconds, &when) || strftime(text, CTL_TEXT, "%Y-%m-%d %H:%M:%S", &when) == 0)
+	if (!localtime_r(&seconds, &when) ||
+	    strftime(text, CTL_TEXT, "%Y-%m-%d %H:%M:%S", &when) == 0)
 		snprintf(text, CTL_TEXT, "-");
 	return text;
 }
 
-/* Control characters in a name must not reach a terminal. */
+static bool take_hex(struct ctl_bytes *name, const char *hex)
+{
+	size_t len = strlen(hex) / 2;
+
+	if (len > PMA_MAX_NAME)
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		const char pair[3] = { hex[2 * i], hex[2 * i + 1], '\0' };
+
+		name->bytes[i] = (char)strtoul(pair, NULL, 16);
+	}
+	name->bytes[len] = '\0';
+	name->len = len;
+	return true;
+}
+
+bool ctl_get_name(struct ctl_bytes *name, struct json_object *shape)
+{
+	struct json_object *text = ctl_get(shape, "name"), *hex = ctl_get(shape, "name_hex");
+	size_t len = text ? (size_t)json_object_get_string_len(text) : 0;
+
+	if (!text)
+		return hex && take_hex(name, json_object_get_string(hex));
+	if (len > PMA_MAX_NAME)
+		return false;
+	memcpy(name->bytes, json_object_get_string(text), len + 1);
+	name->len = len;
+	return true;
+}
+
 const char *ctl_name(char text[CTL_TEXT], struct json_object *shape)
 {
-	const char *name = ctl_get(shape, "name") ? ctl_get_string(shape, "name") : NULL;
+	struct ctl_bytes name;
 
-	if (!name && ctl_get(shape, "name_hex")) {
-		snprintf(text, CTL_TEXT, "0x%.300s", ctl_get_string(shape, "name_hex"));
-		return text;
-	}
-	snprintf(text, CTL_TEXT, "%s", name ? name : "-");
-	for (char *p = text; *p; p++) {
-		if ((unsigned char)*p < 0x20 || *p == 0x7f)
-			*p = '?';
-	}
-	return text;
+	return ctl_get_name(&name, shape) ? ctl_shown(text, name.bytes, name.len) : "-";
 }
 
 void ctl_line(const char *key, const char *value)
 {
-	printf("%-22s %s\n", key, value);
+	char text[CTL_TEXT];
+
+	printf("%-22s %s\n", key, ctl_sentence(text, value));
 }
 
 /* ---- tables ---- */
@@ -171,7 +201,8 @@ struct ctl_table *ctl_table_new(const char *const *columns)
 	for (; *columns; columns++) {
 		bool is_right = **columns == '>';
 
-		if (!scols_table_new_column(table->table, *columns + is_right, 0, is_right ? SCOLS_FL_RIGHT : 0))
+		if (!scols_table_new_column(table->table, *columns + is_right, 0,
+					    is_right ? SCOLS_FL_RIGHT : 0))
 			out_of_memory();
 	}
 	return table;
@@ -187,13 +218,35 @@ void ctl_table_row(struct ctl_table *table)
 
 void ctl_table_cell(struct ctl_table *table, const char *text)
 {
-	if (scols_line_set_data(table->line, table->next++, text) < 0)
+	char shown[CTL_TEXT];
+
+	if (scols_line_set_data(table->line, table->next++, ctl_sentence(shown, text)) < 0)
 		out_of_memory();
+}
+
+/* Rows that follow are as wide as those that were printed, unless they are wider. */
+static void keep_widths(struct ctl_table *table)
+{
+	for (size_t i = 0; i < scols_table_get_ncols(table->table); i++) {
+		struct libscols_column *column = scols_table_get_column(table->table, i);
+
+		scols_column_set_whint(column, (double)scols_column_get_width(column));
+	}
+	scols_table_enable_noheadings(table->table, 1);
+}
+
+void ctl_table_flush(struct ctl_table *table)
+{
+	scols_print_table(table->table);
+	keep_widths(table);
+	scols_table_remove_lines(table->table);
+	ctl_flush();
 }
 
 void ctl_table_print(struct ctl_table *table)
 {
-	scols_print_table(table->table);
+	if (scols_table_get_nlines(table->table) > 0 || !scols_table_is_noheadings(table->table))
+		scols_print_table(table->table);
 	scols_unref_table(table->table);
 	free(table);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* format: a new, empty arena on a device that no daemon serves. */
+/* format: makes a new, empty arena on a device that no daemon serves. */
 #include <config.h>
 
 #include <stdio.h>
@@ -13,7 +13,8 @@ static const char help[] =
 	"      --name NAME           of the arena; default: main\n"
 	"      --size SIZE           a file is created with it; default: what is there\n"
 	"      --page-size SIZE      4K, 2M (default) or 1G: what large allocations are made of\n"
-	"      --metadata WHERE      \"device\", or a path; default: beside a file, on a device-dax itself\n"
+	"      --metadata WHERE      \"device\", or a path; default: beside a file, on a "
+	"device-dax itself\n"
 	"      --slots N             how many allocations there can be; default: from the size\n"
 	"      --memmap-on-device    room for the descriptors on the device instead of in memory\n"
 	"      --force               even if something else lives there; it is gone then\n";
@@ -32,12 +33,18 @@ static int run(struct ctl *ctl, int argc, char **argv)
 	const char *name = NULL, *size = NULL, *page_size = NULL, *metadata = NULL, *slots = NULL;
 	bool force = false, memmap = false;
 	const struct ctl_option options[] = {
-		{ "name", &name, NULL }, { "size", &size, NULL }, { "page-size", &page_size, NULL }, { "metadata", &metadata, NULL },
-		{ "slots", &slots, NULL }, { "force", NULL, &force }, { "memmap-on-device", NULL, &memmap }, { NULL, NULL, NULL },
+		{ "name", &name, NULL },
+		{ "size", &size, NULL },
+		{ "page-size", &page_size, NULL },
+		{ "metadata", &metadata, NULL },
+		{ "slots", &slots, NULL },
+		{ "force", NULL, &force },
+		{ "memmap-on-device", NULL, &memmap },
+		{ NULL, NULL, NULL },
 	};
 	const char *args[20] = { "pmemarenad" };
 	struct json_object *result;
-	char *out = NULL;
+	char *out = NULL, text[CTL_TEXT];
 	size_t n = 1;
 	int status;
 
@@ -56,12 +63,14 @@ static int run(struct ctl *ctl, int argc, char **argv)
 	status = ctl_run_daemon(&out, args);
 	result = status == CTL_DONE && out ? json_tokener_parse(out) : NULL;
 	if (result && !ctl_print_json(ctl, result))
-		printf("formatted %s as arena %s\n", ctl_get_string(result, "device"), ctl_get_string(result, "name"));
+		printf("formatted %s as arena %s\n",
+		       ctl_sentence(text, ctl_get_string(result, "device")),
+		       ctl_get_string(result, "name"));
 	json_object_put(result);
 	free(out);
 	return status;
 }
 
-const struct ctl_command ctl_format = {
-	"format", "DEVICE [--name NAME] [--size SIZE] [--page-size SIZE] ...", "Write a new, empty arena to a device", help, run
-};
+const struct ctl_command ctl_format = { "format",
+					"DEVICE [--name NAME] [--size SIZE] [--page-size SIZE] ...",
+					"Write a new, empty arena to a device", help, run };

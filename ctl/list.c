@@ -1,82 +1,139 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* list: allocations, page after page. With --json all pages are one object. */
+/*
+ * list: shows allocations. Each page is printed when it arrives: of a million, the first line is
+ * there at once, and no more than a page is kept in memory. With --json all pages are one object.
+ */
 #include <config.h>
 
+#include <stdio.h>
 #include <string.h>
 
 #include "ctl/ctl.h"
 
 static const char help[] =
 	"      --arena NAME          by name or UUID; default: the first\n"
-	"      --prefix TEXT         those whose names begin with TEXT, in the order of names; without: all, in no order\n";
+	"      --prefix TEXT         those whose names begin with TEXT, in the order of names; "
+	"without: all, in no order\n"
+	"      --state STATE         published (the default), reserved, freeing or all: freeing is "
+	"what was freed, and\n"
+	"                            somebody may still have mapped\n"
+	"\n"
+	"Names are shown so that they can be typed back: \\xHH is a byte that cannot be seen, \\\\ "
+	"a backslash; TEXT is read in the same way. A - stands\n"
+	"for no name: such an allocation is found by its SLOT and ID.\n";
 
-static void show(const struct ctl *ctl, struct json_object *list)
+/* Where the entries go. */
+struct sheet {
+	const struct ctl *ctl;
+	struct ctl_table *table;        /* owned; NULL: the output is JSON */
+	bool has_some;
+};
+
+static void begin(struct sheet *sheet)
 {
-	static const char *const columns[] = { "NAME", ">SIZE", ">UID", ">GID", "MODE", ">EXTENTS", ">OPEN", ">ID", "CREATED", NULL };
-	struct ctl_table *table = ctl_table_new(columns);
+	static const char *const columns[] = { ">SIZE", "STATE",    ">UID",	">GID",
+					       "MODE",	">EXTENTS", ">OPEN",	">SLOT",
+					       ">ID",	"CREATED",  "NAME",	NULL };
+
+	if (!sheet->ctl->json)
+		sheet->table = ctl_table_new(columns);
+	else
+		fputs("{\"schema\":1,\"allocations\":[", stdout);
+}
+
+/* In one word: what is published and poisoned is of use to nobody before somebody looks at it. */
+static const char *state_of(struct json_object *alloc)
+{
+	const char *state = ctl_get_string(alloc, "state");
+
+	return ctl_get_bool(alloc, "poisoned") && strcmp(state, "published") == 0 ? "poisoned"
+										   : state;
+}
+
+static void add_row(struct sheet *sheet, struct json_object *alloc)
+{
 	char text[CTL_TEXT];
 
-	for (size_t i = 0; i < json_object_array_length(list); i++) {
-		struct json_object *alloc = ctl_at(list, i);
+	ctl_table_row(sheet->table);
+	ctl_table_cell(sheet->table, ctl_size(text, sheet->ctl, ctl_get_u64(alloc, "size")));
+	ctl_table_cell(sheet->table, state_of(alloc));
+	ctl_table_cell(sheet->table, ctl_get_string(alloc, "uid"));
+	ctl_table_cell(sheet->table, ctl_get_string(alloc, "gid"));
+	ctl_table_cell(sheet->table, ctl_mode(text, ctl_get_u64(alloc, "mode")));
+	ctl_table_cell(sheet->table, ctl_get_string(alloc, "extents"));
+	ctl_table_cell(sheet->table, ctl_get_string(alloc, "open_by"));
+	ctl_table_cell(sheet->table, ctl_get_string(alloc, "slot"));
+	ctl_table_cell(sheet->table, ctl_get_string(alloc, "id"));
+	ctl_table_cell(sheet->table, ctl_time(text, ctl_get_u64(alloc, "created_ns")));
+	/* The name is the last column: a long one makes no other line longer. */
+	ctl_table_cell(sheet->table, ctl_name(text, alloc));
+}
 
-		ctl_table_row(table);
-		ctl_table_cell(table, ctl_name(text, alloc));
-		ctl_table_cell(table, ctl_size(text, ctl, ctl_get_u64(alloc, "size")));
-		ctl_table_cell(table, ctl_get_string(alloc, "uid"));
-		ctl_table_cell(table, ctl_get_string(alloc, "gid"));
-		ctl_table_cell(table, ctl_mode(text, ctl_get_u64(alloc, "mode")));
-		ctl_table_cell(table, ctl_get_string(alloc, "extents"));
-		ctl_table_cell(table, ctl_get_string(alloc, "open_by"));
-		ctl_table_cell(table, ctl_get_string(alloc, "id"));
-		ctl_table_cell(table, ctl_time(text, ctl_get_u64(alloc, "created_ns")));
+static void add_json(struct sheet *sheet, struct json_object *alloc)
+{
+	if (sheet->has_some)
+		putchar(',');
+	ctl_put_json(json_object_to_json_string_ext(alloc, JSON_C_TO_STRING_PLAIN |
+								   JSON_C_TO_STRING_NOSLASHESCAPE));
+}
+
+/* Shows one page. Returns false when nobody reads the output any more. */
+static bool add_page(struct sheet *sheet, struct json_object *page)
+{
+	for (size_t i = 0; i < json_object_array_length(page); i++) {
+		if (sheet->table)
+			add_row(sheet, ctl_at(page, i));
+		else
+			add_json(sheet, ctl_at(page, i));
+		sheet->has_some = true;
 	}
-	ctl_table_print(table);
+	if (sheet->table)
+		ctl_table_flush(sheet->table);
+	return ctl_flush() == 0;
 }
 
-static struct json_object *params_for(const char *arena, const char *prefix, const char *cursor)
+static void end(struct sheet *sheet, int status)
 {
-	struct json_object *params = ctl_params();
-
-	ctl_put(params, "arena", arena);
-	ctl_put(params, "prefix", prefix);
-	ctl_put(params, "cursor", cursor);
-	return params;
-}
-
-/* The next page behind what @all has; takes @page. */
-static void append(struct json_object *all, struct json_object *page)
-{
-	struct json_object *to = ctl_get(all, "allocations"), *from = ctl_get(page, "allocations");
-
-	for (size_t i = 0; i < json_object_array_length(from); i++)
-		json_object_array_add(to, json_object_get(ctl_at(from, i)));
-	json_object_object_add(all, "cursor", json_object_get(ctl_get(page, "cursor")));
-	json_object_put(page);
+	if (sheet->table)
+		ctl_table_print(sheet->table);
+	else if (status == CTL_DONE)
+		fputs("],\"cursor\":null}\n", stdout);
 }
 
 static int run(struct ctl *ctl, int argc, char **argv)
 {
-	const char *arena = NULL, *prefix = NULL;
-	const struct ctl_option options[] = { { "arena", &arena, NULL }, { "prefix", &prefix, NULL }, { NULL, NULL, NULL } };
-	struct json_object *all, *page;
+	struct ctl_listing listing = { .ctl = ctl };
+	const char *prefix = NULL;
+	const struct ctl_option options[] = { { "arena", &listing.arena, NULL },
+					      { "prefix", &prefix, NULL },
+					      { "state", &listing.state, NULL },
+					      { NULL, NULL, NULL } };
+	struct sheet sheet = { .ctl = ctl };
+	struct json_object *page;
+	bool goes_on = true;
 	int status;
 
 	if (!ctl_begin(&status, ctl, &ctl_list, argc, argv, options, 0, 0))
 		return status;
-	status = ctl_call(&all, ctl, "list", params_for(arena, prefix, NULL));
-	while (status == CTL_DONE && ctl_get(all, "cursor")) {
-		status = ctl_call(&page, ctl, "list", params_for(arena, prefix, ctl_get_string(all, "cursor")));
-		if (status == CTL_DONE)
-			append(all, page);
-		else
-			json_object_put(all);
+	if (prefix && !ctl_read_name(&listing.prefix, prefix))
+		return CTL_USAGE;
+	if (prefix && listing.state)
+		return ctl_usage(&ctl_list, "--prefix and --state exclude each other");
+	status = ctl_listing_next(&page, &listing);
+	if (status == CTL_DONE)
+		begin(&sheet);
+	while (status == CTL_DONE && page && goes_on) {
+		goes_on = add_page(&sheet, page);
+		json_object_put(page);
+		page = NULL;
+		if (goes_on)
+			status = ctl_listing_next(&page, &listing);
 	}
-	if (status != CTL_DONE)
-		return status;
-	if (!ctl_print_json(ctl, all))
-		show(ctl, ctl_get(all, "allocations"));
-	json_object_put(all);
-	return CTL_DONE;
+	if (sheet.table || sheet.has_some || status == CTL_DONE)
+		end(&sheet, status);
+	ctl_listing_end(&listing);
+	return status;
 }
 
-const struct ctl_command ctl_list = { "list", "[--prefix TEXT] [--arena NAME]", "List allocations", help, run };
+const struct ctl_command ctl_list = { "list", "[--prefix TEXT | --state STATE] [--arena NAME]",
+				      "List allocations", help, run };

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* list-arenas: the arenas and their devices. */
+/* list-arenas: shows the arenas and their devices. */
 #include <config.h>
 
 #include "ctl/ctl.h"
 
 static void show(const struct ctl *ctl, struct json_object *arenas)
 {
-	static const char *const columns[] = { "ARENA", "STATE", ">SIZE", ">PAGE", "DEVICE", "MODE", ">ALIGN", ">NODE", "UUID", NULL };
+	static const char *const columns[] = { "ARENA", "STATE",  ">SIZE", ">PAGE", "DEVICE",
+					       "MODE",	">ALIGN", ">NODE", "UUID",  NULL };
 	struct ctl_table *table = ctl_table_new(columns);
 	char text[CTL_TEXT];
 
@@ -43,4 +44,5 @@ static int run(struct ctl *ctl, int argc, char **argv)
 	return CTL_DONE;
 }
 
-const struct ctl_command ctl_list_arenas = { "list-arenas", "", "List the arenas and their devices", NULL, run };
+const struct ctl_command ctl_list_arenas = { "list-arenas", "", "List the arenas and their devices",
+					     NULL, run };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* log-level: what the daemon logs, until it is restarted or reloaded. */
+/* log-level: sets what the daemon logs, until it is restarted or reloaded. */
 #include <config.h>
 
 #include <stdio.h>
@@ -25,5 +25,6 @@ static int run(struct ctl *ctl, int argc, char **argv)
 }
 
 const struct ctl_command ctl_log_level = {
-	"log-level", "[LEVEL]", "Show or set what is logged: error, warning, notice, info, debug", NULL, run
+	"log-level", "[LEVEL]", "Show or set what is logged: error, warning, notice, info, debug",
+	NULL, run
 };

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * main: the table of commands of pmemarenactl, and which one runs.
- */
+/* main: has the table of the commands of pmemarenactl, and runs the one that was asked for. */
 #include <config.h>
 
+#include <errno.h>
 #include <pmemarena.h>
 #include <signal.h>
 #include <stdio.h>
@@ -12,13 +11,18 @@
 #include "ctl/ctl.h"
 
 static const struct ctl_command *const commands[] = {
-	&ctl_status_command, &ctl_stats, &ctl_list_arenas, &ctl_list, &ctl_info, &ctl_create, &ctl_rm, &ctl_sessions, &ctl_watch, &ctl_map,
-	&ctl_check, &ctl_check_memmap, &ctl_repair, &ctl_format, &ctl_create_arena, &ctl_reload, &ctl_log_level, &ctl_ping,
+	&ctl_status_command, &ctl_stats,  &ctl_list_arenas, &ctl_list,
+	&ctl_info,	     &ctl_create, &ctl_rm,	    &ctl_sessions,
+	&ctl_watch,	     &ctl_trace,  &ctl_map,	    &ctl_check,
+	&ctl_check_memmap,   &ctl_repair, &ctl_reidentify,  &ctl_format,
+	&ctl_create_arena,   &ctl_reload, &ctl_log_level,   &ctl_ping,
+	&ctl_holders,	     &ctl_df,	  &ctl_users,	    &ctl_complete,
 };
 
 static void print_usage(FILE *to)
 {
-	fprintf(to, "usage: pmemarenactl [OPTION]... COMMAND [ARGUMENT]...\n\nLooks after persistent-memory arenas.\n\nCommands:\n");
+	fprintf(to, "usage: pmemarenactl [OPTION]... COMMAND [ARGUMENT]...\n\nLooks after "
+		    "persistent-memory arenas.\n\nCommands:\n");
 	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++) {
 		char call[96];
 
@@ -26,17 +30,25 @@ static void print_usage(FILE *to)
 		fprintf(to, "  %-34s %s\n", call, commands[i]->summary);
 	}
 	fprintf(to, "\n"
-		"Options, before or behind the command:\n"
-		"      --json                print what the daemon answers, one JSON object\n"
-		"  -u, --human               sizes with units instead of bytes\n"
-		"      --admin-socket PATH   default: $PMEMARENA_ADMIN_SOCKET, or /run/pmemarena/admin.sock\n"
-		"      --socket PATH         the clients' socket, for create and rm without administrator's rights;\n"
-		"                            default: $PMEMARENA_SOCKET, or /run/pmemarena/pmemarena.sock\n"
-		"      --help                print this, or what a command takes\n"
-		"      --version             print the version\n"
-		"\n"
-		"Sizes may have K, M, G, T behind them (powers of 1024).\n"
-		"Exit status: 0 done, 1 failed or refused, 2 wrong usage, 3 no daemon, 4 differences were found.\n");
+		    "Options, before or behind the command:\n"
+		    "      --json                print what the daemon answers, one JSON object\n"
+		    "  -u, --human               sizes with units instead of bytes\n"
+		    "      --admin-socket PATH   default: $PMEMARENA_ADMIN_SOCKET, or "
+		    "/run/pmemarena/admin.sock\n"
+		    "      --socket PATH         the clients' socket, for create, rm, list and "
+		    "info without administrator's rights;\n"
+		    "                            default: $PMEMARENA_SOCKET, or "
+		    "/run/pmemarena/pmemarena.sock\n"
+		    "      --timeout SECONDS     wait so long for the daemon's answer; 0: for "
+		    "ever; default: 10, and 600 for checks and repair\n"
+		    "      --help                print this, or what a command takes\n"
+		    "      --version             print the version\n"
+		    "\n"
+		    "Sizes may have K, M, G, T behind them (powers of 1024).\n"
+		    "Names are shown, and taken, with \\xHH for a byte that cannot be seen and "
+		    "\\\\ for a backslash.\n"
+		    "Exit status: 0 done, 1 failed or refused, 2 wrong usage, 3 no daemon or no "
+		    "answer, 4 differences were found.\n");
 }
 
 static const struct ctl_command *find_command(const char *name)
@@ -48,9 +60,10 @@ static const struct ctl_command *find_command(const char *name)
 	return NULL;
 }
 
-/* The options in front of the command. */
+/* Takes the options that stand before the command. Returns 0 if one was wrong, and says so. */
 static int skip_options(struct ctl *ctl, int argc, char **argv)
 {
+	const char *timeout = NULL;
 	int i;
 
 	for (i = 1; i < argc && argv[i][0] == '-'; i++) {
@@ -66,25 +79,44 @@ static int skip_options(struct ctl *ctl, int argc, char **argv)
 			ctl->socket = argv[++i];
 		else if (strncmp(argv[i], "--socket=", 9) == 0)
 			ctl->socket = argv[i] + 9;
+		else if (strcmp(argv[i], "--timeout") == 0 && i + 1 < argc)
+			timeout = argv[++i];
+		else if (strncmp(argv[i], "--timeout=", 10) == 0)
+			timeout = argv[i] + 10;
 		else
 			break;
 	}
-	return i;
+	return timeout && !ctl_set_timeout(ctl, timeout) ? 0 : i;
 }
 
-int main(int argc, char **argv)
+/*
+ * Makes sure that the output was written: a full disk is a failure, and the caller must hear of it.
+ * If a pager was left, the program ends without a word.
+ */
+static int finish(int status)
 {
-	struct ctl ctl = { .program = argv[0] };
-	const struct ctl_command *command;
-	int first = skip_options(&ctl, argc, argv);
+	int r = ctl_flush();
 
-	/* A daemon that hangs up, or a pager that was left, is an error of a call. */
-	signal(SIGPIPE, SIG_IGN);
+	if (r == 0)
+		return status;
+	if (r != EPIPE)
+		ctl_say("standard output: %s", strerror(r));
+	return status == CTL_DONE || status == CTL_DIFFERENCES ? CTL_FAILED : status;
+}
+
+static int run(struct ctl *ctl, int argc, char **argv)
+{
+	const struct ctl_command *command;
+	int first = skip_options(ctl, argc, argv);
+
+	if (first == 0)
+		return CTL_USAGE;
 	if (first < argc && strcmp(argv[first], "--version") == 0) {
 		printf("pmemarenactl %s\n", pma_version());
 		return CTL_DONE;
 	}
-	if (first < argc && (strcmp(argv[first], "--help") == 0 || strcmp(argv[first], "help") == 0)) {
+	if (first < argc &&
+	    (strcmp(argv[first], "--help") == 0 || strcmp(argv[first], "help") == 0)) {
 		print_usage(stdout);
 		return CTL_DONE;
 	}
@@ -94,8 +126,25 @@ int main(int argc, char **argv)
 	}
 	command = find_command(argv[first]);
 	if (!command) {
-		fprintf(stderr, "pmemarenactl: there is no command \"%s\"; `pmemarenactl --help` lists them\n", argv[first]);
+		ctl_say("there is no command \"%s\"; `pmemarenactl --help` lists them",
+			argv[first]);
 		return CTL_USAGE;
 	}
-	return command->run(&ctl, argc - first, argv + first);
+	return command->run(ctl, argc - first, argv + first);
+}
+
+int main(int argc, char **argv)
+{
+	struct ctl ctl = { .program = argv[0] };
+	int status;
+
+	/*
+	 * A write to a daemon that hung up, or to a pager that was left, shall be an error and no
+	 * signal.
+	 */
+	signal(SIGPIPE, SIG_IGN);
+	ctl_text_init();
+	status = finish(run(&ctl, argc, argv));
+	json_object_put(ctl.errors);
+	return status;
 }

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * map: a picture of an arena, a cell a section (128 MiB) or, of a large one, several: how full it is and what its descriptors
- * are. In the terminal, or as an SVG file.
+ * map: draws an arena, a cell for each section (128 MiB) or, of a large arena, for several: how
+ * full it is, and what its descriptors are. In the terminal, or as an SVG file.
  */
 #include <config.h>
 
+#include <errno.h>
 #include <inttypes.h>
-#include <langinfo.h>
-#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +27,7 @@ struct cell {
 struct picture {
 	struct cell *cells;             /* owned */
 	size_t   nr;
-	uint64_t per_cell;              /* sections */
+	uint64_t per_cell;              /* so many sections in a cell */
 };
 
 static void add(struct cell *cell, struct json_object *run)
@@ -73,7 +72,7 @@ static bool make(struct picture *picture, struct json_object *runs)
 
 /* ---- in the terminal ---- */
 
-/* 0 empty .. 4 full. */
+/* From 0, empty, to 4, full. */
 static unsigned fill_of(const struct cell *cell)
 {
 	if (cell->used == 0 || cell->pages == 0)
@@ -100,17 +99,18 @@ static const char *sign_of(const struct cell *cell, bool is_utf8)
 static void print(const struct picture *picture, struct json_object *result)
 {
 	uint64_t section = ctl_get_u64(result, "section_size") >> 20;
-	bool is_utf8;
+	bool is_utf8 = ctl_text_is_utf8();
 
-	setlocale(LC_CTYPE, "");
-	is_utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
-	printf("arena %s, %" PRIu64 " MiB a cell\n", ctl_get_string(result, "arena"), section * picture->per_cell);
+	printf("arena %s, %" PRIu64 " MiB a cell\n", ctl_get_string(result, "arena"),
+	       section * picture->per_cell);
 	for (size_t i = 0; i < picture->nr; i++) {
 		if (i % COLUMNS == 0)
-			printf("%s%8" PRIu64 "G ", i ? "\n" : "", i * picture->per_cell * section >> 10);
+			printf("%s%8" PRIu64 "G ", i ? "\n" : "",
+			       i * picture->per_cell * section >> 10);
 		fputs(sign_of(&picture->cells[i], is_utf8), stdout);
 	}
-	printf("\n\n. never used   _ empty   %s   s with small allocations   ~ being scrubbed   X with a bad page\n",
+	printf("\n\n. never used   _ empty   %s   s with small allocations   ~ being scrubbed   X "
+	       "with a bad page\n",
 	       is_utf8 ? "\u2591 \u2592 \u2593 \u2588 fuller and full" : "- + % # fuller and full");
 }
 
@@ -132,48 +132,68 @@ static void draw_cell(FILE *to, const struct cell *cell, size_t i)
 	double fill = cell->pages ? (double)cell->used / (double)cell->pages : 0;
 	unsigned x = 10 + (unsigned)(i % COLUMNS) * 12, y = 40 + (unsigned)(i / COLUMNS) * 12;
 
-	fprintf(to, "<g><title>section %zu: %" PRIu64 " of %" PRIu64 " pages used, %" PRIu64 " split, %" PRIu64 " being scrubbed, %" PRIu64
-		" poisoned</title>", i, cell->used, cell->pages, cell->split, cell->scrubbing, cell->poisoned);
-	fprintf(to, "<rect x=\"%u\" y=\"%u\" width=\"10\" height=\"10\" fill=\"%s\"/>", x, y, cell->active ? "#d5dde5" : "#f1f3f5");
+	fprintf(to,
+		"<g><title>section %zu: %" PRIu64 " of %" PRIu64 " pages used, %" PRIu64
+		" split, %" PRIu64 " being scrubbed, %" PRIu64 " poisoned</title>",
+		i, cell->used, cell->pages, cell->split, cell->scrubbing, cell->poisoned);
+	fprintf(to, "<rect x=\"%u\" y=\"%u\" width=\"10\" height=\"10\" fill=\"%s\"/>", x, y,
+		cell->active ? "#d5dde5" : "#f1f3f5");
 	if (cell->used || cell->split || cell->scrubbing || cell->poisoned)
-		fprintf(to, "<rect x=\"%u\" y=\"%u\" width=\"10\" height=\"10\" fill=\"%s\" fill-opacity=\"%.2f\"/>", x, y, colour_of(cell),
-			fill < 0.15 ? 0.15 : fill);
+		fprintf(to,
+			"<rect x=\"%u\" y=\"%u\" width=\"10\" height=\"10\" fill=\"%s\" "
+			"fill-opacity=\"%.2f\"/>",
+			x, y, colour_of(cell), fill < 0.15 ? 0.15 : fill);
 	fputs("</g>\n", to);
 }
 
 static void draw_legend(FILE *to, unsigned y)
 {
-	static const struct { const char *colour, *text; } entries[] = {
-		{ "#f1f3f5", "never used" }, { "#d5dde5", "empty" }, { "#2f7dbf", "used" }, { "#e39b2e", "small allocations" },
+	static const struct { const char *colour, *text;
+	} entries[] = {
+		{ "#f1f3f5", "never used" },	 { "#d5dde5", "empty" },
+		{ "#2f7dbf", "used" },		 { "#e39b2e", "small allocations" },
 		{ "#8e6cc0", "being scrubbed" }, { "#c0392b", "bad page" },
 	};
 
 	for (unsigned i = 0; i < sizeof(entries) / sizeof(*entries); i++)
-		fprintf(to, "<rect x=\"%u\" y=\"%u\" width=\"10\" height=\"10\" fill=\"%s\"/><text x=\"%u\" y=\"%u\">%s</text>\n", 10 + i * 125, y,
-			entries[i].colour, 24 + i * 125, y + 9, entries[i].text);
+		fprintf(to,
+			"<rect x=\"%u\" y=\"%u\" width=\"10\" height=\"10\" fill=\"%s\"/><text "
+			"x=\"%u\" y=\"%u\">%s</text>\n",
+			10 + i * 125, y, entries[i].colour, 24 + i * 125, y + 9, entries[i].text);
 }
 
 static int draw(const char *path, const struct picture *picture, struct json_object *result)
 {
 	unsigned rows = (unsigned)((picture->nr + COLUMNS - 1) / COLUMNS);
 	FILE *to = fopen(path, "w");
+	bool has_failed;
 
 	if (!to) {
-		fprintf(stderr, "pmemarenactl: ");
-		perror(path);
+		ctl_say("%s: %s", path, strerror(errno));
 		return CTL_FAILED;
 	}
-	fprintf(to, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%u\" height=\"%u\" font-family=\"sans-serif\" font-size=\"11\">\n"
-		"<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n", COLUMNS * 12 + 20, rows * 12 + 80);
-	fprintf(to, "<text x=\"10\" y=\"24\" font-size=\"14\">arena %s, %" PRIu64 " MiB a cell</text>\n", ctl_get_string(result, "arena"),
+	fprintf(to,
+		"<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%u\" height=\"%u\" "
+		"font-family=\"sans-serif\" font-size=\"11\">\n"
+		"<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n",
+		COLUMNS * 12 + 20, rows * 12 + 80);
+	fprintf(to,
+		"<text x=\"10\" y=\"24\" font-size=\"14\">arena %s, %" PRIu64
+		" MiB a cell</text>\n",
+		ctl_get_string(result, "arena"),
 		(ctl_get_u64(result, "section_size") >> 20) * picture->per_cell);
 	for (size_t i = 0; i < picture->nr; i++)
 		draw_cell(to, &picture->cells[i], i);
 	draw_legend(to, rows * 12 + 54);
 	fputs("</svg>\n", to);
-	if (fclose(to) != 0) {
-		fprintf(stderr, "pmemarenactl: ");
-		perror(path);
+	/*
+	 * An error of an earlier write is noted in the stream; one of the last write shows at the
+	 * close.
+	 */
+	has_failed = ferror(to);
+	if (fclose(to) != 0 || has_failed) {
+		ctl_say("%s: %s", path,
+			has_failed ? "it could not be written whole" : strerror(errno));
 		return CTL_FAILED;
 	}
 	return CTL_DONE;
@@ -182,7 +202,9 @@ static int draw(const char *path, const struct picture *picture, struct json_obj
 static int run(struct ctl *ctl, int argc, char **argv)
 {
 	const char *arena = NULL, *svg = NULL;
-	const struct ctl_option options[] = { { "arena", &arena, NULL }, { "svg", &svg, NULL }, { NULL, NULL, NULL } };
+	const struct ctl_option options[] = { { "arena", &arena, NULL },
+					      { "svg", &svg, NULL },
+					      { NULL, NULL, NULL } };
 	struct json_object *params, *result;
 	struct picture picture = { 0 };
 	int status;
@@ -205,4 +227,5 @@ static int run(struct ctl *ctl, int argc, char **argv)
 	return status;
 }
 
-const struct ctl_command ctl_map = { "map", "[--svg FILE] [--arena NAME]", "Draw an arena", help, run };
+const struct ctl_command ctl_map = { "map", "[--svg FILE] [--arena NAME]", "Draw an arena", help,
+				     run };

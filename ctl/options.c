@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * options: the options that every command knows, and each command's own.
- */
+/* options: reads the options that every command has, and each command's own. */
 #include <config.h>
 
 #include <getopt.h>
@@ -13,13 +11,14 @@
 
 #define OWN_MAX 16
 
-enum { OPT_JSON = 256, OPT_SOCKET, OPT_ADMIN_SOCKET, OPT_HELP, OPT_OWN };
+enum { OPT_JSON = 256, OPT_SOCKET, OPT_ADMIN_SOCKET, OPT_TIMEOUT, OPT_HELP, OPT_OWN };
 
 static const struct option common[] = {
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "human", no_argument, NULL, 'u' },
 	{ "socket", required_argument, NULL, OPT_SOCKET },
 	{ "admin-socket", required_argument, NULL, OPT_ADMIN_SOCKET },
+	{ "timeout", required_argument, NULL, OPT_TIMEOUT },
 	{ "help", no_argument, NULL, OPT_HELP },
 };
 
@@ -27,13 +26,23 @@ static const struct option common[] = {
 
 int ctl_usage(const struct ctl_command *command, const char *what)
 {
-	fprintf(stderr, "pmemarenactl: %s\nusage: pmemarenactl %s %s\n", what, command->name, command->args);
+	ctl_say("%s", what);
+	fprintf(stderr, "usage: pmemarenactl %s %s\n", command->name, command->args);
 	return CTL_USAGE;
+}
+
+bool ctl_set_timeout(struct ctl *ctl, const char *text)
+{
+	ctl->has_timeout = ctl_timeout_parse(&ctl->timeout_s, text);
+	if (!ctl->has_timeout)
+		ctl_say("a time-out is a number of seconds, not \"%s\"", text);
+	return ctl->has_timeout;
 }
 
 static void print_help(const struct ctl_command *command)
 {
-	printf("usage: pmemarenactl %s %s\n\n%s.\n", command->name, command->args, command->summary);
+	printf("usage: pmemarenactl %s %s\n\n%s.\n", command->name, command->args,
+	       command->summary);
 	if (command->help)
 		printf("\n%s", command->help);
 }
@@ -44,7 +53,9 @@ static void fill(struct option all[NR_COMMON + OWN_MAX + 1], const struct ctl_op
 
 	memcpy(all, common, sizeof(common));
 	for (int i = 0; own && own[i].name && i < OWN_MAX; i++)
-		all[n++] = (struct option){ own[i].name, own[i].value ? required_argument : no_argument, NULL, OPT_OWN + i };
+		all[n++] = (struct option){ own[i].name,
+					    own[i].value ? required_argument : no_argument, NULL,
+					    OPT_OWN + i };
 	all[n] = (struct option){ NULL, 0, NULL, 0 };
 }
 
@@ -56,13 +67,15 @@ static void take_own(const struct ctl_option *own, char *value)
 		*own->flag = true;
 }
 
-int ctl_parse(struct ctl *ctl, const struct ctl_command *command, int argc, char **argv, const struct ctl_option *options)
+int ctl_parse(struct ctl *ctl, const struct ctl_command *command, int argc, char **argv,
+	      const struct ctl_option *options)
 {
 	struct option all[NR_COMMON + OWN_MAX + 1];
 	int option;
 
 	fill(all, options);
 	optind = 0;
+	opterr = 0;
 	while ((option = getopt_long(argc, argv, "u", all, NULL)) != -1) {
 		if (option >= OPT_OWN)
 			take_own(&options[option - OPT_OWN], optarg);
@@ -74,18 +87,25 @@ int ctl_parse(struct ctl *ctl, const struct ctl_command *command, int argc, char
 			ctl->socket = optarg;
 		else if (option == OPT_ADMIN_SOCKET)
 			ctl->admin_socket = optarg;
+		else if (option == OPT_TIMEOUT && !ctl_set_timeout(ctl, optarg))
+			return -1;
+		else if (option == OPT_TIMEOUT)
+			continue;
 		else if (option == OPT_HELP)
 			return print_help(command), -2;
-		else
+		else {
+			ctl_say("\"%s\" is no option of %s, or its value is missing",
+				argv[optind - 1], command->name);
 			return -1;
+		}
 	}
 	for (int i = optind; i < argc; i++)
 		argv[1 + i - optind] = argv[i];
 	return argc - optind;
 }
 
-bool ctl_begin(int *status, struct ctl *ctl, const struct ctl_command *command, int argc, char **argv, const struct ctl_option *options,
-	       int least, int most)
+bool ctl_begin(int *status, struct ctl *ctl, const struct ctl_command *command, int argc,
+	       char **argv, const struct ctl_option *options, int least, int most)
 {
 	int nr = ctl_parse(ctl, command, argc, argv, options);
 
@@ -93,7 +113,8 @@ bool ctl_begin(int *status, struct ctl *ctl, const struct ctl_command *command, 
 	if (nr < 0)
 		return false;
 	if (nr < least || nr > most) {
-		ctl_usage(command, nr < least ? "something is missing" : "there are too many arguments");
+		ctl_usage(command,
+			  nr < least ? "something is missing" : "there are too many arguments");
 		return false;
 	}
 	argv[1 + nr] = NULL;

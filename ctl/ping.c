@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* ping: is the daemon there? */
+/* ping: asks whether the daemon is there. */
 #include <config.h>
 
 #include <stdio.h>
@@ -17,7 +17,8 @@ static int run(struct ctl *ctl, int argc, char **argv)
 	if (status != CTL_DONE)
 		return status;
 	if (!ctl_print_json(ctl, result))
-		printf("pmemarenad %s, pid %s\n", ctl_get_string(result, "version"), ctl_get_string(result, "pid"));
+		printf("pmemarenad %s, pid %s\n", ctl_get_string(result, "version"),
+		       ctl_get_string(result, "pid"));
 	json_object_put(result);
 	return CTL_DONE;
 }

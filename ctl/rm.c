@@ -1,64 +1,84 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * rm: free allocations. Asked of the administrators' socket, and where that is not for the caller, of the clients': then its owner may.
+ * rm: frees allocations. It asks the administrators' socket or, if that is closed to this user, the
+ * clients' socket, where the owner may free them.
  */
 #include <config.h>
 
 #include <errno.h>
 #include <pmemarena.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "ctl/ctl.h"
 
 static const char help[] =
+	"NAME as it is shown: \\xHH is a byte, \\\\ a backslash.\n"
+	"\n"
 	"      --arena NAME          by name or UUID; default: the first\n"
+	"      --slot N --id N       the allocation with this handle, which may have no name\n"
 	"\n"
 	"Its space is used again when nobody has it open or mapped any more.\n";
 
-static struct json_object *params_for(const char *name, const char *arena)
+/* One allocation to be freed. */
+struct wish {
+	struct ctl_bytes name;          /* empty: it is given by its handle */
+	const char *arena, *slot, *id;
+};
+
+static struct json_object *params_for(const struct wish *wish)
 {
 	struct json_object *params = ctl_params();
 
-	ctl_put(params, "arena", arena);
-	ctl_put_name(params, name);
+	ctl_put(params, "arena", wish->arena);
+	if (wish->name.len)
+		ctl_put_bytes(params, "name", &wish->name);
+	ctl_put(params, "slot", wish->slot);
+	ctl_put(params, "id", wish->id);
 	return params;
 }
 
-static int free_as_client(struct pma *pma, const char *name, const char *arena)
+static int free_as_client(struct pma *pma, const struct wish *wish)
 {
-	struct pma_stat stat;
-	uint32_t index = 0;
-	int r = 0;
+	struct pma_arena arena;
+	struct pma_handle handle;
+	struct pma_info stat;
+	int r = ctl_client_arena(&arena, pma, wish->arena);
 
-	if (arena)
-		r = pma_arena_find(&index, pma, arena);
-	if (r == 0)
-		r = pma_stat_name(&stat, pma, index, name);
-	if (r == 0)
-		r = pma_free(pma, stat.handle);
-	return r < 0 ? ctl_explain(r) : CTL_DONE;
+	if (r < 0)
+		return r;
+	if (!wish->name.len) {
+		handle = (struct pma_handle){ arena.index, (uint32_t)strtoul(wish->slot, NULL, 0),
+					      strtoull(wish->id, NULL, 0) };
+		return pma_free(pma, handle);
+	}
+	r = pma_stat_name(&stat, pma, arena.index, wish->name.bytes);
+	return r < 0 ? r : pma_free(pma, stat.handle);
 }
 
-static int ask_as_client(struct ctl *ctl, const char *name, const char *arena)
+static int ask_as_client(struct ctl *ctl, const struct wish *wish)
 {
 	struct pma *pma;
 	int r, status = ctl_connect(&pma, ctl);
 
 	if (status != CTL_DONE)
 		return status;
-	r = free_as_client(pma, name, arena);
+	ctl_await(ctl);
+	r = free_as_client(pma, wish);
+	ctl_await_no_more();
+	status = r < 0 ? ctl_refused(r) : CTL_DONE;
 	pma_disconnect(pma);
-	return r;
+	return status;
 }
 
-static int rm_one(struct ctl *ctl, const char *name, const char *arena)
+static int rm_one(struct ctl *ctl, const struct wish *wish)
 {
 	struct json_object *result;
 	int code, r;
 
-	r = ctl_call_quiet(&result, &code, ctl, "rm", params_for(name, arena));
+	r = ctl_call_quiet(&result, &code, ctl, "rm", params_for(wish));
 	if (ctl_is_not_admin(r, code))
-		return ask_as_client(ctl, name, arena);
+		return ask_as_client(ctl, wish);
 	if (r < 0)
 		return ctl_explain(r);
 	ctl_print_json(ctl, result);
@@ -66,20 +86,45 @@ static int rm_one(struct ctl *ctl, const char *name, const char *arena)
 	return CTL_DONE;
 }
 
+/*
+ * Reads all names before the first allocation is freed: a typing error must not free half of them.
+ */
+static bool are_names(struct wish *wish, char **names)
+{
+	for (; *names; names++) {
+		if (!ctl_read_name(&wish->name, *names))
+			return false;
+	}
+	return true;
+}
+
 static int run(struct ctl *ctl, int argc, char **argv)
 {
-	const char *arena = NULL;
-	const struct ctl_option options[] = { { "arena", &arena, NULL }, { NULL, NULL, NULL } };
+	struct wish wish = { .arena = NULL };
+	const struct ctl_option options[] = {
+		{ "arena", &wish.arena, NULL },
+		{ "slot", &wish.slot, NULL },
+		{ "id", &wish.id, NULL },
+		{ NULL, NULL, NULL },
+	};
 	int status, worst = CTL_DONE;
 
-	if (!ctl_begin(&status, ctl, &ctl_rm, argc, argv, options, 1, argc))
+	if (!ctl_begin(&status, ctl, &ctl_rm, argc, argv, options, 0, argc))
 		return status;
+	if (!argv[1] && !wish.slot && !wish.id)
+		return ctl_usage(&ctl_rm, "say which: NAME, or --slot N --id N");
+	if (!ctl_check_handle(&ctl_rm, argv[1], wish.slot, wish.id) || !are_names(&wish, argv + 1))
+		return CTL_USAGE;
+	if (!argv[1])
+		return rm_one(ctl, &wish);
 	for (int i = 1; argv[i]; i++) {
-		status = rm_one(ctl, argv[i], arena);
+		ctl_read_name(&wish.name, argv[i]);
+		status = rm_one(ctl, &wish);
 		if (status > worst)
 			worst = status;
 	}
 	return worst;
 }
 
-const struct ctl_command ctl_rm = { "rm", "NAME... [--arena NAME]", "Free allocations", help, run };
+const struct ctl_command ctl_rm = { "rm", "NAME... | --slot N --id N", "Free allocations", help,
+				    run };

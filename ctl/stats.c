@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* stats: the daemon in numbers. */
+/* stats: shows the numbers of the daemon and its arenas. */
 #include <config.h>
 
 #include <stdio.h>
@@ -19,16 +19,47 @@ static void show_memmap(const struct ctl *ctl, struct json_object *memmap)
 
 	line(ctl, memmap, "  descriptors", "bytes_now");
 	line(ctl, memmap, "  if not shared", "bytes_flat");
-	snprintf(text, sizeof(text), "%s of %s", ctl_get_string(memmap, "sections_active"), ctl_get_string(memmap, "sections"));
+	snprintf(text, sizeof(text), "%s of %s", ctl_get_string(memmap, "sections_active"),
+		 ctl_get_string(memmap, "sections"));
 	ctl_line("  active sections", text);
 	ctl_line("  split pages", ctl_get_string(memmap, "pages_split"));
-	snprintf(text, sizeof(text), "%s done, %s failed, %s put off", ctl_get_string(memmap, "dedups"), ctl_get_string(memmap, "dedup_failures"),
+	snprintf(text, sizeof(text), "%s done, %s failed, %s put off",
+		 ctl_get_string(memmap, "dedups"), ctl_get_string(memmap, "dedup_failures"),
 		 ctl_get_string(memmap, "dedups_put_off"));
 	ctl_line("  dedups", text);
-	snprintf(text, sizeof(text), "%s done, %s failed", ctl_get_string(memmap, "restores"), ctl_get_string(memmap, "restore_failures"));
+	snprintf(text, sizeof(text), "%s done, %s failed", ctl_get_string(memmap, "restores"),
+		 ctl_get_string(memmap, "restore_failures"));
 	ctl_line("  restores", text);
-	snprintf(text, sizeof(text), "%s of at most %s", ctl_get_string(memmap, "vmas_used"), ctl_get_string(memmap, "vmas_limit"));
+	snprintf(text, sizeof(text), "%s of at most %s", ctl_get_string(memmap, "vmas_used"),
+		 ctl_get_string(memmap, "vmas_limit"));
 	ctl_line("  mappings (VMAs)", text);
+}
+
+char *ctl_last_start(char text[CTL_TEXT], struct json_object *start)
+{
+	char when[CTL_TEXT];
+
+	snprintf(text, CTL_TEXT,
+		 "%.32s: %s mended, %s damaged, %s unfinished dropped; of the ledger %s broken and "
+		 "%s outdated dropped",
+		 ctl_time(when, ctl_get_u64(start, "at_ns")), ctl_get_string(start, "mended"),
+		 ctl_get_string(start, "damaged"), ctl_get_string(start, "unfinished"),
+		 ctl_get_string(start, "ledger_broken"), ctl_get_string(start, "ledger_outdated"));
+	return text;
+}
+
+static void show_mended(struct json_object *arena)
+{
+	struct json_object *start = ctl_get(arena, "last_start");
+	char text[CTL_TEXT], when[CTL_TEXT];
+
+	snprintf(text, sizeof(text), "%s%s%.32s", ctl_get_string(arena, "records_mended"),
+		 ctl_get(arena, "mended_ns") ? ", last " : "",
+		 ctl_get(arena, "mended_ns") ? ctl_time(when, ctl_get_u64(arena, "mended_ns"))
+					     : "");
+	ctl_line("  records mended", text);
+	if (start)
+		ctl_line("  last start", ctl_last_start(text, start));
 }
 
 static void show_arena(const struct ctl *ctl, struct json_object *arena)
@@ -45,26 +76,37 @@ static void show_arena(const struct ctl *ctl, struct json_object *arena)
 	line(ctl, arena, "    in split pages", "free_split");
 	line(ctl, arena, "    known zero", "known_zero");
 	line(ctl, arena, "    largest extent", "largest_free");
-	snprintf(text, sizeof(text), "%s, fragmentation %.3f", ctl_get_string(arena, "free_extents"),
+	snprintf(text, sizeof(text), "%s, fragmentation %.3f",
+		 ctl_get_string(arena, "free_extents"),
 		 json_object_get_double(ctl_get(arena, "fragmentation")));
 	ctl_line("    extents", text);
 	if (ctl_get_u64(arena, "poisoned"))
 		line(ctl, arena, "  poisoned", "poisoned");
-	snprintf(text, sizeof(text), "%s published, %s reserved, %s freeing", ctl_get_string(arena, "published_allocations"),
-		 ctl_get_string(arena, "reserved_allocations"), ctl_get_string(arena, "freeing_allocations"));
+	snprintf(text, sizeof(text), "%s published, %s reserved, %s freeing",
+		 ctl_get_string(arena, "published_allocations"),
+		 ctl_get_string(arena, "reserved_allocations"),
+		 ctl_get_string(arena, "freeing_allocations"));
 	ctl_line("  allocations", text);
-	snprintf(text, sizeof(text), "%s of %s", ctl_get_string(arena, "slots_used"), ctl_get_string(arena, "slots_total"));
+	snprintf(text, sizeof(text), "%s of %s", ctl_get_string(arena, "slots_used"),
+		 ctl_get_string(arena, "slots_total"));
 	ctl_line("  table slots", text);
-	ctl_line("  commits", ctl_get_string(arena, "settles"));
+	if (ctl_get_u64(arena, "windows")) {
+		ctl_line("  windows", ctl_get_string(arena, "windows"));
+		ctl_line("  pins", ctl_get_string(arena, "pins"));
+	}
+	if (ctl_get_u64(arena, "ended_sessions"))
+		ctl_line("  ended, still mapped", ctl_get_string(arena, "ended_sessions"));
+	ctl_line("  settles", ctl_get_string(arena, "settles"));
 	ctl_line("  recalls", ctl_get_string(arena, "recalls"));
 	line(ctl, arena, "  scrubbed", "scrubbed_bytes");
-	ctl_line("  records mended", ctl_get_string(arena, "records_mended"));
+	show_mended(arena);
 	show_memmap(ctl, ctl_get(arena, "memmap"));
 }
 
 static void show_operations(struct json_object *operations)
 {
-	static const char *const columns[] = { "OPERATION", ">ITEMS", ">REFUSED", ">P50 <=", ">P99 <=", NULL };
+	static const char *const columns[] = { "OPERATION", ">ITEMS",  ">REFUSED",
+					       ">P50 <=",   ">P99 <=", NULL };
 	struct ctl_table *table = ctl_table_new(columns);
 	char text[CTL_TEXT];
 
@@ -77,8 +119,12 @@ static void show_operations(struct json_object *operations)
 		ctl_table_cell(table, ctl_get_string(operation, "operation"));
 		ctl_table_cell(table, ctl_get_string(operation, "items"));
 		ctl_table_cell(table, ctl_get_string(operation, "refused"));
-		ctl_table_cell(table, ctl_get_u64(operation, "timed_messages") ? ctl_duration(text, ctl_get_u64(operation, "p50_ns")) : "-");
-		ctl_table_cell(table, ctl_get_u64(operation, "timed_messages") ? ctl_duration(text, ctl_get_u64(operation, "p99_ns")) : "-");
+		ctl_table_cell(table, ctl_get_u64(operation, "timed_messages")
+					      ? ctl_duration(text, ctl_get_u64(operation, "p50_ns"))
+					      : "-");
+		ctl_table_cell(table, ctl_get_u64(operation, "timed_messages")
+					      ? ctl_duration(text, ctl_get_u64(operation, "p99_ns"))
+					      : "-");
 	}
 	putchar('\n');
 	ctl_table_print(table);
@@ -86,15 +132,19 @@ static void show_operations(struct json_object *operations)
 
 static void show(const struct ctl *ctl, struct json_object *result)
 {
-	struct json_object *arenas = ctl_get(result, "arenas"), *sessions = ctl_get(result, "sessions"), *requests = ctl_get(result, "requests");
+	struct json_object *arenas = ctl_get(result, "arenas"),
+			   *sessions = ctl_get(result, "sessions"),
+			   *requests = ctl_get(result, "requests");
 	char text[CTL_TEXT];
 
 	ctl_line("up", ctl_duration(text, ctl_get_u64(result, "uptime_ns")));
-	snprintf(text, sizeof(text), "%s now, %s begun, %s resumed, %s refused, %s orphaned", ctl_get_string(sessions, "now"),
-		 ctl_get_string(sessions, "begun"), ctl_get_string(sessions, "resumed"), ctl_get_string(sessions, "refused"),
+	snprintf(text, sizeof(text), "%s now, %s begun, %s resumed, %s refused, %s orphaned",
+		 ctl_get_string(sessions, "now"), ctl_get_string(sessions, "begun"),
+		 ctl_get_string(sessions, "resumed"), ctl_get_string(sessions, "refused"),
 		 ctl_get_string(sessions, "orphaned"));
 	ctl_line("sessions", text);
-	snprintf(text, sizeof(text), "%s, %s waited for scrubbing", ctl_get_string(requests, "messages"),
+	snprintf(text, sizeof(text), "%s, %s waited for scrubbing",
+		 ctl_get_string(requests, "messages"),
 		 ctl_get_string(requests, "waited_for_scrubbing"));
 	ctl_line("messages", text);
 	for (size_t i = 0; i < json_object_array_length(arenas); i++)
@@ -119,4 +169,7 @@ static int run(struct ctl *ctl, int argc, char **argv)
 	return CTL_DONE;
 }
 
-const struct ctl_command ctl_stats = { "stats", "", "Show space, memory for descriptors, sessions and latencies in numbers", NULL, run };
+const struct ctl_command ctl_stats = {
+	"stats", "", "Show space, memory for descriptors, sessions and latencies in numbers", NULL,
+	run
+};

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * log: one line to stderr with a level. A line is one write(2), so that lines of several threads, or of a daemon and
- * its successor, never mix; a message with newlines in it (a client's name, a path) still makes one line. It does not
- * know the journal beyond the `<n>` prefix.
+ * log: writes one line to stderr. A line is one write(2), so that lines of several threads, or of a
+ * daemon and its successor, never mix. A message with newlines in it (a client's name, a path)
+ * still makes one line: what cannot be seen is escaped. It knows of the journal only the prefix
+ * `<n>`.
  */
 #include <config.h>
 
@@ -16,6 +17,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/wire/escape.h"
+
+#define MESSAGE_MAX 1024
+#define LINE_BYTES  4096              /* a pipe takes so much in one piece */
+
 static _Atomic(enum log_level) level_now = LOG_LEVEL_INFO;
 
 static const char *const names[] = {
@@ -26,9 +32,29 @@ static const char *const names[] = {
 	[LOG_LEVEL_DEBUG] = "debug",
 };
 
+/*
+ * The kernel counts the tracers of a probe in memory that comes from the program's file. Memory of
+ * .bss does not, so this word has a section of its own.
+ */
+__attribute__((section(".probes"))) union log_steps log_steps = { 0 };
+
+static void set_steps(uint16_t bit, bool on)
+{
+	if (on)
+		__atomic_or_fetch(&log_steps.wanted, bit, __ATOMIC_RELAXED);
+	else
+		__atomic_and_fetch(&log_steps.wanted, (uint16_t)~bit, __ATOMIC_RELAXED);
+}
+
 void log_set_level(enum log_level level)
 {
 	level_now = level;
+	set_steps(LOG_STEPS_LOGGED, level >= LOG_LEVEL_DEBUG);
+}
+
+void log_set_followed(bool followed)
+{
+	set_steps(LOG_STEPS_FOLLOWED, followed);
 }
 
 enum log_level log_level(void)
@@ -57,19 +83,10 @@ static bool is_for_a_terminal(void)
 	return isatty(STDERR_FILENO) && !getenv("JOURNAL_STREAM");
 }
 
-/* A newline in a message would let a client forge a line of its own. */
-static void flatten(char *text, size_t len)
-{
-	for (size_t i = 0; i < len; i++) {
-		if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
-			text[i] = ' ';
-	}
-}
-
 void log_write(enum log_level level, const char *fmt, ...)
 {
 	int saved_errno = errno;
-	char line[1024];
+	char message[MESSAGE_MAX], line[LINE_BYTES];
 	size_t prefix, len;
 	ssize_t written;
 	va_list ap;
@@ -78,14 +95,17 @@ void log_write(enum log_level level, const char *fmt, ...)
 		return;
 	prefix = is_for_a_terminal() ? 0 : (size_t)snprintf(line, sizeof(line), "<%d>", level);
 	va_start(ap, fmt);
-	vsnprintf(line + prefix, sizeof(line) - prefix, fmt, ap);
+	vsnprintf(message, sizeof(message), fmt, ap);
 	va_end(ap);
-	len = strlen(line);
-	flatten(line + prefix, len - prefix);
-	/* The terminating NUL makes room for the newline. */
+	/*
+	 * A newline in a message would let a client write lines of its own into the log; other
+	 * control characters could hide lines.
+	 */
+	len = prefix + escape_sentence(line + prefix, sizeof(line) - prefix - 1, message,
+				       strlen(message), escape_shows_text);
 	line[len] = '\n';
 	written = write(STDERR_FILENO, line, len + 1);
-	/* There is nobody to tell that the log is gone, and the daemon lives on without it. */
+	/* A log that is gone cannot be told of, and the daemon goes on without it. */
 	(void)written;
 	errno = saved_errno;
 }

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * main: the command line of pmemarenad. The only place that exits.
- */
+/* main: the command line of pmemarenad. It is the only file that ends the process. */
 #include <config.h>
 
 #include <errno.h>
@@ -16,17 +14,17 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "daemon/config.h"
+#include "daemon/config/config.h"
 #include "daemon/log.h"
 #include "daemon/notify.h"
-#include "daemon/offline.h"
+#include "daemon/service/offline.h"
 #include "daemon/sandbox.h"
 #include "daemon/server.h"
 
 #define OVERRIDES_MAX 256
 
 struct options {
-	const char *file;               /* -c */
+	const char *file;               /* of the option -c */
 	const char *overrides[OVERRIDES_MAX];
 	size_t nr_overrides;
 	bool check_config;
@@ -36,30 +34,41 @@ struct options {
 static const char usage[] =
 	"usage: pmemarenad [-c FILE] [-o KEY=VALUE]...\n"
 	"       pmemarenad --check-config [-c FILE] [-o KEY=VALUE]...\n"
-	"       pmemarenad --format DEVICE [--name NAME] [--size SIZE] [--page-size SIZE] [--metadata WHERE]\n"
+	"       pmemarenad --format DEVICE [--name NAME] [--size SIZE] [--page-size SIZE] "
+	"[--metadata WHERE]\n"
 	"                  [--slots N] [--memmap-on-device] [--force]\n"
 	"       pmemarenad --check DEVICE [--metadata WHERE]\n"
 	"       pmemarenad --repair DEVICE [--metadata WHERE] [--dry-run] [--force]\n"
+	"       pmemarenad --reidentify DEVICE [--metadata WHERE] [--force]\n"
 	"\n"
-	"Serves persistent-memory arenas. Stays in the foreground; stops on SIGTERM, reloads on SIGHUP.\n"
+	"Serves persistent-memory arenas. Stays in the foreground; stops on SIGTERM, reloads on "
+	"SIGHUP.\n"
 	"\n"
 	"  -c, --config FILE     read FILE instead of " PMEMARENA_CONF "\n"
 	"  -o, --option KEY=VALUE\n"
-	"                        set a key of [daemon], or arena.NAME.KEY, or quota.USER.KEY; wins over files\n"
+	"                        set a key of [daemon], or arena.NAME.KEY, or quota.USER.KEY; wins "
+	"over files\n"
 	"      --check-config    read the configuration, print what it comes to, and exit\n"
 	"      --version         print the version and exit\n"
 	"      --help            print this and exit\n"
 	"\n"
 	"On a device that no daemon serves; the result is JSON:\n"
 	"      --format DEVICE   write a new, empty arena\n"
-	"      --check DEVICE    look for damage, change nothing; exit status 4 when there is some\n"
-	"      --repair DEVICE   make a damaged arena whole; --dry-run: only say what would be done\n"
+	"      --check DEVICE    look for damage, change nothing; exit status 4 when there is "
+	"some\n"
+	"      --repair DEVICE   make a damaged arena whole; --dry-run: only say what would be "
+	"done\n"
+	"      --reidentify DEVICE\n"
+	"                        give a copy of an arena a UUID of its own; names, ids, owners and "
+	"contents stay\n"
 	"\n"
-	"Exit status: 0 done, 1 failed, 4 differences were found, 64 wrong usage, 78 wrong configuration.\n";
+	"Exit status: 0 done, 1 failed, 4 differences were found, 64 wrong usage, "
+	"78 wrong configuration.\n";
 
 enum {
-	OPT_CHECK_CONFIG = 256, OPT_VERSION, OPT_HELP, OPT_FORMAT, OPT_CHECK, OPT_REPAIR, OPT_NAME, OPT_SIZE, OPT_PAGE_SIZE,
-	OPT_METADATA, OPT_SLOTS, OPT_MEMMAP, OPT_FORCE, OPT_DRY_RUN,
+	OPT_CHECK_CONFIG = 256, OPT_VERSION, OPT_HELP, OPT_FORMAT, OPT_CHECK, OPT_REPAIR,
+	OPT_REIDENTIFY, OPT_NAME, OPT_SIZE, OPT_PAGE_SIZE, OPT_METADATA, OPT_SLOTS, OPT_MEMMAP,
+	OPT_FORCE, OPT_DRY_RUN,
 };
 
 static const struct option long_options[] = {
@@ -71,6 +80,7 @@ static const struct option long_options[] = {
 	{ "format", required_argument, NULL, OPT_FORMAT },
 	{ "check", required_argument, NULL, OPT_CHECK },
 	{ "repair", required_argument, NULL, OPT_REPAIR },
+	{ "reidentify", required_argument, NULL, OPT_REIDENTIFY },
 	{ "name", required_argument, NULL, OPT_NAME },
 	{ "size", required_argument, NULL, OPT_SIZE },
 	{ "page-size", required_argument, NULL, OPT_PAGE_SIZE },
@@ -82,7 +92,9 @@ static const struct option long_options[] = {
 	{ NULL, 0, NULL, 0 },
 };
 
-/* -1: go on; else an exit status. */
+/*
+ * Functions that take options return -1 to go on, or the exit status with which the program ends.
+ */
 static int refuse(const char *what)
 {
 	fprintf(stderr, "pmemarenad: %s\nTry 'pmemarenad --help'.\n", what);
@@ -92,7 +104,7 @@ static int refuse(const char *what)
 static int set_task(struct offline_request *offline, enum offline_task task, const char *device)
 {
 	if (offline->task != OFFLINE_NONE)
-		return refuse("--format, --check and --repair exclude each other");
+		return refuse("--format, --check, --repair and --reidentify exclude each other");
 	offline->task = task;
 	offline->device = device;
 	return -1;
@@ -131,6 +143,8 @@ static int take_option(struct options *options, int option, char *value)
 		return set_task(offline, OFFLINE_CHECK, value);
 	case OPT_REPAIR:
 		return set_task(offline, OFFLINE_REPAIR, value);
+	case OPT_REIDENTIFY:
+		return set_task(offline, OFFLINE_REIDENTIFY, value);
 	case OPT_NAME:
 		offline->name = value;
 		return -1;
@@ -160,6 +174,24 @@ static int take_option(struct options *options, int option, char *value)
 	}
 }
 
+/* Refuses options that the task would ignore: who writes --force expects something to be forced. */
+static int check_offline(const struct offline_request *offline)
+{
+	bool formats = offline->task == OFFLINE_FORMAT, repairs = offline->task == OFFLINE_REPAIR;
+
+	if (!formats && (offline->name || offline->size || offline->page_size || offline->slots ||
+			 offline->memmap_on_device))
+		return refuse("--name, --size, --page-size, --slots and --memmap-on-device go with "
+			      "--format only");
+	if (!formats && !repairs && offline->force)
+		return refuse("--force goes with --format and --repair only");
+	if (!repairs && offline->dry_run)
+		return refuse("--dry-run goes with --repair only");
+	if (offline->task == OFFLINE_NONE && offline->metadata)
+		return refuse("--metadata goes with --format, --check and --repair only");
+	return -1;
+}
+
 static int read_options(struct options *options, int argc, char **argv)
 {
 	int option, status = -1;
@@ -168,10 +200,13 @@ static int read_options(struct options *options, int argc, char **argv)
 		status = take_option(options, option, optarg);
 	if (status < 0 && optind < argc)
 		return refuse("there are no arguments, only options");
-	return status;
+	return status < 0 ? check_offline(&options->offline) : status;
 }
 
-/* 0, 1 and 2 must be something: a device or a socket there would get our log. */
+/*
+ * Descriptors 0, 1 and 2 must be open. Else a device or a socket that is opened next gets one of
+ * these numbers, and the log is written into it.
+ */
 static void open_standard_streams(void)
 {
 	int fd;
@@ -183,7 +218,10 @@ static void open_standard_streams(void)
 		close(fd);
 }
 
-/* As many as we may have: a session is one. Nothing here uses select(). */
+/*
+ * Takes as many descriptors as the system allows: each session needs one. No code here uses
+ * select(), which could not handle them.
+ */
 static void raise_descriptor_limit(void)
 {
 	struct rlimit limit;
@@ -194,15 +232,17 @@ static void raise_descriptor_limit(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/* Logs every mistake of the configuration, so that all of them can be mended at once. */
+static void log_mistake(void *arg, const char *what)
+{
+	log_error("%s", what);
+}
+
 static int load(struct config *config, const struct config_sources *sources)
 {
 	struct why why;
 
-	if (config_load(config, sources, &why) < 0) {
-		log_error("%s", why.text);
-		return -EINVAL;
-	}
-	return 0;
+	return config_load_all(config, sources, log_mistake, NULL, &why) < 0 ? -EINVAL : 0;
 }
 
 static int check_config(const struct config_sources *sources)
@@ -216,7 +256,10 @@ static int check_config(const struct config_sources *sources)
 	return EXIT_SUCCESS;
 }
 
-/* What a daemon of before left in its runtime directory is respected, if there was one. */
+/*
+ * Runs a task on a device without serving. A repair respects the ledger that a daemon left in its
+ * runtime directory, if there is one.
+ */
 static int run_offline(struct options *options, const struct config_sources *sources)
 {
 	struct config config = { 0 };
@@ -231,17 +274,52 @@ static int run_offline(struct options *options, const struct config_sources *sou
 	return status;
 }
 
+/*
+ * The daemon cannot start, and another attempt would not help. Clients that wait at a socket of the
+ * service manager are hung up on now; else they would wait until the service manager gives up.
+ */
+static int give_up(void)
+{
+	struct passed passed;
+	struct why why;
+
+	if (notify_sockets(&passed, &why) == 0)
+		notify_hang_up((int[]){ passed.client, passed.admin }, 2);
+	passed_fini(&passed);
+	return EX_CONFIG;
+}
+
+/*
+ * Descriptors of one compound page fill 32 KiB, and each is mapped by itself: a kernel whose own
+ * pages are larger than 4 KiB could not map them.
+ */
+static int check_kernel(void)
+{
+	long page = sysconf(_SC_PAGESIZE);
+
+	if (page == 4096)
+		return 0;
+	log_error("this kernel has pages of %ldK, and arenas need one with pages of 4K: boot such "
+		  "a kernel",
+		  page / 1024);
+	return -ENOTSUP;
+}
+
 static int serve(const struct config_sources *sources)
 {
 	struct server *server;
 	struct config config;
 	struct passed passed;
 	struct why why;
-	bool has_arenas;
 
 	if (load(&config, sources) < 0)
-		return EX_CONFIG;
-	has_arenas = config.nr_arenas > 0;
+		return give_up();
+	if (config.nr_arenas == 0) {
+		log_error("no arena is configured: add a section [arena NAME] with device = "
+			  "/dev/daxX.Y or a file, or -o arena.NAME.device=PATH");
+		config_fini(&config);
+		return give_up();
+	}
 	log_set_level(config.daemon.log_level);
 	if (notify_sockets(&passed, &why) < 0) {
 		log_error("%s", why.text);
@@ -250,14 +328,16 @@ static int serve(const struct config_sources *sources)
 		return EXIT_FAILURE;
 	}
 	raise_descriptor_limit();
-	/* Who hangs up is an error of a write, not of ours. */
+	/*
+	 * A client that hangs up shall be an error (EPIPE) of the write to its socket, and not a
+	 * signal that ends the daemon.
+	 */
 	signal(SIGPIPE, SIG_IGN);
 	sandbox_enter();
 	if (server_new(&server, &config, sources, &passed, &why) < 0) {
 		log_error("%s", why.text);
 		notify_status(why.text);
-		/* A device may come; a configuration without any stays so, and need not be tried again and again. */
-		return has_arenas ? EXIT_FAILURE : EX_CONFIG;
+		return EXIT_FAILURE;
 	}
 	server_run(server);
 	server_free(server);
@@ -265,7 +345,19 @@ static int serve(const struct config_sources *sources)
 	return EXIT_SUCCESS;
 }
 
-int main(int argc, char **argv)
+/*
+ * The result of a task is what it prints. If that cannot be written, the exit status must not say
+ * that all went well.
+ */
+static int finish(int status)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return status;
+	fprintf(stderr, "pmemarenad: standard output: %s\n", strerror(errno));
+	return status == EXIT_SUCCESS ? EXIT_FAILURE : status;
+}
+
+static int run(int argc, char **argv)
 {
 	struct options options = { 0 };
 	struct config_sources sources = { 0 };
@@ -280,7 +372,19 @@ int main(int argc, char **argv)
 	sources.nr_overrides = options.nr_overrides;
 	if (options.check_config)
 		return check_config(&sources);
+	/*
+	 * A file that grows beyond the limit of file sizes shall be an error (EFBIG) that is
+	 * reported, and not a signal that ends the program without a word.
+	 */
+	signal(SIGXFSZ, SIG_IGN);
+	if (check_kernel() < 0)
+		return EXIT_FAILURE;
 	if (options.offline.task != OFFLINE_NONE)
 		return run_offline(&options, &sources);
 	return serve(&sources);
+}
+
+int main(int argc, char **argv)
+{
+	return finish(run(argc, argv));
 }

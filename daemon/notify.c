@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * notify: all of libsystemd that the daemon uses.
+ * notify: everything that the daemon uses of libsystemd: state for the service manager, and sockets
+ * from it.
  */
 #include <config.h>
 
@@ -15,20 +16,20 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <systemd/sd-daemon.h>
-#include <time.h>
 #include <unistd.h>
 
-void notify_ready(const char *status)
+#include "daemon/clock.h"
+
+int notify_ready(const char *status)
 {
-	sd_notifyf(0, "READY=1\nSTATUS=%s", status);
+	int r = sd_notifyf(0, "READY=1\nSTATUS=%s", status);
+
+	return r < 0 ? r : 0;
 }
 
 void notify_reloading(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
+	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, clock_ns(CLOCK_MONOTONIC) / 1000);
 }
 
 void notify_stopping(void)
@@ -53,7 +54,10 @@ uint64_t notify_watchdog_ms(void)
 	return sd_watchdog_enabled(0, &us) > 0 ? us / 2000 + 1 : 0;
 }
 
-/* Which of the two it is; NULL: neither. */
+/*
+ * Returns where a listening socket belongs: @client (sequential packets) or @admin (a stream);
+ * NULL: it is neither, or its name says the other one.
+ */
 static int *place_of(int fd, const char *name, int *client, int *admin)
 {
 	int *place = NULL;
@@ -62,7 +66,8 @@ static int *place_of(int fd, const char *name, int *client, int *admin)
 		place = client;
 	else if (sd_is_socket(fd, AF_UNIX, SOCK_STREAM, 1) > 0)
 		place = admin;
-	if (name && ((strcmp(name, "client") == 0 && place != client) || (strcmp(name, "admin") == 0 && place != admin)))
+	if (name && ((strcmp(name, "client") == 0 && place != client) ||
+		     (strcmp(name, "admin") == 0 && place != admin)))
 		return NULL;
 	return place;
 }
@@ -76,18 +81,23 @@ static void free_names(char **names)
 
 #define SESSION_NAME "session-"
 
-/* true: it is a session's connection, and was taken. */
+/*
+ * Takes @fd if it is the connection of a session, which an earlier daemon left with the service
+ * manager. Returns false if it is not one.
+ */
 static bool take_session(struct passed *passed, int fd, const char *name)
 {
 	char *end;
 	uint64_t number;
 
-	if (!name || strncmp(name, SESSION_NAME, strlen(SESSION_NAME)) != 0 || sd_is_socket(fd, AF_UNIX, SOCK_SEQPACKET, 0) <= 0)
+	if (!name || strncmp(name, SESSION_NAME, strlen(SESSION_NAME)) != 0 ||
+	    sd_is_socket(fd, AF_UNIX, SOCK_SEQPACKET, 0) <= 0)
 		return false;
 	number = strtoull(name + strlen(SESSION_NAME), &end, 10);
 	if (*end != '\0' || number == 0)
 		return false;
-	passed->sessions[passed->nr_sessions++] = (struct passed_session){ .number = number, .sock = fd };
+	passed->sessions[passed->nr_sessions++] =
+		(struct passed_session){ .number = number, .sock = fd };
 	return true;
 }
 
@@ -99,8 +109,11 @@ static int take(struct passed *passed, int fd, const char *name, struct why *why
 		return 0;
 	place = place_of(fd, name, &passed->client, &passed->admin);
 	if (!place || *place >= 0)
-		return why_set(why, -EINVAL, "the service manager passed a socket \"%s\" that is neither the client socket (sequential packets) nor "
-			       "the admin socket (a stream), or is one too many", name ? name : "");
+		return why_set(why, -EINVAL,
+			       "the service manager passed a socket \"%s\" that is neither the "
+			       "client socket (sequential packets) nor the admin socket (a "
+			       "stream), or is one too many",
+			       name ? name : "");
 	if (fcntl(fd, F_SETFL, O_NONBLOCK | fcntl(fd, F_GETFL)) < 0)
 		return why_set(why, -errno, "socket \"%s\": %s", name ? name : "", strerror(errno));
 	*place = fd;
@@ -141,7 +154,27 @@ void passed_fini(struct passed *passed)
 	*passed = (struct passed){ .client = -1, .admin = -1 };
 }
 
-/* A service manager that does not keep descriptors would not read what we tell it of them, and we would wait for it to. */
+uint64_t notify_store_size(void)
+{
+	const char *text = getenv("FDSTORE") ? getenv("FDSTORE") : getenv("PMEMARENA_FDSTORE");
+
+	return text ? strtoull(text, NULL, 10) : 0;
+}
+
+void notify_hang_up(const int *socks, size_t nr)
+{
+	for (size_t i = 0; i < nr; i++) {
+		int sock;
+
+		while (socks[i] >= 0 && (sock = accept4(socks[i], NULL, NULL, SOCK_CLOEXEC)) >= 0)
+			close(sock);
+	}
+}
+
+/*
+ * Does the service manager keep descriptors? One that does not would not read our messages about
+ * them, and the daemon would wait until it does.
+ */
 static bool has_store(void)
 {
 	return getenv("FDSTORE") || getenv("PMEMARENA_FDSTORE");

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * sandbox: capabilities and system calls.
- */
+/* sandbox: gives up capabilities and system calls, before the daemon opens anything. */
 #include <config.h>
 
 #include "daemon/sandbox.h"
@@ -17,14 +15,18 @@
 #include "daemon/log.h"
 
 /*
- * A list of what is refused, not of what is allowed: libraries that open devices and resolve users change what they
- * call, and a daemon that is killed for it loses more than this protects. The unit file has the strict list.
+ * The list says what is refused, and not what is allowed. Libraries that open devices and look up
+ * users change the system calls that they make from version to version; a daemon that was killed
+ * for a new one would be a greater loss than this filter prevents. The unit file has the strict
+ * list.
  */
 static const char *const refused[] = {
-	"execve", "execveat", "fork", "vfork", "mount", "umount2", "pivot_root", "chroot", "unshare", "setns", "move_mount", "open_tree",
-	"fsopen", "init_module", "finit_module", "delete_module", "kexec_load", "kexec_file_load", "bpf", "perf_event_open", "reboot",
-	"swapon", "swapoff", "settimeofday", "clock_settime", "adjtimex", "clock_adjtime", "acct", "quotactl", "sethostname", "setdomainname",
-	"add_key", "request_key", "keyctl", "userfaultfd", "process_vm_writev", "io_uring_setup",
+	"execve", "execveat", "fork", "vfork", "mount", "umount2", "pivot_root", "chroot",
+	"unshare", "setns", "move_mount", "open_tree", "fsopen", "init_module", "finit_module",
+	"delete_module", "kexec_load", "kexec_file_load", "bpf", "perf_event_open", "reboot",
+	"swapon", "swapoff", "settimeofday", "clock_settime", "adjtimex", "clock_adjtime", "acct",
+	"quotactl", "sethostname", "setdomainname", "add_key", "request_key", "keyctl",
+	"userfaultfd", "process_vm_writev", "io_uring_setup",
 };
 
 static void refuse_calls(void)
@@ -35,7 +37,7 @@ static void refuse_calls(void)
 	for (size_t i = 0; r == 0 && i < sizeof(refused) / sizeof(*refused); i++) {
 		int call = seccomp_syscall_resolve_name(refused[i]);
 
-		/* What this architecture does not have needs no rule. */
+		/* A call that this architecture does not have needs no rule. */
 		if (call != __NR_SCMP_ERROR && call >= 0)
 			r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), call, 0);
 	}
@@ -46,13 +48,17 @@ static void refuse_calls(void)
 	seccomp_release(filter);
 }
 
-/* Root without capabilities still owns what is root's; it has to open what others own, and to give its sockets to a group. */
+/*
+ * Without capabilities root still owns what belongs to root. It keeps two: to open files of other
+ * users, and to give its sockets to a group.
+ */
 static void drop_capabilities(void)
 {
 	if (geteuid() != 0)
 		return;
 	capng_clear(CAPNG_SELECT_BOTH);
-	if (capng_updatev(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET, CAP_DAC_OVERRIDE, CAP_CHOWN, -1) < 0 ||
+	if (capng_updatev(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET,
+			  CAP_DAC_OVERRIDE, CAP_CHOWN, -1) < 0 ||
 	    capng_apply(CAPNG_SELECT_BOTH) < 0)
 		log_debug("capabilities are kept: libcap-ng could not drop them");
 }

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * sandbox: what the daemon gives up before it opens anything. A second line behind the service manager's: a daemon started by hand has it too.
+ * sandbox: what the daemon gives up before it opens anything. The service manager takes the same
+ * from it; a daemon that is started by hand has only this.
  */
 #ifndef PMEMARENA_SANDBOX_H
 #define PMEMARENA_SANDBOX_H
 
 /*
- * Never to gain privileges again, no capabilities but to open any file and to give its sockets to a group, no other program. What this
- * kernel does not offer is left out; nothing here can fail the start.
+ * Gives up for good: new privileges, all capabilities but opening any file and giving sockets to a
+ * group, and starting other programs. What this kernel does not offer is left out; nothing here can
+ * make the start fail.
  */
 void sandbox_enter(void);
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * server: one thread, one loop. It knows when something is to be done, and nothing of how.
+ * server: one thread, one loop. It knows when something is to be done, and leaves the how to
+ * others.
  *
- * Time comes from a timerfd, not from timers of the loop: with none of those it reads no clock on the way of a request.
+ * Ticks come from a timerfd and not from a timer of the loop: while the loop has no timers it reads
+ * no clock on the way of a request.
  */
 #include <config.h>
 
@@ -11,73 +13,60 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <event2/event_struct.h>
-#include <grp.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#include "daemon/admin.h"
-#include "daemon/listener.h"
+#include "daemon/admin/admin.h"
+#include "daemon/serve/listener.h"
 #include "daemon/log.h"
-#include "daemon/metrics.h"
+#include "daemon/admin/metrics.h"
 #include "daemon/notify.h"
-#include "daemon/service.h"
-#include "daemon/session.h"
-#include "lib/conn.h"
+#include "daemon/service/service.h"
+#include "daemon/serve/session.h"
+#include "lib/wire/conn.h"
 
 #define TICK_BUSY_MS 100
 #define TICK_IDLE_MS 2000
-/* Clients of an earlier daemon have this long to come back. */
-#define GRACE_NS     UINT64_C(10000000000)
-/* What is under way when we are told to stop has this long: scrubbing for those who wait, and clients that read slowly. */
+/*
+ * When the daemon is told to stop, what is under way has so long to end: scrubbing that clients
+ * wait for, and replies to clients that read slowly.
+ */
 #define DRAIN_NS     UINT64_C(3000000000)
 
 #define CLIENT_GROUP "pmemarena"
 
 struct server {
-	struct event_base *base;        /* owned, as all below */
+	struct event_base *base;        /* owned, as all that follow */
 	struct service *service;
 	struct sessions *sessions;
 	struct admin *admin;
-	struct metrics *metrics;        /* NULL: off */
+	struct metrics *metrics;        /* NULL: metrics are off */
 	struct listener clients, admins;
-	struct event sigterm, sigint, sighup;
-	struct event tick, watchdog, scrubbed;
-	int      tick_fd, watchdog_fd;
-	unsigned tick_ms;               /* how the timer is set */
-	bool     has_signals, has_orphans;
-	uint64_t stopping_since_ns;     /* 0: it is not */
-	char     status[160];           /* as the service manager knows it */
+	struct event tick, watchdog, signals, scrubbed;
+	int      tick_fd, watchdog_fd, signal_fd;
+	unsigned tick_ms;               /* the present period of tick_fd */
+	/* is_unheard: the service manager did not get READY=1, it is said again */
+	bool     has_orphans, is_unheard;
+	uint64_t stopping_since_ns;     /* 0: the daemon is not stopping */
+	char     status[1400];           /* as the service manager was last told */
 };
 
 /* ---- status ---- */
 
-static const char *plural(uint32_t nr)
-{
-	return nr == 1 ? "" : "s";
-}
-
-/* true: it is another than before. */
+/* Writes the status line. Returns true if it is another one than before. */
 static bool describe(struct server *server)
 {
-	const struct service *service = server->service;
-	uint32_t nr_open = service_nr_open(service), nr_awaited = roster_orphans(service->roster);
-	char arenas[64], awaited[64] = "", before[sizeof(server->status)];
+	char before[sizeof(server->status)];
 
 	memcpy(before, server->status, sizeof(before));
-	if (nr_open == service->nr_arenas)
-		snprintf(arenas, sizeof(arenas), "Serving %" PRIu32 " arena%s", nr_open, plural(nr_open));
-	else
-		snprintf(arenas, sizeof(arenas), "Degraded: %" PRIu32 " of %" PRIu32 " arenas are online", nr_open, service->nr_arenas);
-	if (nr_awaited)
-		snprintf(awaited, sizeof(awaited), ", %" PRIu32 " awaited", nr_awaited);
-	snprintf(server->status, sizeof(server->status), "%s, %" PRIu32 " session%s%s", arenas, service->nr_sessions,
-		 plural(service->nr_sessions), awaited);
+	service_describe(server->status, sizeof(server->status), server->service);
 	return strcmp(before, server->status) != 0;
 }
 
@@ -85,7 +74,8 @@ static bool describe(struct server *server)
 
 static int set_timer(int fd, uint64_t ms)
 {
-	struct timespec each = { .tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000 };
+	struct timespec each = { .tv_sec = (time_t)(ms / 1000),
+				 .tv_nsec = (long)(ms % 1000) * 1000000 };
 	struct itimerspec spec = { .it_interval = each, .it_value = each };
 
 	return timerfd_settime(fd, 0, &spec, NULL) < 0 ? -errno : 0;
@@ -104,22 +94,49 @@ static void drain_timer(int fd)
 	uint64_t expirations;
 	ssize_t n = read(fd, &expirations, sizeof(expirations));
 
-	/* Nothing to be read means another look found it first: that is fine. */
+	/* There may be nothing to read, if another call has read it already. */
 	(void)n;
 }
 
 static void stop_when_quiet(struct server *server)
 {
-	if (sessions_are_quiet(server->sessions) || service_now_ns() - server->stopping_since_ns > DRAIN_NS)
+	if (sessions_are_quiet(server->sessions) ||
+	    service_now_ns() - server->stopping_since_ns > DRAIN_NS)
 		event_base_loopbreak(server->base);
 }
 
 static void drop_orphans_in_time(struct server *server)
 {
-	if (!server->has_orphans || service_now_ns() - server->service->started_mono_ns < GRACE_NS)
+	if (!server->has_orphans || service_grace_left_ns(server->service) > 0)
 		return;
 	server->has_orphans = false;
 	service_drop_orphans(server->service);
+}
+
+/*
+ * An arena came whose device was not there at the start. Sessions take part in it, so that they
+ * find what they had there before. If the grace time is over, those that did not come back end
+ * there too.
+ */
+static void welcome_arenas(struct server *server)
+{
+	if (!server->service->has_new)
+		return;
+	server->service->has_new = false;
+	sessions_take_part(server->sessions);
+	if (!server->has_orphans)
+		service_end_orphans(server->service);
+}
+
+static void say_ready(struct server *server)
+{
+	int r = notify_ready(server->status);
+
+	if (r < 0 && !server->is_unheard)
+		log_error("the service manager could not be told that the daemon is ready: %s; it "
+			  "is told again until it hears",
+			  strerror(-r));
+	server->is_unheard = r < 0;
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)
@@ -129,17 +146,26 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 
 	drain_timer(fd);
 	service_tick(server->service, &busy);
-	/* A verifier, a poisoned page, an arena that went: they may have made room too. */
+	welcome_arenas(server);
+	/*
+	 * Space can become clean without a scrubber's wake-up, when a page goes bad or an arena
+	 * goes offline: who waits for space tries again.
+	 */
 	if (service_collect(server->service))
 		sessions_retry(server->sessions);
 	busy |= sessions_tick(server->sessions);
 	busy |= listener_tick(&server->clients);
 	busy |= listener_tick(&server->admins);
+	admin_tick(server->admin);
+	metrics_tick(server->metrics);
 	drop_orphans_in_time(server);
 	if (server->stopping_since_ns) {
 		stop_when_quiet(server);
 		return;
 	}
+	if (server->is_unheard)
+		say_ready(server);
+	busy |= server->is_unheard;
 	set_tick(server, busy ? TICK_BUSY_MS : TICK_IDLE_MS);
 	if (!busy && describe(server))
 		notify_status(server->status);
@@ -163,16 +189,14 @@ static void on_scrubbed(evutil_socket_t fd, short what, void *arg)
 
 /* ---- signals ---- */
 
-static void on_stop(evutil_socket_t sig, short what, void *arg)
+static void stop(struct server *server, const char *why)
 {
-	struct server *server = arg;
-
 	if (server->stopping_since_ns) {
 		log_notice("told to stop twice: stopping at once");
 		event_base_loopbreak(server->base);
 		return;
 	}
-	log_info("stopping (%s)", sig == SIGTERM ? "SIGTERM" : "SIGINT");
+	log_info("stopping (%s)", why);
 	notify_stopping();
 	server->stopping_since_ns = service_now_ns();
 	listener_fini(&server->clients);
@@ -182,35 +206,60 @@ static void on_stop(evutil_socket_t sig, short what, void *arg)
 	stop_when_quiet(server);
 }
 
-static void on_reload(evutil_socket_t sig, short what, void *arg)
+static void reload(struct server *server)
 {
-	struct server *server = arg;
-	char kept[512];
+	struct service_kept kept;
 	struct why why;
 
 	notify_reloading();
-	if (service_reload(server->service, kept, sizeof(kept), &why) < 0)
-		log_error("the configuration was not reloaded, all stays as it was: %s", why.text);
-	else if (kept[0])
-		log_warning("the configuration was reloaded, but these change with a restart only: %s", kept);
-	else
-		log_info("the configuration was reloaded");
+	service_reload(server->service, &kept, NULL, NULL, &why);
 	describe(server);
-	notify_ready(server->status);
+	say_ready(server);
 }
 
-static void add_signal(struct event *event, struct server *server, int sig, event_callback_fn handler)
+static void on_signal(evutil_socket_t fd, short what, void *arg)
 {
-	event_assign(event, server->base, sig, EV_SIGNAL | EV_PERSIST, handler, server);
-	event_add(event, NULL);
+	struct signalfd_siginfo info;
+
+	if (read(fd, &info, sizeof(info)) != sizeof(info))
+		return;
+	if (info.ssi_signo == SIGHUP)
+		reload(arg);
+	else
+		stop(arg, info.ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT");
 }
 
-static void add_signals(struct server *server)
+/*
+ * Adds a descriptor to the loop. A failure must be seen: the loop would not hear of that event
+ * ever, and the daemon would look well. libevent only says that it failed, so errno is the reason.
+ */
+static int add_event(struct event *event, struct server *server, int fd, event_callback_fn handler)
 {
-	add_signal(&server->sigterm, server, SIGTERM, on_stop);
-	add_signal(&server->sigint, server, SIGINT, on_stop);
-	add_signal(&server->sighup, server, SIGHUP, on_reload);
-	server->has_signals = true;
+	if (event_assign(event, server->base, fd, EV_READ | EV_PERSIST, handler, server) < 0)
+		return -EINVAL;
+	errno = 0;
+	if (event_add(event, NULL) < 0)
+		return errno ? -errno : -ENOMEM;
+	return 0;
+}
+
+/*
+ * The kernel keeps a signal until it is read. A handler would have to write to the loop, and what
+ * it has no memory to write is lost: the daemon would go on for ever.
+ */
+static int add_signals(struct server *server)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	server->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (server->signal_fd < 0)
+		return -errno;
+	return add_event(&server->signals, server, server->signal_fd, on_signal);
 }
 
 /* ---- sockets ---- */
@@ -226,72 +275,70 @@ static int accept_admin(void *arg, int sock)
 	return 0;
 }
 
-/* Who may connect is a matter of the socket's group; a daemon that is not root's can only give it its own. */
-static void give_to_group(const char *path, const char *name)
-{
-	struct group *group = path[0] == '@' || geteuid() != 0 ? NULL : getgrnam(name);
-
-	if (group && chown(path, (uid_t)-1, group->gr_gid) < 0)
-		log_warning("%s could not be given to group %s: %s", path, name, strerror(errno));
-}
-
-static int listen_at(int *sock, const char *path, int type, mode_t mode, const char *group, struct why *why)
-{
-	int r;
-
-	if (*sock >= 0)
-		return 0;
-	r = conn_listen(path, type, mode);
-	if (r == -EADDRINUSE)
-		return why_set(why, r, "socket %s: another process listens there; is a pmemarenad running?", path);
-	if (r < 0)
-		return why_set(why, r, "socket %s: %s", path, strerror(-r));
-	*sock = r;
-	give_to_group(path, group);
-	return 0;
-}
-
+/* Listens at both sockets, those that were passed or new ones. */
 static int listen_for_all(struct server *server, struct passed *passed, struct why *why)
 {
 	const struct config_daemon *config = &server->service->config.daemon;
 	int r;
 
-	r = listen_at(&passed->client, config->socket, SOCK_SEQPACKET, 0660, CLIENT_GROUP, why);
+	r = listener_bind(&passed->client, config->socket, SOCK_SEQPACKET, 0660, CLIENT_GROUP, why);
 	if (r == 0)
-		r = listen_at(&passed->admin, config->admin_socket, SOCK_STREAM, 0660, config->admin_group, why);
+		r = listener_bind(&passed->admin, config->admin_socket, SOCK_STREAM, 0660,
+			      config->admin_group, why);
 	if (r < 0)
 		return r;
-	listener_init(&server->clients, server->base, passed->client, accept_client, server->sessions);
+	r = listener_init(&server->clients, server->base, passed->client, accept_client,
+			  server->sessions);
 	passed->client = -1;
-	listener_init(&server->admins, server->base, passed->admin, accept_admin, server->admin);
-	passed->admin = -1;
-	return 0;
+	if (r == 0) {
+		r = listener_init(&server->admins, server->base, passed->admin, accept_admin,
+				  server->admin);
+		passed->admin = -1;
+	}
+	return r < 0 ? why_set(why, r, "the sockets cannot be waited for: %s", strerror(-r)) : 0;
 }
 
 /* ---- begin and end ---- */
 
-static int open_loop(struct server *server)
+/* What libevent has to say goes the way of all other lines, instead of bare to standard error. */
+static void log_of_loop(int severity, const char *what)
 {
-	struct event_config *config = event_config_new();
-
-	if (!config)
-		return -ENOMEM;
-	/* The loop has no timers: it need not read the clock each time it wakes up. */
-	event_config_set_flag(config, EVENT_BASE_FLAG_NO_CACHE_TIME);
-	event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
-	server->base = event_base_new_with_config(config);
-	event_config_free(config);
-	return server->base ? 0 : -ENOMEM;
+	if (severity >= EVENT_LOG_WARN)
+		log_warning("the event loop: %s", what);
 }
 
-static int add_timer(int *fd, struct event *event, struct server *server, event_callback_fn handler, uint64_t ms)
+static int open_loop(struct server *server)
 {
+	struct event_config *config;
+	int r;
+
+	event_set_log_callback(log_of_loop);
+	config = event_config_new();
+	if (!config)
+		return -ENOMEM;
+	/*
+	 * The loop need not read the clock each time it wakes up. The few timers that it has
+	 * (daemon/serve/session_turn.c, session_aside.c) are set only when something was put aside.
+	 */
+	event_config_set_flag(config, EVENT_BASE_FLAG_NO_CACHE_TIME);
+	event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
+	errno = 0;
+	server->base = event_base_new_with_config(config);
+	r = server->base ? 0 : errno ? -errno : -ENOMEM;
+	event_config_free(config);
+	return r;
+}
+
+static int add_timer(int *fd, struct event *event, struct server *server, event_callback_fn handler,
+		     uint64_t ms)
+{
+	int r;
+
 	*fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (*fd < 0)
 		return -errno;
-	event_assign(event, server->base, *fd, EV_READ | EV_PERSIST, handler, server);
-	event_add(event, NULL);
-	return set_timer(*fd, ms);
+	r = add_event(event, server, *fd, handler);
+	return r < 0 ? r : set_timer(*fd, ms);
 }
 
 static int add_events(struct server *server)
@@ -302,34 +349,38 @@ static int add_events(struct server *server)
 	server->tick_ms = TICK_BUSY_MS;
 	r = add_timer(&server->tick_fd, &server->tick, server, on_tick, TICK_BUSY_MS);
 	if (r == 0 && watchdog_ms)
-		r = add_timer(&server->watchdog_fd, &server->watchdog, server, on_watchdog, watchdog_ms);
-	if (r < 0)
-		return r;
-	event_assign(&server->scrubbed, server->base, scrubber_fd(server->service->scrubber), EV_READ | EV_PERSIST, on_scrubbed, server);
-	event_add(&server->scrubbed, NULL);
-	add_signals(server);
-	return 0;
+		r = add_timer(&server->watchdog_fd, &server->watchdog, server, on_watchdog,
+			      watchdog_ms);
+	if (r == 0)
+		r = add_event(&server->scrubbed, server, scrubber_fd(server->service->scrubber),
+			      on_scrubbed);
+	return r < 0 ? r : add_signals(server);
 }
 
-/* Their clients have not noticed anything. Before anyone new is let in. */
+/*
+ * Takes over the connections that the service manager kept; their clients have noticed nothing.
+ * This comes before new clients are let in, which could otherwise take the last places.
+ */
 static void go_on_with_sessions(struct server *server, struct passed *passed)
 {
 	for (size_t i = 0; i < passed->nr_sessions; i++) {
-		sessions_adopt(server->sessions, passed->sessions[i].sock, passed->sessions[i].number);
+		sessions_adopt(server->sessions, passed->sessions[i].sock,
+			       passed->sessions[i].number);
 		passed->sessions[i].sock = -1;
 	}
 	if (passed->nr_sessions)
-		log_info("went on with %" PRIu32 " of %zu sessions of the daemon before", server->service->nr_sessions, passed->nr_sessions);
+		log_info("went on with %" PRIu32 " of %zu sessions of the daemon before",
+			 server->service->nr_sessions, passed->nr_sessions);
 }
 
-static int open_all(struct server *server, struct config *config, const struct config_sources *sources, struct passed *passed,
-		    struct why *why)
+static int open_all(struct server *server, struct config *config,
+		    const struct config_sources *sources, struct passed *passed, struct why *why)
 {
 	int r;
 
 	r = open_loop(server);
 	if (r < 0)
-		return why_set(why, r, "the event loop cannot be made");
+		return why_set(why, r, "the event loop cannot be made: %s", strerror(-r));
 	r = service_open(&server->service, config, sources, why);
 	if (r < 0)
 		return r;
@@ -340,7 +391,8 @@ static int open_all(struct server *server, struct config *config, const struct c
 	if (r == 0)
 		r = add_events(server);
 	if (r < 0)
-		return why_set(why, r, "%s", strerror(-r));
+		return why_set(why, r, "the daemon cannot be made ready to serve: %s",
+			       strerror(-r));
 	go_on_with_sessions(server, passed);
 	r = listen_for_all(server, passed, why);
 	if (r == 0 && server->service->config.daemon.metrics_listen[0])
@@ -348,13 +400,15 @@ static int open_all(struct server *server, struct config *config, const struct c
 	return r;
 }
 
-int server_new(struct server **out, struct config *config, const struct config_sources *sources, struct passed *passed, struct why *why)
+int server_new(struct server **out, struct config *config, const struct config_sources *sources,
+	       struct passed *passed, struct why *why)
 {
 	struct server *server = calloc(1, sizeof(*server));
 	int r;
 
 	if (server) {
-		server->clients.sock = server->admins.sock = server->tick_fd = server->watchdog_fd = -1;
+		server->clients.sock = server->admins.sock = -1;
+		server->tick_fd = server->watchdog_fd = server->signal_fd = -1;
 		r = open_all(server, config, sources, passed, why);
 	} else {
 		r = why_set(why, -ENOMEM, "out of memory");
@@ -369,8 +423,8 @@ int server_new(struct server **out, struct config *config, const struct config_s
 }
 
 /*
- * Spin while requests keep coming, and for a while after the last one: the next one then finds us awake. Without that wish a
- * request costs a wake-up.
+ * Polls the sockets without sleeping while requests come, and for @busy_poll_ns after the last one:
+ * the next request then finds the loop awake. Otherwise each request costs a wake-up.
  */
 static void run_polling(struct server *server, uint64_t busy_poll_ns)
 {
@@ -384,30 +438,64 @@ static void run_polling(struct server *server, uint64_t busy_poll_ns)
 			seen = counters->messages;
 			since_ns = now;
 		}
-		event_base_loop(server->base, now - since_ns < busy_poll_ns ? EVLOOP_NONBLOCK : EVLOOP_ONCE);
+		event_base_loop(server->base,
+				now - since_ns < busy_poll_ns ? EVLOOP_NONBLOCK : EVLOOP_ONCE);
+		sessions_next_round(server->sessions);
 	}
+}
+
+static void run_sleeping(struct server *server)
+{
+	while (!event_base_got_break(server->base)) {
+		event_base_loop(server->base, EVLOOP_ONCE);
+		sessions_next_round(server->sessions);
+	}
+}
+
+/*
+ * Connections beyond what the service manager keeps are lost when the daemon restarts. Their
+ * sessions are not, if the clients connect again.
+ */
+static void warn_of_store(uint32_t max_sessions)
+{
+	uint64_t most = notify_store_size();
+
+	if (most > 0 && most < max_sessions)
+		log_warning(
+			"max-sessions is %" PRIu32 ", but the service manager keeps %" PRIu64
+			" connections over a restart: clients beyond that have to connect again; "
+			"raise FileDescriptorStoreMax= of the unit, and PMEMARENA_FDSTORE with it",
+			max_sessions, most);
 }
 
 void server_run(struct server *server)
 {
 	uint64_t busy_poll_ns = UINT64_C(1000) * server->service->config.daemon.busy_poll_us;
 
+	warn_of_store(server->service->config.daemon.max_sessions);
 	describe(server);
-	notify_ready(server->status);
-	log_info("ready: clients at %s, administrators at %s", server->service->config.daemon.socket,
+	say_ready(server);
+	log_info("ready: clients at %s, administrators at %s",
+		 server->service->config.daemon.socket,
 		 server->service->config.daemon.admin_socket);
 	if (busy_poll_ns)
 		run_polling(server, busy_poll_ns);
 	else
-		event_base_dispatch(server->base);
+		run_sleeping(server);
 }
 
-static void close_timer(int fd, struct event *event)
+/* An event that was never assigned has no loop, and event_del() would crash. */
+static void remove_event(struct event *event)
 {
-	if (fd < 0)
-		return;
-	event_del(event);
-	close(fd);
+	if (event_get_base(event))
+		event_del(event);
+}
+
+static void close_event(int fd, struct event *event)
+{
+	remove_event(event);
+	if (fd >= 0)
+		close(fd);
 }
 
 void server_free(struct server *server)
@@ -419,14 +507,10 @@ void server_free(struct server *server)
 	metrics_free(server->metrics);
 	admin_free(server->admin);
 	sessions_free(server->sessions);
-	close_timer(server->tick_fd, &server->tick);
-	close_timer(server->watchdog_fd, &server->watchdog);
-	if (server->has_signals) {
-		event_del(&server->scrubbed);
-		event_del(&server->sigterm);
-		event_del(&server->sigint);
-		event_del(&server->sighup);
-	}
+	close_event(server->tick_fd, &server->tick);
+	close_event(server->watchdog_fd, &server->watchdog);
+	close_event(server->signal_fd, &server->signals);
+	remove_event(&server->scrubbed);
 	service_close(server->service);
 	if (server->base)
 		event_base_free(server->base);

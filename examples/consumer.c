@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * consumer NAME [SECONDS]: wait for the message that producer.c leaves in a named extent, and print it. The extent is opened
- * read-only: the kernel itself keeps this process from writing.
+ * consumer NAME [SECONDS]: wait for the message that producer.c leaves in a named extent, and print
+ * it. The extent is opened read-only: the kernel itself keeps this process from writing.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -48,14 +48,16 @@ static struct pma_handle wait_for_name(struct pma *pma, const char *name, int *l
 }
 
 /* A copy of the message, or NULL: there is none at this moment. */
-static char *copy_message(const struct pma_map *map)
+static char *copy_message(const struct pma_mapping *map)
 {
 	const struct shared *shared = pma_map_address(map);
-	uint64_t before = atomic_load_explicit(&shared->sequence, memory_order_acquire), len = shared->len;
+	uint64_t before = atomic_load_explicit(&shared->sequence, memory_order_acquire),
+		 len = shared->len;
 	char *text;
 
 	/* Somebody else's bytes are checked before they are believed. */
-	if (before == 0 || before % 2 || shared->magic != MAGIC || len > pma_map_length(map) - sizeof(*shared))
+	if (before == 0 || before % 2 || shared->magic != MAGIC ||
+	    len > pma_map_length(map) - sizeof(*shared))
 		return NULL;
 	text = malloc(len + 1);
 	if (!text)
@@ -74,7 +76,7 @@ int main(int argc, char **argv)
 {
 	int looks = (argc > 2 ? atoi(argv[2]) : 10) * 1000 / LOOK_MS;
 	struct pma_handle handle;
-	struct pma_map *map;
+	struct pma_mapping *map;
 	struct pma *pma;
 	char *text;
 

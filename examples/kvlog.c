@@ -2,14 +2,16 @@
 /*
  * kvlog NAME put KEY VALUE | get KEY | list | torture [SECONDS]
  *
- * A key-value store that is nothing but a log in one extent: a put appends a record, a get takes the last record of its
- * key. It survives kill -9 of the writer, of the daemon, and a power cut, at any instruction:
+ * A key-value store that is nothing but a log in one extent: a put appends a record, a get takes
+ * the last record of its key. It survives kill -9 of the writer, of the daemon, and a power cut, at
+ * any instruction:
  *
- *	| header | record | record | record | zeroes or the rests of a put that did not get through ...
- *	                                    ^ the end: the first record whose `commit` is not its checksum
+ *	| header | record | record | record | zeroes, or the rests of a put that was cut
+ *	                             the end ^: the first record whose `commit` is not its sum
  *
- * A put makes the record's body durable first and then its commit word, 8 bytes that arrive whole or not at all. The checksum covers the
- * record's number too, so that no rest of an older put can be taken for the next record. One writer at a time; readers need no lock.
+ * A put makes the record's body durable first and then its commit word, 8 bytes that arrive whole
+ * or not at all. The checksum covers the record's number too, so that no rest of an older put can
+ * be taken for the next record. One writer at a time; readers need no lock.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -29,18 +31,20 @@
 
 struct header {
 	_Atomic uint64_t magic;         /* written last */
-	uint64_t seed;                  /* of all checksums: a log that lived here before is none of ours */
+	/* of all checksums: a log that lived here before is none of ours */
+	uint64_t seed;
 };
 
 struct record {
-	_Atomic uint64_t commit;        /* checksum of all below, with the log's seed and the record's number */
+	/* checksum of all below, with the log's seed and the record's number */
+	_Atomic uint64_t commit;
 	uint32_t key_len, value_len;
 	char data[];                    /* key, value, padding to 8 */
 };
 
 struct log {
 	struct pma *pma;
-	struct pma_map *map;
+	struct pma_mapping *map;
 	struct header *header;
 	char *end;                      /* behind the last good record */
 	uint64_t nr;                    /* good records */
@@ -93,7 +97,8 @@ static struct record *next_record(const struct log *log)
 	if (room(log) < sizeof(*record))
 		return NULL;
 	commit = atomic_load_explicit(&record->commit, memory_order_acquire);
-	if (commit == 0 || record_size(record->key_len, record->value_len) > room(log) || commit != checksum(log, record))
+	if (commit == 0 || record_size(record->key_len, record->value_len) > room(log) ||
+	    commit != checksum(log, record))
 		return NULL;
 	return record;
 }
@@ -116,7 +121,8 @@ static void begin_log(struct log *log)
 {
 	struct header *header = log->header;
 
-	header->seed = (uint64_t)time(NULL) << 32 ^ (uint64_t)getpid() << 16 ^ UINT64_C(0xcbf29ce484222325);
+	header->seed = (uint64_t)time(NULL) << 32 ^ (uint64_t)getpid() << 16 ^
+		       UINT64_C(0xcbf29ce484222325);
 	if (pma_persist(log->map, header, sizeof(*header)) < 0)
 		die("persist");
 	atomic_store(&header->magic, MAGIC);
@@ -161,7 +167,8 @@ static bool put(struct log *log, const char *key, const char *value)
 	size_t key_len = strlen(key), value_len = strlen(value);
 	struct record *record = (struct record *)log->end;
 
-	if (key_len > UINT32_MAX || value_len > UINT32_MAX || record_size((uint32_t)key_len, (uint32_t)value_len) > room(log))
+	if (key_len > UINT32_MAX || value_len > UINT32_MAX ||
+	    record_size((uint32_t)key_len, (uint32_t)value_len) > room(log))
 		return false;
 	record->key_len = (uint32_t)key_len;
 	record->value_len = (uint32_t)value_len;
@@ -209,12 +216,13 @@ static void list(struct log *log)
 
 	rewind_log(log);
 	while ((record = next_record(log))) {
-		printf("%.*s = %.*s\n", (int)record->key_len, record->data, (int)record->value_len, record->data + record->key_len);
+		printf("%.*s = %.*s\n", (int)record->key_len, record->data, (int)record->value_len,
+		       record->data + record->key_len);
 		step_over(log, record);
 	}
 }
 
-/* ---- torture: a writer is killed at random, again and again, and must have lost nothing that it had acknowledged ---- */
+/* ---- torture: a writer is killed again and again, and must have lost nothing ---- */
 
 static void fill(char *text, size_t size, uint64_t nr)
 {
@@ -265,7 +273,10 @@ static uint64_t kill_a_writer(const char *name, unsigned *seed, uint64_t acknowl
 	return acknowledged;
 }
 
-/* All that was acknowledged is there, every record is what its number says; true: there is room for more. */
+/*
+ * All that was acknowledged is there, every record is what its number says; true: there is room for
+ * more.
+ */
 static bool check(const char *name, uint64_t acknowledged)
 {
 	const struct record *record;
@@ -275,14 +286,17 @@ static bool check(const char *name, uint64_t acknowledged)
 
 	open_log(&log, name, true);
 	if (log.nr < acknowledged) {
-		fprintf(stderr, "kvlog: %" PRIu64 " records were acknowledged, %" PRIu64 " are there\n", acknowledged, log.nr);
+		fprintf(stderr,
+			"kvlog: %" PRIu64 " records were acknowledged, %" PRIu64 " are there\n",
+			acknowledged, log.nr);
 		exit(EXIT_FAILURE);
 	}
 	has_room = room(&log) > sizeof(struct record) + sizeof(value) + 32;
 	rewind_log(&log);
 	while ((record = next_record(&log))) {
 		fill(value, sizeof(value), log.nr);
-		if (record->value_len != strlen(value) || memcmp(record->data + record->key_len, value, record->value_len) != 0) {
+		if (record->value_len != strlen(value) ||
+		    memcmp(record->data + record->key_len, value, record->value_len) != 0) {
 			fprintf(stderr, "kvlog: record %" PRIu64 " is not what was put\n", log.nr);
 			exit(EXIT_FAILURE);
 		}
@@ -303,7 +317,8 @@ static int torture(const char *name, int seconds)
 		acknowledged = kill_a_writer(name, &seed, acknowledged);
 		nr_kills++;
 	} while (check(name, acknowledged) && time(NULL) < end);
-	printf("%d writers killed, %" PRIu64 " records acknowledged, none lost\n", nr_kills, acknowledged);
+	printf("%d writers killed, %" PRIu64 " records acknowledged, none lost\n", nr_kills,
+	       acknowledged);
 	return EXIT_SUCCESS;
 }
 
@@ -321,7 +336,8 @@ int main(int argc, char **argv)
 
 	if (argc >= 3 && argc <= 4 && strcmp(argv[2], "torture") == 0)
 		return torture(argv[1], argc > 3 ? atoi(argv[3]) : 5);
-	if (!(argc == 5 && strcmp(argv[2], "put") == 0) && !(argc == 4 && strcmp(argv[2], "get") == 0) &&
+	if (!(argc == 5 && strcmp(argv[2], "put") == 0) &&
+	    !(argc == 4 && strcmp(argv[2], "get") == 0) &&
 	    !(argc == 3 && strcmp(argv[2], "list") == 0))
 		return usage();
 	open_log(&log, argv[1], argc == 5);

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * producer NAME SIZE [TEXT...]: make a named extent of persistent memory and leave a message in it for consumer.c.
+ * producer NAME SIZE [TEXT...]: make a named extent of persistent memory and leave a message in it
+ * for consumer.c.
  *
  *	./producer greeting 1M hello from one process
  *	./consumer greeting
  *
- * What is shared begins with a small header. Its `sequence` is odd while the message is being written and even when it
- * is whole, so that a reader in another process sees all of a message or none, and so does a reader after a power cut.
+ * What is shared begins with a small header. Its `sequence` is odd while the message is being
+ * written and even when it is whole, so that a reader in another process sees all of a message or
+ * none, and so does a reader after a power cut.
  */
 #include <inttypes.h>
 #include <pmemarena.h>
@@ -75,16 +77,19 @@ static struct pma_handle open_or_create(struct pma *pma, const char *name, uint6
 }
 
 /*
- * Each step is durable before the next begins: after a power cut an even sequence vouches for the text.
+ * Each step is durable before the next begins: after a power cut an even sequence vouches for the
+ * text.
  */
-static void write_message(struct pma_map *map, const char *text)
+static void write_message(struct pma_mapping *map, const char *text)
 {
 	struct shared *shared = pma_map_address(map);
-	uint64_t len = strlen(text), sequence = shared->magic == MAGIC ? atomic_load(&shared->sequence) | 1 : 1;
+	uint64_t len = strlen(text),
+		 sequence = shared->magic == MAGIC ? atomic_load(&shared->sequence) | 1 : 1;
 
 	if (len > pma_map_length(map) - sizeof(*shared)) {
-		fprintf(stderr, "producer: the text has %" PRIu64 " bytes, the extent has room for %zu\n", len,
-			pma_map_length(map) - sizeof(*shared));
+		fprintf(stderr,
+			"producer: the text has %" PRIu64 " bytes, the extent has room for %zu\n",
+			len, pma_map_length(map) - sizeof(*shared));
 		exit(EXIT_FAILURE);
 	}
 	atomic_store(&shared->sequence, sequence);
@@ -94,7 +99,8 @@ static void write_message(struct pma_map *map, const char *text)
 	atomic_thread_fence(memory_order_release);
 	shared->magic = MAGIC;
 	shared->len = len;
-	if (pma_persist(map, shared, sizeof(*shared)) < 0 || pma_memcpy(map, shared->text, text, len) < 0)
+	if (pma_persist(map, shared, sizeof(*shared)) < 0 ||
+	    pma_memcpy(map, shared->text, text, len) < 0)
 		die("persist");
 	atomic_store_explicit(&shared->sequence, sequence + 1, memory_order_release);
 	if (pma_persist(map, &shared->sequence, sizeof(shared->sequence)) < 0)
@@ -104,7 +110,7 @@ static void write_message(struct pma_map *map, const char *text)
 int main(int argc, char **argv)
 {
 	struct pma_handle handle;
-	struct pma_map *map;
+	struct pma_mapping *map;
 	struct pma *pma;
 	char hello[] = "hello", *greeting[] = { hello };
 	uint64_t size = argc >= 3 ? parse_size(argv[2]) : 0;
@@ -118,12 +124,16 @@ int main(int argc, char **argv)
 	if (pma_connect(&pma, NULL) < 0)
 		die("connect");
 	handle = open_or_create(pma, argv[1], size);
-	/* So that others of the group may read it. Not ours to change if somebody else made it: then its mode stays. */
+	/*
+	 * So that others of the group may read it. Not ours to change if somebody else made it:
+	 * then its mode stays.
+	 */
 	(void)pma_set_mode(pma, handle, 0640);
 	if (pma_map(&map, pma, handle, PMA_MAP_WRITE) < 0)
 		die("map");
 	write_message(map, text);
-	printf("%s: id %" PRIu64 ", %zu bytes: \"%s\"\n", argv[1], handle.id, pma_map_length(map), text);
+	printf("%s: id %" PRIu64 ", %zu bytes: \"%s\"\n", argv[1], handle.id, pma_map_length(map),
+	       text);
 	pma_unmap(map);
 	pma_disconnect(pma);
 	free(text);

@@ -2,8 +2,9 @@
 /*
  * words [NR]
  *
- * Counts the words of standard input in a hash table whose nodes are small objects in memory of an arena, and prints the NR (10) most frequent. The
- * table is as large as the input wants; the process's own memory is not used for it.
+ * Counts the words of standard input in a hash table whose nodes are small objects in memory of an
+ * arena, and prints the NR (10) most frequent. The table is as large as the input wants; the
+ * process's own memory is not used for it.
  */
 #include <ctype.h>
 #include <pmemarena-heap.h>

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * admin: calls on the admin socket: JSON-RPC 2.0, one object a line. The only file of the library that knows JSON; what a
- * method means is for the caller and the daemon.
+ * admin: calls on the admin socket. A call is JSON-RPC 2.0: the library sends one line, which is a
+ * JSON object, and the daemon answers with one line; a method that goes on sending adds a line for
+ * each event. This is the only file of the library that knows JSON. It does not know what a method
+ * does: it hands the parameters and the result through as text.
  */
 #include <config.h>
 
@@ -15,20 +17,29 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "lib/conn.h"
+#include "lib/wire/conn.h"
 #include "lib/error.h"
 
 #define DEFAULT_SOCKET "/run/pmemarena/admin.sock"
-#define MAX_LINE ((size_t)256 << 20)    /* more is no answer but a mistake */
-#define BUSY_MS  10                     /* a full backlog: look again */
+/* A longer line is a mistake, and to read it would use up the memory of this process. */
+#define MAX_LINE ((size_t)256 << 20)
+/*
+ * So many callers may wait for the daemon to accept them that the kernel refuses another one. Then
+ * connecting is tried again after BUSY_MS, BUSY_TRIES times.
+ */
+#define BUSY_MS  10
 #define BUSY_TRIES 500
 
-/* One call: its socket, and what arrived on it and was not used. */
+/* One call: its socket, and the bytes that arrived. */
 struct admin {
-	int    sock;                    /* owned; -1: none */
-	char  *buf;                     /* owned */
+	int    sock;                    /* owned; -1: not connected */
+	char  *buf;                     /* owned; @capacity bytes, of which @len arrived */
 	size_t len, capacity;
-	size_t used;                    /* of the front: the line that was given out last */
+	/*
+	 * So many bytes at the front of buf are the line that was handed out last. They go when
+	 * the next line is asked for.
+	 */
+	size_t used;
 };
 
 #define ADMIN_INIT { .sock = -1 }
@@ -47,11 +58,14 @@ static int explain_connect(int err, const char *path)
 	switch (err) {
 	case -ENOENT:
 	case -ECONNREFUSED:
-		return error_set(err, "no daemon at %s: %s; is pmemarenad running?", path, strerror(-err));
+		return error_set(err, "no daemon at %s: %s; is pmemarenad running?", path,
+				 strerror(-err));
 	case -EACCES:
 		return error_set(err, "not allowed to connect to %s", path);
+	case -EAGAIN:
+		return error_set(-ENOTCONN, "the daemon at %s does not answer", path);
 	default:
-		return error_set(err, "%s: %s", path, strerror(-err));
+		return error_set(err == -ENOBUFS ? -ENOMEM : err, "%s: %s", path, error_text(err));
 	}
 }
 
@@ -68,10 +82,24 @@ static int admin_connect(struct admin *admin, const char *path)
 	if (admin->sock < 0)
 		return explain_connect(admin->sock, path);
 	if (fcntl(admin->sock, F_SETFL, 0) < 0)
-		return error_set(-errno, "%s: %s", path, strerror(errno));
+		return error_set(-errno, "%s: %s", path, error_text(-errno));
 	return 0;
 }
 
+/* A call on the socket failed with @err: the daemon hung up, or it is about this process. */
+static int explain_transfer(int err)
+{
+	switch (err) {
+	case -EPIPE:
+	case -ECONNRESET:
+		return error_set(-ENOTCONN, "the daemon hung up");
+	default:
+		return error_set(err == -ENOBUFS ? -ENOMEM : err, "the admin socket: %s",
+				 error_text(err));
+	}
+}
+
+/* The socket blocks: this waits until the daemon took all of @text. */
 static int send_all(int sock, const char *text, size_t len)
 {
 	while (len > 0) {
@@ -80,13 +108,14 @@ static int send_all(int sock, const char *text, size_t len)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return error_set(errno == EPIPE ? -ENOTCONN : -errno, "the daemon does not take the request: %s", strerror(errno));
+			return explain_transfer(-errno);
 		text += n;
 		len -= (size_t)n;
 	}
 	return 0;
 }
 
+/* Makes room for at least one byte more in admin->buf. */
 static int grow(struct admin *admin)
 {
 	size_t capacity = admin->capacity ? admin->capacity * 2 : 4096;
@@ -98,12 +127,13 @@ static int grow(struct admin *admin)
 		return error_set(-EPROTO, "the daemon's answer has no end");
 	buf = realloc(admin->buf, capacity);
 	if (!buf)
-		return error_set(-ENOMEM, "out of memory");
+		return error_memory();
 	admin->buf = buf;
 	admin->capacity = capacity;
 	return 0;
 }
 
+/* Waits for more bytes, and appends them to admin->buf. */
 static int receive_some(struct admin *admin)
 {
 	ssize_t n;
@@ -115,17 +145,20 @@ static int receive_some(struct admin *admin)
 		n = recv(admin->sock, admin->buf + admin->len, admin->capacity - admin->len, 0);
 	} while (n < 0 && errno == EINTR);
 	if (n < 0)
-		return error_set(-errno, "no answer from the daemon: %s", strerror(errno));
+		return explain_transfer(-errno);
 	if (n == 0)
 		return error_set(-ENOTCONN, "the daemon hung up");
 	admin->len += (size_t)n;
 	return 0;
 }
 
-/* The next line, terminated, in admin->buf until the next call. */
+/*
+ * Waits for the next line. *line points into admin->buf, ends in a NUL in the place of the line
+ * feed, and is valid until the next call.
+ */
 static int receive_line(struct admin *admin, char **line)
 {
-	size_t searched = 0;
+	size_t searched = 0;            /* so many bytes are known to have no line feed */
 	char *end;
 	int r;
 
@@ -133,7 +166,8 @@ static int receive_line(struct admin *admin, char **line)
 	if (admin->used)
 		memmove(admin->buf, admin->buf + admin->used, admin->len);
 	admin->used = 0;
-	while (admin->len == searched || !(end = memchr(admin->buf + searched, '\n', admin->len - searched))) {
+	while (admin->len == searched ||
+	       !(end = memchr(admin->buf + searched, '\n', admin->len - searched))) {
 		searched = admin->len;
 		r = receive_some(admin);
 		if (r < 0)
@@ -147,38 +181,78 @@ static int receive_line(struct admin *admin, char **line)
 
 /* ---- JSON-RPC ---- */
 
-static int make_request(struct json_object **out, const char *method, const char *params)
+/*
+ * json-c (0.16) does not report all allocations that fail: a text may end too early, or an object
+ * lack a member. What it does leave is ENOMEM in errno. So each use of it begins with errno = 0, and
+ * ends with this question. Without it the daemon would be blamed for what is missing.
+ */
+static bool is_out_of_memory(void)
 {
-	struct json_object *object, *request = json_object_new_object();
+	return errno == ENOMEM;
+}
 
-	if (!request)
-		return error_set(-ENOMEM, "out of memory");
-	json_object_object_add(request, "jsonrpc", json_object_new_string("2.0"));
-	json_object_object_add(request, "id", json_object_new_int(1));
-	json_object_object_add(request, "method", json_object_new_string(method));
-	if (params) {
-		object = json_tokener_parse(params);
-		if (!json_object_is_type(object, json_type_object)) {
-			json_object_put(object);
-			json_object_put(request);
-			return error_set(-EINVAL, "the parameters are no JSON object: %.100s", params);
-		}
-		json_object_object_add(request, "params", object);
+/* Adds a member; takes @value. That it failed is in errno. */
+static void add(struct json_object *object, const char *key, struct json_object *value)
+{
+	if (value && json_object_object_add(object, key, value) < 0)
+		json_object_put(value);
+}
+
+/* The caller puts the request, which may lack a member if memory is short. Takes @params. */
+static struct json_object *make_request(const char *method, struct json_object *params)
+{
+	struct json_object *request = json_object_new_object();
+
+	if (!request) {
+		json_object_put(params);
+		return NULL;
 	}
-	*out = request;
-	return 0;
+	add(request, "jsonrpc", json_object_new_string("2.0"));
+	add(request, "id", json_object_new_int(1));
+	add(request, "method", json_object_new_string(method));
+	add(request, "params", params);
+	return request;
+}
+
+/*
+ * Reads the parameters of a call; *out is NULL if there are none, and else the caller's to put.
+ * -EINVAL: the text is no JSON object.
+ */
+static int parse_params(struct json_object **out, const char *params)
+{
+	struct json_object *object;
+
+	*out = NULL;
+	if (!params)
+		return 0;
+	errno = 0;
+	object = json_tokener_parse(params);
+	if (json_object_is_type(object, json_type_object) && !is_out_of_memory()) {
+		*out = object;
+		return 0;
+	}
+	json_object_put(object);
+	return is_out_of_memory()
+		       ? error_memory()
+		       : error_set(-EINVAL, "the parameters are no JSON object: %.100s", params);
 }
 
 static int send_request(struct admin *admin, const char *method, const char *params)
 {
-	struct json_object *request = NULL;
-	const char *text;
-	int r = make_request(&request, method, params);
+	struct json_object *request, *object;
+	const char *text = NULL;
+	int r = parse_params(&object, params);
 
 	if (r < 0)
 		return r;
-	text = json_object_to_json_string_ext(request, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
-	r = text ? send_all(admin->sock, text, strlen(text)) : error_set(-ENOMEM, "out of memory");
+	errno = 0;
+	request = make_request(method, object);
+	if (request)
+		text = json_object_to_json_string_ext(request,
+						      JSON_C_TO_STRING_PLAIN |
+							      JSON_C_TO_STRING_NOSLASHESCAPE);
+	r = text && !is_out_of_memory() ? send_all(admin->sock, text, strlen(text))
+					: error_memory();
 	if (r == 0)
 		r = send_all(admin->sock, "\n", 1);
 	json_object_put(request);
@@ -190,19 +264,38 @@ static int not_the_protocol(const char *line)
 	return error_set(-EPROTO, "the daemon's answer is no JSON-RPC 2.0: %.100s", line);
 }
 
-/* The daemon refused: its words become ours. */
-static int take_error(int *code, struct json_object *error)
+/* Writes @object as JSON text. The caller frees *out. */
+static int copy_text(char **out, struct json_object *object)
 {
-	struct json_object *number, *text;
+	const char *text;
 
-	if (!json_object_object_get_ex(error, "code", &number) || !json_object_object_get_ex(error, "message", &text))
+	errno = 0;
+	text = json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN |
+							      JSON_C_TO_STRING_NOSLASHESCAPE);
+	*out = text && !is_out_of_memory() ? strdup(text) : NULL;
+	return *out ? 0 : error_memory();
+}
+
+/*
+ * The daemon answered with an error. Its message becomes the thread's message, and its number *code;
+ * *data gets what else it says, as JSON text. @code and @data may be NULL. -EREMOTE.
+ */
+static int take_error(char **data, int *code, struct json_object *error)
+{
+	struct json_object *number, *text, *more;
+
+	if (!json_object_object_get_ex(error, "code", &number) ||
+	    !json_object_object_get_ex(error, "message", &text))
 		return error_set(-EPROTO, "the daemon's answer is an error that says nothing");
 	if (code)
 		*code = json_object_get_int(number);
-	return error_copy(-EREMOTE, json_object_get_string(text), (size_t)json_object_get_string_len(text));
+	if (data && json_object_object_get_ex(error, "data", &more) && copy_text(data, more) < 0)
+		return -ENOMEM;
+	return error_copy(-EREMOTE, json_object_get_string(text),
+			  (size_t)json_object_get_string_len(text));
 }
 
-/* One line: the caller owns *message. */
+/* Waits for a line and parses it. The caller puts *message, which is an object of JSON-RPC. */
 static int receive_message(struct admin *admin, struct json_object **message)
 {
 	struct json_object *version;
@@ -211,23 +304,24 @@ static int receive_message(struct admin *admin, struct json_object **message)
 
 	if (r < 0)
 		return r;
+	errno = 0;
 	*message = json_tokener_parse(line);
-	if (!json_object_is_type(*message, json_type_object) || !json_object_object_get_ex(*message, "jsonrpc", &version)) {
+	if (is_out_of_memory()) {
+		json_object_put(*message);
+		return error_memory();
+	}
+	if (!json_object_is_type(*message, json_type_object) ||
+	    !json_object_object_get_ex(*message, "jsonrpc", &version)) {
 		json_object_put(*message);
 		return not_the_protocol(line);
 	}
 	return 0;
 }
 
-static int copy_text(char **out, struct json_object *object)
-{
-	const char *text = json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
-
-	*out = text ? strdup(text) : NULL;
-	return *out ? 0 : error_set(-ENOMEM, "out of memory");
-}
-
-/* The reply to our one request; *result (may be NULL) is the caller's. */
+/*
+ * Waits for the reply to the one request of this call. The caller frees *result, the result or the
+ * error's data as JSON text; @result may be NULL.
+ */
 static int receive_reply(struct admin *admin, char **result, int *code)
 {
 	struct json_object *message, *part;
@@ -236,7 +330,7 @@ static int receive_reply(struct admin *admin, char **result, int *code)
 	if (r < 0)
 		return r;
 	if (json_object_object_get_ex(message, "error", &part))
-		r = take_error(code, part);
+		r = take_error(result, code, part);
 	else if (!json_object_object_get_ex(message, "result", &part))
 		r = error_set(-EPROTO, "the daemon's answer has neither a result nor an error");
 	else if (result)
@@ -245,11 +339,14 @@ static int receive_reply(struct admin *admin, char **result, int *code)
 	return r;
 }
 
-int pma_admin_call(char **result, int *code, const char *socket, const char *method, const char *params)
+int pma_admin_call(char **result, int *code, const char *socket, const char *method,
+		   const char *params)
 {
 	struct admin admin = ADMIN_INIT;
 	int r = admin_connect(&admin, socket);
 
+	if (result)
+		*result = NULL;
 	if (r == 0)
 		r = send_request(&admin, method, params);
 	if (r == 0)
@@ -258,8 +355,12 @@ int pma_admin_call(char **result, int *code, const char *socket, const char *met
 	return r;
 }
 
-/* 1: go on; 0: @line has enough. */
-static int receive_notification(struct admin *admin, bool (*line)(const char *json, void *arg), void *arg)
+/*
+ * Waits for the next event and hands it to @line. 1: @line wants more of them; 0: it has enough; or
+ * a negative errno.
+ */
+static int receive_notification(struct admin *admin, bool (*line)(const char *json, void *arg),
+				void *arg)
 {
 	struct json_object *message, *params;
 	char *text;
@@ -267,8 +368,9 @@ static int receive_notification(struct admin *admin, bool (*line)(const char *js
 
 	if (r < 0)
 		return r;
-	r = json_object_object_get_ex(message, "params", &params) ? copy_text(&text, params)
-								  : error_set(-EPROTO, "the daemon sent something that is no event");
+	r = json_object_object_get_ex(message, "params", &params)
+		    ? copy_text(&text, params)
+		    : error_set(-EPROTO, "the daemon sent something that is no event");
 	json_object_put(message);
 	if (r < 0)
 		return r;

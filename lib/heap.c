@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * heap: extents of an arena, each with a kind of memkind in it. Which extent an object comes from and when another one is taken is decided here; all
- * else about objects is memkind's, and this file is its only door. Of the library it knows what any program knows.
+ * heap: malloc() on space of an arena. A heap reserves extents, maps each of them (a *region*), and
+ * gives the memory to an allocator of libmemkind (a *kind*), which divides it into objects. This
+ * file decides from which region an object comes; heap_grow.c reserves and ends regions. No other
+ * file knows libmemkind. They call libpmemarena as a program does, and in addition set
+ * pma_message().
  *
- * Extents only come, until the heap is closed. A table of them, sorted by address, is replaced when one comes and never changed, so that
- * allocating and freeing take no lock; old tables stay until the end, they are few and small.
+ * A heap gives no region back before it is closed. Its regions stand in a table, sorted by address.
+ * When a region is added the heap makes a new table and never changes the old one, so that threads
+ * read a table without a lock. An old table stays until the heap is closed, since a thread may
+ * still be reading it; there are at most MAX_EXTENTS of them, and they are small.
  */
 #include <config.h>
 
@@ -17,57 +22,39 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
-#define MIB(n)     (UINT64_C(n) << 20)
-#define LEAST      MIB(16)              /* below, what memkind needs for itself weighs too much */
-#define FIRST      MIB(64)
-#define MAX_EXTENTS 64u                 /* each at least as large as all before it, where that can be had */
-#define REST_NS    INT64_C(100000000)   /* after growing failed, before it is tried again */
-
-struct region {
-	char *base, *end;
-	struct memkind *kind;           /* owned by the heap */
-	struct pma_map *map;            /* owned by the heap */
-	struct pma_handle handle;
-};
-
-struct table {
-	struct table *older;            /* owned */
-	uint32_t nr;
-	struct region regions[];        /* by address */
-};
-
-struct pma_heap {
-	_Atomic(struct table *) table;  /* owned; never NULL once it is open */
-	_Atomic(const struct region *) current; /* where there was room last; in some table */
-	struct pma *pma;                /* borrowed */
-	uint32_t arena, forks;
-	uint64_t page_size, first_bytes, max_bytes;
-	pthread_mutex_t lock;           /* growing */
-	uint64_t reserved;              /* under it, as all below */
-	uint64_t refused_bytes;         /* what the arena would not give, until */
-	int64_t  rest_until_ns;
-	int      error;                 /* why it could not grow last */
-	char     message[512], attempt[512];    /* about it; about the last try, which a smaller one may have made good */
-};
+#include "lib/error.h"
+#include "lib/heap_grow.h"
 
 /* ---- fork ---- */
 
-static _Atomic uint32_t nr_forks;       /* that this process came out of */
-static pthread_once_t once = PTHREAD_ONCE_INIT;
+/* How many forks lie between this process and the one that loaded the library. */
+static _Atomic uint32_t nr_forks;
+static pthread_mutex_t watch_lock = PTHREAD_MUTEX_INITIALIZER;
+static bool is_watching;                /* count_fork() is registered; under watch_lock */
 
 static void count_fork(void)
 {
 	atomic_fetch_add(&nr_forks, 1);
 }
 
-static void watch_forks(void)
+/*
+ * Has each fork() of this process counted. Without that a child would allocate from memory that its
+ * parent allocates from too. Registering may fail for want of memory; the next caller tries again.
+ */
+static int watch_forks(void)
 {
-	pthread_atfork(NULL, NULL, count_fork);
+	int r = 0;
+
+	pthread_mutex_lock(&watch_lock);
+	if (!is_watching)
+		r = -pthread_atfork(NULL, NULL, count_fork);
+	is_watching = r == 0;
+	pthread_mutex_unlock(&watch_lock);
+	return r;
 }
 
+/* Is this the process that opened the heap, and not a child of it? */
 static bool is_ours(const struct pma_heap *heap)
 {
 	return atomic_load_explicit(&nr_forks, memory_order_relaxed) == heap->forks;
@@ -75,17 +62,12 @@ static bool is_ours(const struct pma_heap *heap)
 
 /* ---- which extent ---- */
 
-static struct table *table_of(struct pma_heap *heap)
-{
-	return atomic_load_explicit(&heap->table, memory_order_acquire);
-}
-
 static bool has(const struct region *region, const void *object)
 {
 	return (const char *)object >= region->base && (const char *)object < region->end;
 }
 
-/* NULL: none of ours. */
+/* Finds the region that @object is in. NULL: it is in no region of this heap. */
 static const struct region *find(struct pma_heap *heap, const void *object)
 {
 	const struct region *current = atomic_load_explicit(&heap->current, memory_order_acquire);
@@ -94,7 +76,7 @@ static const struct region *find(struct pma_heap *heap, const void *object)
 
 	if (has(current, object))
 		return current;
-	table = table_of(heap);
+	table = heap_table(heap);
 	to = table->nr;
 	while (from < to) {
 		uint32_t middle = (from + to) / 2;
@@ -109,196 +91,9 @@ static const struct region *find(struct pma_heap *heap, const void *object)
 	return NULL;
 }
 
-/* ---- growing ---- */
-
-static int64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
-}
-
-/* The table with one more, at *index. NULL: no memory. */
-static struct table *table_with(struct table *old, const struct region *region, uint32_t *index)
-{
-	uint32_t nr = old ? old->nr : 0, at = 0;
-	struct table *table = malloc(sizeof(*table) + (nr + 1) * sizeof(*region));
-
-	if (!table)
-		return NULL;
-	while (at < nr && old->regions[at].base < region->base)
-		at++;
-	if (nr > 0) {
-		memcpy(table->regions, old->regions, at * sizeof(*region));
-		memcpy(table->regions + at + 1, old->regions + at, (nr - at) * sizeof(*region));
-	}
-	table->regions[at] = *region;
-	table->nr = nr + 1;
-	table->older = old;
-	*index = at;
-	return table;
-}
-
-static void region_fini(struct pma_heap *heap, struct region *region)
-{
-	if (region->kind)
-		memkind_destroy_kind(region->kind);
-	pma_unmap(region->map);
-	if (region->handle.id)
-		pma_abort(heap->pma, region->handle);
-}
-
-static int create_kind(struct pma_heap *heap, struct region *region)
-{
-	struct memkind *kind;
-
-	if (memkind_create_fixed(region->base, (size_t)(region->end - region->base), &kind) == MEMKIND_SUCCESS) {
-		region->kind = kind;
-		return 0;
-	}
-	/* It has 4095 arenas in all, of which each kind takes four a processor, unless it is told how many. */
-	snprintf(heap->attempt, sizeof(heap->attempt), "memkind cannot manage one more extent in this process (%ld processors): open heaps with more "
-		 "bytes to begin with, or set MEMKIND_ARENA_NUM_PER_KIND to less", sysconf(_SC_NPROCESSORS_CONF));
-	return -EMFILE;
-}
-
-/* What there is to say about a failure is in heap->attempt. */
-static int region_init(struct region *region, struct pma_heap *heap, uint64_t len)
-{
-	struct pma_op op = { .opcode = PMA_OP_RESERVE, .handle = { .arena = heap->arena }, .len = len };
-	int r = pma_run(heap->pma, &op, 1);
-
-	*region = (struct region){ .base = NULL };
-	if (r == 0)
-		r = op.result;
-	if (r == 0) {
-		region->handle = op.handle;
-		r = pma_map(&region->map, heap->pma, op.handle, PMA_MAP_WRITE);
-	}
-	if (r < 0) {
-		snprintf(heap->attempt, sizeof(heap->attempt), "%s", pma_message());
-		return r;
-	}
-	region->base = pma_map_address(region->map);
-	region->end = region->base + pma_map_length(region->map);
-	return create_kind(heap, region);
-}
-
-static int add_region(struct pma_heap *heap, uint64_t len)
-{
-	struct region region;
-	struct table *table = NULL;
-	uint32_t index = 0;
-	int r = region_init(&region, heap, len);
-
-	if (r == 0) {
-		table = table_with(table_of(heap), &region, &index);
-		if (!table) {
-			r = -ENOMEM;
-			snprintf(heap->attempt, sizeof(heap->attempt), "%s", strerror(ENOMEM));
-		}
-	}
-	if (r < 0) {
-		region_fini(heap, &region);
-		return r;
-	}
-	heap->reserved += (uint64_t)(region.end - region.base);
-	atomic_store_explicit(&heap->table, table, memory_order_release);
-	atomic_store_explicit(&heap->current, &table->regions[index], memory_order_release);
-	return 0;
-}
-
-static uint64_t round_up(const struct pma_heap *heap, uint64_t len)
-{
-	return len > UINT64_MAX - heap->page_size ? len : (len + heap->page_size - 1) / heap->page_size * heap->page_size;
-}
-
-int pma_heap_why(struct pma_heap *heap, char *text, size_t size)
-{
-	int r;
-
-	/* In a child the lock may be the parent's for ever. */
-	if (!is_ours(heap)) {
-		snprintf(text, size, "the heap is the parent's: a child of fork() cannot use it");
-		return -EPERM;
-	}
-	pthread_mutex_lock(&heap->lock);
-	r = heap->error;
-	snprintf(text, size, "%s", heap->message);
-	pthread_mutex_unlock(&heap->lock);
-	return r;
-}
-
-static int note_failure(struct pma_heap *heap, int r)
-{
-	heap->error = r;
-	memcpy(heap->message, heap->attempt, sizeof(heap->message));
-	return r;
-}
-
-/* Less might be had. */
-static bool is_about_size(int r)
-{
-	return r == -ENOSPC || r == -EDQUOT || r == -ENOMEM || r == -EINVAL;
-}
-
-/* As large as what there is; less, down to @least, where that cannot be had. With the lock. */
-static int grow(struct pma_heap *heap, uint64_t least)
-{
-	uint64_t len = heap->reserved ? heap->reserved : heap->first_bytes, left = heap->max_bytes - heap->reserved;
-	int r;
-
-	least = round_up(heap, least);
-	if (least > left || (heap->reserved && table_of(heap)->nr == MAX_EXTENTS)) {
-		snprintf(heap->attempt, sizeof(heap->attempt), "the heap has as many bytes as it may have; open it with more");
-		return note_failure(heap, -ENOMEM);
-	}
-	if (len > left)
-		len = left / heap->page_size * heap->page_size;
-	for (;;) {
-		len = round_up(heap, len < least ? least : len);
-		r = add_region(heap, len);
-		if (!is_about_size(r) || len <= least)
-			break;
-		len /= 2;
-	}
-	if (r == 0)
-		return 0;
-	heap->refused_bytes = is_about_size(r) ? least : 0;
-	heap->rest_until_ns = now_ns() + REST_NS;
-	return note_failure(heap, r);
-}
-
-/* What one such object needs of an extent, with memkind's own. */
-static uint64_t room_for(size_t align, size_t size)
-{
-	if (align > UINT64_MAX / 4 || size > UINT64_MAX / 4)
-		return UINT64_MAX;
-	return LEAST + (size > MIB(4) ? size + size / 4 : 0) + (align > MIB(4) ? align : 0);
-}
-
-/* Less than what was refused just now may still be had. */
-static bool is_hopeless(const struct pma_heap *heap, uint64_t least)
-{
-	return least >= heap->refused_bytes && now_ns() < heap->rest_until_ns;
-}
-
-/* @least: bytes, in an extent. @seen: the table in which there was no room. True: look again. */
-static bool make_room(struct pma_heap *heap, const struct table *seen, uint64_t least)
-{
-	bool grown = true;
-
-	pthread_mutex_lock(&heap->lock);
-	/* Another thread was faster, or it is too soon to ask once more. */
-	if (table_of(heap) == seen)
-		grown = !is_hopeless(heap, least) && grow(heap, least) == 0;
-	pthread_mutex_unlock(&heap->lock);
-	return grown;
-}
-
 /* ---- allocating ---- */
 
+/* NULL: there is no room for the object in this region. */
 static void *from_region(const struct region *region, size_t align, size_t size)
 {
 	void *object;
@@ -308,6 +103,7 @@ static void *from_region(const struct region *region, size_t align, size_t size)
 	return memkind_posix_memalign(region->kind, &object, align, size) == 0 ? object : NULL;
 }
 
+/* Tries the regions of @table, the newest first. NULL: none has room. */
 static void *from_any(struct pma_heap *heap, const struct table *table, size_t align, size_t size)
 {
 	for (uint32_t i = table->nr; i-- > 0;) {
@@ -321,6 +117,7 @@ static void *from_any(struct pma_heap *heap, const struct table *table, size_t a
 	return NULL;
 }
 
+/* Allocates from any region, and lets the heap grow if none has room. NULL with errno. */
 static void *allocate(struct pma_heap *heap, size_t align, size_t size)
 {
 	const struct table *table;
@@ -332,20 +129,22 @@ static void *allocate(struct pma_heap *heap, size_t align, size_t size)
 	}
 	size = size ? size : 1;
 	do {
-		table = table_of(heap);
+		table = heap_table(heap);
 		object = from_any(heap, table, align, size);
-	} while (!object && make_room(heap, table, room_for(align, size)));
+	} while (!object && heap_make_room(heap, table, heap_room_for(align, size)));
 	if (!object)
 		errno = ENOMEM;
 	return object;
 }
 
+/* Most objects come from the region that had room last: that one is tried without a loop. */
 void *pma_heap_malloc(struct pma_heap *heap, size_t size)
 {
 	void *object = NULL;
 
 	if (is_ours(heap) && size > 0)
-		object = memkind_malloc(atomic_load_explicit(&heap->current, memory_order_acquire)->kind, size);
+		object = memkind_malloc(
+			atomic_load_explicit(&heap->current, memory_order_acquire)->kind, size);
 	return object ? object : allocate(heap, 1, size);
 }
 
@@ -390,7 +189,10 @@ size_t pma_heap_usable_size(struct pma_heap *heap, const void *object)
 	return region ? memkind_malloc_usable_size(region->kind, (void *)(uintptr_t)object) : 0;
 }
 
-/* In its extent if there is room in that one, else by way of another. */
+/*
+ * memkind changes the object's size within its region. If there is no room in that region, the
+ * object moves to another one.
+ */
 void *pma_heap_realloc(struct pma_heap *heap, void *object, size_t size)
 {
 	const struct region *region;
@@ -419,12 +221,32 @@ void *pma_heap_realloc(struct pma_heap *heap, void *object, size_t size)
 
 /* ---- the heap ---- */
 
-static int check_sizes(const struct pma_heap *heap, const struct pma_arena *arena)
+/* -EINVAL: the sizes that the program asked for make no sense. The reason is the message. */
+static int check_sizes(struct pma_heap *heap, const struct pma_arena *arena)
 {
-	return heap->first_bytes < LEAST || heap->first_bytes > arena->size || heap->max_bytes < heap->first_bytes ? -EINVAL : 0;
+	if (heap->first_bytes >= HEAP_LEAST && heap->first_bytes <= arena->size &&
+	    heap->max_bytes >= heap->first_bytes)
+		return 0;
+	snprintf(heap->message, sizeof(heap->message),
+		 "the heap's first extent is to have %llu bytes, and all of them at most %llu: the "
+		 "first needs %llu at least, and at most the arena's %llu",
+		 (unsigned long long)heap->first_bytes, (unsigned long long)heap->max_bytes,
+		 (unsigned long long)HEAP_LEAST, (unsigned long long)arena->size);
+	return -EINVAL;
 }
 
-int pma_heap_open(struct pma_heap **out, struct pma *pma, uint32_t arena, uint64_t first_bytes, uint64_t max_bytes)
+/* Ends a heap that could not be opened. The reason is in it, and in pma_message() afterwards. */
+static int refuse_open(struct pma_heap *heap, int err)
+{
+	char message[sizeof(heap->message)];
+
+	memcpy(message, heap->message, sizeof(message));
+	pma_heap_close(heap);
+	return pmemarena_error_set(err, "%s", message);
+}
+
+int pma_heap_open(struct pma_heap **out, struct pma *pma, uint32_t arena, uint64_t first_bytes,
+		  uint64_t max_bytes)
 {
 	struct pma_arena info;
 	struct pma_heap *heap;
@@ -432,26 +254,27 @@ int pma_heap_open(struct pma_heap **out, struct pma *pma, uint32_t arena, uint64
 
 	if (r < 0)
 		return r;
-	pthread_once(&once, watch_forks);
+	if (watch_forks() < 0)
+		return pmemarena_error_set(-ENOMEM, "%s", HEAP_NO_MEMORY);
 	heap = calloc(1, sizeof(*heap));
 	if (!heap)
-		return -ENOMEM;
+		return pmemarena_error_set(-ENOMEM, "%s", HEAP_NO_MEMORY);
 	heap->pma = pma;
 	heap->arena = arena;
 	heap->forks = atomic_load(&nr_forks);
 	heap->page_size = info.page_size;
-	heap->first_bytes = first_bytes ? first_bytes : info.size / 8 < FIRST ? info.size / 8 : FIRST;
-	if (!first_bytes && heap->first_bytes < LEAST)
-		heap->first_bytes = LEAST;
+	heap->first_bytes = first_bytes		    ? first_bytes
+			    : info.size / 8 < HEAP_FIRST ? info.size / 8
+						    : HEAP_FIRST;
+	if (!first_bytes && heap->first_bytes < HEAP_LEAST)
+		heap->first_bytes = HEAP_LEAST;
 	heap->max_bytes = max_bytes ? max_bytes : UINT64_MAX;
 	pthread_mutex_init(&heap->lock, NULL);
 	r = check_sizes(heap, &info);
 	if (r == 0)
-		r = grow(heap, first_bytes ? first_bytes : LEAST);
-	if (r < 0) {
-		pma_heap_close(heap);
-		return r;
-	}
+		r = heap_grow(heap, first_bytes ? first_bytes : HEAP_LEAST);
+	if (r < 0)
+		return refuse_open(heap, r);
 	*out = heap;
 	return 0;
 }
@@ -462,10 +285,17 @@ void pma_heap_close(struct pma_heap *heap)
 
 	if (!heap)
 		return;
-	table = table_of(heap);
-	/* In a child the extents are the parent's, and so is what memkind knows of them. */
-	for (uint32_t i = 0; table && is_ours(heap) && i < table->nr; i++)
-		region_fini(heap, &table->regions[i]);
+	table = heap_table(heap);
+	/*
+	 * A child frees only its copies of the tables: the regions are its parent's, and memkind
+	 * keeps data of its own in them.
+	 */
+	for (uint32_t i = 0; table && is_ours(heap) && i < table->nr; i++) {
+		heap_pay(heap);
+		heap_end_region(heap, &table->regions[i]);
+	}
+	if (is_ours(heap))
+		heap_pay(heap);
 	for (; table; table = older) {
 		older = table->older;
 		free(table);
@@ -473,17 +303,37 @@ void pma_heap_close(struct pma_heap *heap)
 	free(heap);
 }
 
-void pma_heap_stat(struct pma_heap_stat *out, struct pma_heap *heap)
+void pma_heap_stat(struct pma_heap_info *out, struct pma_heap *heap)
 {
-	const struct table *table = table_of(heap);
+	const struct table *table = heap_table(heap);
 
-	*out = (struct pma_heap_stat){ .max_bytes = heap->max_bytes, .nr_extents = table->nr };
+	*out = (struct pma_heap_info){ .max_bytes = heap->max_bytes, .nr_extents = table->nr };
 	memkind_update_cached_stats();
 	for (uint32_t i = 0; i < table->nr; i++) {
 		size_t allocated = 0;
 
-		if (memkind_get_stat(table->regions[i].kind, MEMKIND_STAT_TYPE_ALLOCATED, &allocated) == MEMKIND_SUCCESS)
+		if (memkind_get_stat(table->regions[i].kind, MEMKIND_STAT_TYPE_ALLOCATED,
+				     &allocated) == MEMKIND_SUCCESS)
 			out->allocated += allocated;
 		out->reserved += (uint64_t)(table->regions[i].end - table->regions[i].base);
 	}
+}
+
+int pma_heap_why(struct pma_heap *heap, char *text, size_t size)
+{
+	int r;
+
+	/*
+	 * A thread of the parent may have had the lock at the time of the fork. In the child nobody
+	 * would ever release it.
+	 */
+	if (!is_ours(heap)) {
+		snprintf(text, size, "the heap is the parent's: a child of fork() cannot use it");
+		return -EPERM;
+	}
+	pthread_mutex_lock(&heap->lock);
+	r = heap->error;
+	snprintf(text, size, "%s", heap->message);
+	pthread_mutex_unlock(&heap->lock);
+	return r;
 }

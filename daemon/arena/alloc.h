@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * alloc: one allocation and its states. The object that the table's records describe, that names lead to, and that
- * sessions hold open.
+ * alloc: one allocation: an object that a record of the table describes, that a name and a handle
+ * lead to, and that sessions have open. Its states:
  *
- *	            publish                 free
- *	RESERVED ------------> PUBLISHED ----------> FREEING ---> (gone: its extents are dirty free space)
- *	    | |  carve: a part      ^                   ^  nobody holds or maps it any more
- *	    | +---------------------+                   |
- *	    +--------- abort, session gone -------------+
+ *            publish                 free
+ * RESERVED ------------> PUBLISHED ----------> FREEING ---> gone, its space is scrubbed
+ *     | |  carve: a part      ^                   ^  stays until nobody holds or maps it
+ *     | +---------------------+                   |
+ *     +--------- abort, session over -------------+
  */
 #ifndef PMEMARENA_ALLOC_H
 #define PMEMARENA_ALLOC_H
@@ -17,70 +17,160 @@
 #include <bsd/sys/queue.h>
 #include <bsd/sys/tree.h>
 
-#include "daemon/arena/extent.h"
+#include "daemon/books/ledger.h"
+#include "daemon/books/table.h"
+#include "daemon/memmap/memmap.h"
+#include "daemon/space/extent.h"
 
 #define ALLOC_MAX_NAME    255
 #define ALLOC_MAX_EXTENTS 4096
-#define ALLOC_MODE_MASK   0666u     /* bits that mean something */
+#define ALLOC_MODE_MASK   0666u     /* the bits of a mode that mean something */
+#define ALLOC_MAX_ATTRIBUTES TABLE_MAX_ATTRIBUTES
 
 enum alloc_state { ALLOC_RESERVED, ALLOC_PUBLISHED, ALLOC_FREEING };
 
 struct holder;
 
-/* One session has one allocation open. */
+/* A hold: one session has one allocation open, or closed it and may still have it mapped. */
 struct hold {
-	TAILQ_ENTRY(hold) by_alloc;     /* alloc.holds */
-	TAILQ_ENTRY(hold) by_holder;    /* holder.holds */
+	TAILQ_ENTRY(hold) by_alloc;     /* on alloc.holds */
+	TAILQ_ENTRY(hold) by_holder;    /* on holder.holds */
 	struct alloc  *alloc;           /* borrowed; outlives its holds */
 	struct holder *holder;          /* borrowed; outlives its holds */
 	bool read_only;
-	bool closed;                    /* the session said it is done, but may still have it mapped */
-	uint32_t entry;                 /* in the ledger */
+	/*
+	 * The holder's user is charged for the freed allocation, and this hold carries the charge.
+	 * Of all holds of one user on one allocation at most one does.
+	 */
+	bool is_charged;
+	/* the session said that it is done; it may still have it mapped */
+	bool closed;
+	/*
+	 * Processes whose mappings the session does not know may have the allocation mapped. When
+	 * the session says that it unmapped it, the space is not free yet.
+	 */
+	bool lent;
+	uint32_t entry;                 /* its item in the ledger */
 };
 TAILQ_HEAD(hold_list, hold);
 
 struct alloc {
-	uint64_t id;                    /* never used twice */
-	uint32_t slot;                  /* in the arena's object array and the validity plane */
+	uint64_t id;                    /* never used for a second allocation */
+	uint32_t slot;                  /* its place in arena.objects and in the validity plane */
 	enum alloc_state state;
 	uint32_t uid, gid, mode;
-	uint64_t nr_pfns;               /* base pages, all extents */
+	uint64_t nr_pfns;               /* its size in base pages, all extents together */
 	uint32_t version;
 	uint64_t created_ns;
-	uint64_t token;                 /* its owner's, under which it was created; 0: none */
-	struct extent *extents;         /* owned; in pfns of the data area, in the order of the allocation */
-	struct extent one_extent;       /* where they are when there is one: nearly always */
+	/* under which its owner created it; 0: none. For its owner only */
+	uint64_t token;
+	/* owned; in base pages of the data area, in the order in which clients see them */
+	struct extent *extents;
+	/* used in place of an array on the heap if there is one extent, as nearly always */
+	struct extent one_extent;
 	uint32_t nr_extents;
-	bool     is_run;                /* one run of base pages inside a split compound page */
-	bool     is_lease;              /* taken ahead: counts as leased */
-	bool     is_carved;             /* on arena.carved: parts of it went in this transaction */
+	/* it is one run of base pages inside a split compound page */
+	bool     is_run;
+	bool     is_lease;              /* it was taken ahead, and counts as leased bytes */
+	/* on arena.carved: parts were carved off since the last settle */
+	bool     is_carved;
+	/*
+	 * freeing: when it became hidden from the catalog, or its last holder closed it, counted by
+	 * arena.hides; pins.c reads the pins after that
+	 */
+	uint64_t hidden;
+	/*
+	 * the last reading of all pins (a number as in arena.pin_scan) that found the allocation
+	 * pinned
+	 */
+	uint64_t pin_scan;
+	uint32_t pin_version;           /* the lowest version that reading found pinned */
+	uint32_t pin_uid;               /* the user of one window that pinned the allocation then */
+	/*
+	 * of a part that was cut off (cut_from): its pins name this slot, in versions up to this
+	 * limit
+	 */
+	uint32_t pin_slot, pin_limit;
+	/* if is_pin_charged: the user who is charged for the pins */
+	uint32_t pin_payer;
+	bool     is_pin_charged;
+	/* on arena.uncataloged: the settle enters the allocation in the catalog */
+	bool     is_uncataloged;
 	bool     is_poisoned;
-	bool     wants_record;          /* recovered with a change that only repair may make durable */
-	char    *name;                  /* owned; NULL: none. Stays until the retirement is durable */
+	/*
+	 * Recovery took its name away, in memory only; a repair writes the record anew. Until then
+	 * the record on media stays as it was found.
+	 */
+	bool     wants_record;
+	/* its record says that it took its name over, see replace.c */
+	bool     is_successor;
+	/* owned; NULL: none. It stays until the settle that retires the record */
+	char    *name;
 	uint8_t  name_len;
-	RB_ENTRY(alloc) by_name;        /* arena.names, while it has a name */
-	TAILQ_ENTRY(alloc) link;        /* arena.freeing, in that state; reserved and is_carved: arena.carved */
+	uint16_t attributes_len;
+	void    *attributes;            /* owned; its owner's own bytes; NULL: none */
+	RB_ENTRY(alloc) by_name;        /* in arena.names, while it has a name */
+	/* on arena.freeing, arena.retiring, or, reserved and carved, arena.carved */
+	TAILQ_ENTRY(alloc) link;
 	struct hold_list holds;
-	uint32_t *records;              /* owned; table slots of its current record, nr_records of them */
-	uint32_t one_record;            /* where they are when there never was more than one */
+	uint32_t *records;              /* owned; the table slots of its current record */
+	/* used in place of an array on the heap if it never had more than one */
+	uint32_t one_record;
 	uint16_t nr_records, room_records;
-	uint32_t entry;                 /* reserved or freeing: in the ledger; 0 none */
-	uint64_t session;               /* who reserved it, in that state */
-	uint64_t cut_from;              /* freeing: the id of what was shrunk; 0: nothing */
-	uint64_t staged;                /* the table transaction that its last change is part of */
+	/* its item in the ledger, while it is reserved or freeing; 0: none */
+	uint32_t entry;
+	uint64_t session;               /* the session that reserved it, while it is reserved */
+	/* it was cut off the allocation with this id by a shrink; 0: it was not */
+	uint64_t cut_from;
+	/* the transaction (arena.txn) in which its record was changed last */
+	uint64_t staged;
 };
 
-/* As files have: does @uid (in @groups, his primary one among them) have @want (4 read, 2 write)? uid 0 always has. */
-bool alloc_allows(const struct alloc *alloc, uint32_t uid, const uint32_t *groups, int nr_groups, uint32_t want);
+/*
+ * May @uid, who is in @groups (the primary one among them), use @alloc as @want asks (4: read, 2:
+ * write)? The rules are those of files; uid 0 may always.
+ */
+bool alloc_allows(const struct alloc *alloc, uint32_t uid, const uint32_t *groups, int nr_groups,
+		  uint32_t want);
 
+static inline uint64_t alloc_bytes(const struct alloc *alloc)
+{
+	return alloc->nr_pfns << DESC_SHIFT;
+}
+
+/*
+ * Makes an allocation with room for @nr_extents, all fields zero. -ENOMEM. The caller owns *out and
+ * frees it with alloc_free(), which takes NULL and half-built ones too.
+ */
 int alloc_new(struct alloc **out, uint32_t nr_extents);
-void alloc_free(struct alloc *alloc);           /* NULL and half-built are fine */
+void alloc_free(struct alloc *alloc);
 
-/* Room for @nr table slots; those that are there stay. -ENOMEM. */
+/* Makes room for the numbers of @nr table slots; those that are there stay. -ENOMEM. */
 int alloc_make_room(struct alloc *alloc, uint32_t nr);
-/* They become a copy of @numbers, for which there is room. */
+/* Copies the @nr slot numbers at @numbers into @alloc. There must be room for them. */
 void alloc_set_records(struct alloc *alloc, const uint32_t *numbers, uint32_t nr);
-/* An extent array that was @alloc's and has been replaced. */
+/* Frees @old, an extent array that @alloc had and has replaced by another one. */
 void alloc_drop_extents(struct alloc *alloc, struct extent *old);
+
+/* ---- as an allocation is written down ---- */
+
+/*
+ * A flag of ledger_range.flags: the range was cut off an allocation by a shrink. Then
+ * ledger_range.session holds the id of that allocation, and not a session; and created_ns holds its
+ * slot (the upper half) and the last version that had the range.
+ */
+enum { RANGE_CUT = 1 };
+
+/*
+ * Fills *record from @alloc. It borrows name, extents and attributes: use it while @alloc is
+ * unchanged.
+ */
+void alloc_record(struct record *record, const struct alloc *alloc);
+struct ledger_range alloc_ledger_range(const struct alloc *alloc, enum ledger_state state);
+/* Copies @name; an empty one leaves @alloc without a name. What it had is not freed. -ENOMEM. */
+int alloc_copy_name(struct alloc *alloc, const char *name, uint8_t name_len);
+void alloc_drop_name(struct alloc *alloc);
+/* As alloc_copy_name(): copies @len bytes of attributes; 0: @alloc has none. -ENOMEM. */
+int alloc_copy_attributes(struct alloc *alloc, const void *attributes, uint16_t len);
 
 #endif

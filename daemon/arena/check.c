@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * check: does everything that is kept twice agree? Memory with media, descriptors with allocations, copies with each other. And
- * repair: the only thing that ever gives a damaged record up.
+ * check: compares everything that is kept twice: memory with media, descriptors with allocations,
+ * copies with each other. It also has the repair, the only code that gives up a record that cannot
+ * be read.
  */
 #include <config.h>
 
@@ -12,11 +13,13 @@
 #include <stdlib.h>
 
 #include "daemon/arena/arena_internal.h"
+#include "daemon/arena/settle.h"
+#include "lib/wire/escape.h"
 
-#define SECTION_PFNS (UINT64_C(1) << 15)        /* 128 MiB of the device */
+#define SECTION_PFNS (UINT64_C(1) << 15)        /* base pages of a section, 128 MiB */
 
 struct report {
-	arena_complain_fn *complain;            /* NULL: only counted */
+	arena_complain_fn *complain;            /* NULL: differences are only counted */
 	void *arg;
 	int64_t nr;
 };
@@ -38,7 +41,9 @@ static void report(struct report *rep, const char *fmt, ...)
 
 /* ---- descriptors ---- */
 
-static void check_extent(struct report *rep, const struct arena *arena, const struct alloc *alloc, struct extent e)
+/* Does the descriptor of every base page of @e name @alloc? */
+static void check_extent(struct report *rep, const struct arena *arena, const struct alloc *alloc,
+			 struct extent e)
 {
 	uint64_t step = alloc->is_run ? 1 : arena_page_pfns(arena);
 
@@ -46,12 +51,17 @@ static void check_extent(struct report *rep, const struct arena *arena, const st
 		uint32_t object = space_object_at(arena->space, pfn);
 
 		if (object != alloc->slot + 1)
-			report(rep, "pfn %" PRIu64 " belongs to allocation %" PRIu64 " (slot %u), its descriptor says slot %d", pfn,
-			       alloc->id, alloc->slot, (int)object - 1);
+			report(rep,
+			       "pfn %" PRIu64 " belongs to allocation %" PRIu64
+			       " (slot %u), its descriptor says slot %d",
+			       pfn, alloc->id, alloc->slot, (int)object - 1);
 	}
 }
 
-/* What the memmap itself knows: heads that are heads, tails that are plain or counted. */
+/*
+ * Asks the memmap about the state of @pages: is each head a head, are the tails of each page shared
+ * or its own as its head says? It stops at each wrong one, and is called again behind it.
+ */
 static void check_states(struct report *rep, const struct arena *arena, struct extent pages)
 {
 	uint64_t at = pages.off, end = pages.off + pages.len, wrong;
@@ -63,13 +73,18 @@ static void check_states(struct report *rep, const struct arena *arena, struct e
 	}
 }
 
-static bool is_owned(const struct arena *arena, uint32_t object)
+/* Is there an allocation where a descriptor says so? @object is its slot + 1; 0: nobody's. */
+static bool has_alloc(const struct arena *arena, uint32_t object)
 {
 	return object == 0 || (object <= arena->nr_objects && arena->objects[object - 1]);
 }
 
-/* Returns how many base pages of it allocations have. */
-static uint64_t check_split(struct report *rep, const struct arena *arena, const struct desc *head, uint64_t first)
+/*
+ * Checks a compound page that is split into base pages with owners of their own. Returns how many
+ * of its base pages belong to allocations.
+ */
+static uint64_t check_split(struct report *rep, const struct arena *arena, const struct desc *head,
+			    uint64_t first)
 {
 	uint64_t per_page = arena_page_pfns(arena), owned = 0, used = 0;
 
@@ -80,35 +95,53 @@ static uint64_t check_split(struct report *rep, const struct arena *arena, const
 
 		owned += desc->object != 0;
 		used += desc->object != 0 || desc->flags & DESC_POISON;
-		if (!is_owned(arena, desc->object))
-			report(rep, "pfn %" PRIu64 ": its descriptor names slot %u, where no allocation is", first + i, desc->object - 1);
+		if (!has_alloc(arena, desc->object))
+			report(rep,
+			       "pfn %" PRIu64
+			       ": its descriptor names slot %u, where no allocation is",
+			       first + i, desc->object - 1);
 	}
 	if (head->nr_used < used || head->nr_used > per_page)
-		report(rep, "pfn %" PRIu64 ": the head counts %u base pages in use, at least %" PRIu64 " of %" PRIu64 " are", first,
-		       head->nr_used, used, per_page);
+		report(rep,
+		       "pfn %" PRIu64 ": the head counts %u base pages in use, at least %" PRIu64
+		       " of %" PRIu64 " are",
+		       first, head->nr_used, used, per_page);
 	return owned;
 }
 
-/* Tails of a page that is not split are nobody's, also where a bad base page gave them memory of their own. */
-static uint64_t check_whole(struct report *rep, const struct arena *arena, const struct desc *head, uint64_t first)
+/*
+ * Checks a compound page that belongs to one allocation or to none. Its tails name nobody. They
+ * have memory of their own only where a base page is bad. Returns how many base pages belong to an
+ * allocation.
+ */
+static uint64_t check_whole(struct report *rep, const struct arena *arena, const struct desc *head,
+			    uint64_t first)
 {
 	uint64_t per_page = arena_page_pfns(arena);
 
-	if (!is_owned(arena, head->object))
-		report(rep, "pfn %" PRIu64 ": its descriptor names slot %u, where no allocation is", first, head->object - 1);
+	if (!has_alloc(arena, head->object))
+		report(rep, "pfn %" PRIu64 ": its descriptor names slot %u, where no allocation is",
+		       first, head->object - 1);
 	for (uint64_t i = 1; head->nr_poisoned > 0 && i < per_page; i++)
 		if (memmap_desc(arena->mm, first + i)->object)
-			report(rep, "pfn %" PRIu64 ": the tail of a page that is not split has an owner", first + i);
+			report(rep,
+			       "pfn %" PRIu64 ": the tail of a page that is not split has an owner",
+			       first + i);
 	return head->object ? per_page : 0;
 }
 
-/* Whose is what a descriptor names? Counted, since check_extent() compares each pfn the other way round. */
+/*
+ * Goes from the descriptors of @page to the allocations; check_extent() goes the other way. Neither
+ * finds a page that two allocations claim; the sums of both ways differ then, and
+ * check_descriptors() compares them.
+ */
 static uint64_t check_page(struct report *rep, const struct arena *arena, uint64_t page)
 {
 	uint64_t first = page << arena->sb.order;
 	const struct desc *head = memmap_desc(arena->mm, first);
 
-	return head->flags & DESC_SPLIT ? check_split(rep, arena, head, first) : check_whole(rep, arena, head, first);
+	return head->flags & DESC_SPLIT ? check_split(rep, arena, head, first)
+					: check_whole(rep, arena, head, first);
 }
 
 static void check_bad(struct report *rep, const struct arena *arena)
@@ -117,8 +150,12 @@ static void check_bad(struct report *rep, const struct arena *arena)
 
 	TAILQ_FOREACH(bad, &arena->bad_ranges, link)
 		for (uint64_t pfn = bad->range.off; pfn < bad->range.off + bad->range.len; pfn++)
-			if (!memmap_is_active(arena->mm, pfn >> arena->sb.order) || !(memmap_desc(arena->mm, pfn)->flags & DESC_POISON))
-				report(rep, "pfn %" PRIu64 " is known to be bad, its descriptor does not say so", pfn);
+			if (!memmap_is_active(arena->mm, pfn >> arena->sb.order) ||
+			    !(memmap_desc(arena->mm, pfn)->flags & DESC_POISON))
+				report(rep,
+				       "pfn %" PRIu64
+				       " is known to be bad, its descriptor does not say so",
+				       pfn);
 }
 
 static void check_descriptors(struct report *rep, const struct arena *arena)
@@ -138,7 +175,10 @@ static void check_descriptors(struct report *rep, const struct arena *arena)
 		if (memmap_is_active(arena->mm, page))
 			found += check_page(rep, arena, page);
 	if (found != expected)
-		report(rep, "descriptors give %" PRIu64 " base pages to allocations, the allocations have %" PRIu64, found, expected);
+		report(rep,
+		       "descriptors give %" PRIu64
+		       " base pages to allocations, the allocations have %" PRIu64,
+		       found, expected);
 	check_bad(rep, arena);
 }
 
@@ -150,7 +190,11 @@ int64_t arena_check_memmap(struct arena *arena, arena_complain_fn *complain, voi
 	return rep.nr;
 }
 
-/* Shared tails that are not mapped by huge pages are let be: to look at them would fill page tables, 4 KiB a section. */
+/*
+ * One compound page for the slow verifier. Tails that are shared and not mapped by a huge page are
+ * not read: each would bring a page table of 4 KiB a section into memory, for the whole device in
+ * the end.
+ */
 static void look_at_page(struct report *rep, const struct arena *arena, uint64_t page)
 {
 	uint64_t first = page << arena->sb.order;
@@ -163,13 +207,15 @@ static void look_at_page(struct report *rep, const struct arena *arena, uint64_t
 	check_page(rep, arena, page);
 }
 
+/* A part of the device that was never used is not active: it has no descriptors to look at. */
 static void look_at_section(struct report *rep, const struct arena *arena, struct extent pages)
 {
 	for (uint64_t i = 0; i < pages.len && memmap_is_active(arena->mm, pages.off); i++)
 		look_at_page(rep, arena, pages.off + i);
 }
 
-uint64_t arena_verify_memmap(struct arena *arena, uint64_t nr_sections, arena_complain_fn *complain, void *arg)
+uint64_t arena_verify_memmap(struct arena *arena, uint64_t nr_sections, arena_complain_fn *complain,
+			     void *arg)
 {
 	struct report rep = { .complain = complain, .arg = arg };
 	uint64_t nr = SECTION_PFNS >> arena->sb.order ? SECTION_PFNS >> arena->sb.order : 1;
@@ -184,46 +230,61 @@ uint64_t arena_verify_memmap(struct arena *arena, uint64_t nr_sections, arena_co
 	return (uint64_t)rep.nr;
 }
 
-/* ---- media ---- */
+/* ---- table, superblocks and zero map ---- */
 
 static void check_records(struct report *rep, struct arena *arena)
 {
 	for (uint32_t slot = 0; slot < arena->nr_objects; slot++) {
 		const struct alloc *alloc = arena->objects[slot];
 		struct record record;
+		char text[ESCAPE_SIZE(ALLOC_MAX_NAME)];
 		int r;
 
 		if (!alloc || alloc->state != ALLOC_PUBLISHED)
 			continue;
-		record_of(&record, alloc);
+		alloc_record(&record, alloc);
 		r = table_verify(arena->table, &record, alloc->records, alloc->nr_records, false);
-		if (r != 0)
-			report(rep, "allocation %" PRIu64 " (%.*s): its record on media differs from memory", alloc->id, alloc->name_len,
-			       alloc->name ? alloc->name : "");
+		if (r == 0)
+			continue;
+		escape_name(text, sizeof(text), alloc->name, alloc->name ? alloc->name_len : 0,
+			    escape_shows_text);
+		report(rep, "allocation %" PRIu64 " (%s): its record on media differs from memory",
+		       alloc->id, text);
 	}
 }
 
-/* A slot that is nobody's must be free on media, or a start would find a ghost. */
+/* Does table slot @n belong to a record that is in memory? */
+static bool is_owned(const struct arena *arena, uint32_t n)
+{
+	const struct bad_range *bad;
+
+	TAILQ_FOREACH(bad, &arena->bad_ranges, link)
+		if (bad->slot == n)
+			return true;
+	return arena->owner_of_record[n] != NULL;
+}
+
+/*
+ * A table slot that belongs to no record must be free in both copies. A live one would come back to
+ * life as an allocation at the next start.
+ */
 static int check_free_slots(struct report *rep, struct arena *arena)
 {
 	uint64_t ready = (uint64_t)arena->sb.nr_chunks * arena->sb.slots_per_chunk;
-	const struct bad_range *bad;
 	struct slot slot;
 	struct piece piece;
 	int r = 0;
 
 	for (uint32_t n = 0; n < ready && n < arena->sb.nr_slots && r == 0; n++) {
-		bool owned = arena->owner_of_record[n] != NULL;
-
-		TAILQ_FOREACH(bad, &arena->bad_ranges, link)
-			owned |= bad->slot == n;
-		if (owned)
+		if (is_owned(arena, n))
 			continue;
 		r = table_look(arena->table, &slot, &piece, n);
 		if (r == 0 && slot.state == SLOT_DAMAGED)
 			report(rep, "table slot %u: both copies are damaged", n);
 		else if (r == 0 && slot.state == SLOT_LIVE)
-			report(rep, "table slot %u: holds allocation %" PRIu64 " that is not in memory", n, piece.id);
+			report(rep,
+			       "table slot %u: holds allocation %" PRIu64 " that is not in memory",
+			       n, piece.id);
 		else if (r == 0 && (slot.copy_bad[0] || slot.copy_bad[1]))
 			report(rep, "table slot %u: copy %d is bad", n, slot.copy_bad[0] ? 0 : 1);
 	}
@@ -238,7 +299,8 @@ static int check_superblocks(struct report *rep, struct arena *arena)
 
 	if (r == 0 && mended)
 		report(rep, "%d of the two superblocks is bad", mended);
-	if (r == 0 && (sb.seq != arena->sb.seq || sb.nr_chunks != arena->sb.nr_chunks || sb.id_limit != arena->sb.id_limit))
+	if (r == 0 && (sb.seq != arena->sb.seq || sb.nr_chunks != arena->sb.nr_chunks ||
+		       sb.id_limit != arena->sb.id_limit))
 		report(rep, "the superblocks differ from memory");
 	if (r == -EUCLEAN || r == -ENODATA)
 		report(rep, "both superblocks are bad");
@@ -269,38 +331,42 @@ int64_t arena_check(struct arena *arena, arena_complain_fn *complain, void *arg)
 
 /* ---- repair ---- */
 
-static int give_up(struct report *rep, struct arena *arena, uint32_t number, bool dry_run, const char *what)
+/* Makes the table slot @number free in both copies, whatever it held. */
+static int give_up(struct report *rep, struct arena *arena, uint32_t number, bool dry_run,
+		   const char *what)
 {
-	report(rep, "table slot %u: %s%s", number, what, dry_run ? "; would be given up" : "; given up");
+	report(rep, "table slot %u: %s%s", number, what,
+	       dry_run ? "; would be given up" : "; given up");
 	return dry_run ? 0 : table_give_up(arena->table, number);
 }
 
+/*
+ * Frees each table slot that belongs to no record in memory and is not free on media. Of a damaged
+ * slot nobody knows what it held, so the space it described becomes free space that is scrubbed.
+ */
 static int repair_slots(struct report *rep, struct arena *arena, bool dry_run)
 {
 	uint64_t ready = (uint64_t)arena->sb.nr_chunks * arena->sb.slots_per_chunk;
-	const struct bad_range *bad;
 	struct slot slot;
 	struct piece piece;
 	int r = 0;
 
 	for (uint32_t n = 0; n < ready && n < arena->sb.nr_slots && r == 0; n++) {
-		bool owned = arena->owner_of_record[n] != NULL;
-
-		TAILQ_FOREACH(bad, &arena->bad_ranges, link)
-			owned |= bad->slot == n;
-		if (owned)
+		if (is_owned(arena, n))
 			continue;
 		r = table_look(arena->table, &slot, &piece, n);
 		if (r == 0 && slot.state == SLOT_DAMAGED)
 			r = give_up(rep, arena, n, dry_run, "both copies are damaged");
 		else if (r == 0 && slot.state == SLOT_LIVE)
-			r = give_up(rep, arena, n, dry_run, "part of a record that is not whole or contradicts another");
+			r = give_up(rep, arena, n, dry_run,
+				    "part of a record that is not whole or contradicts another");
 		else if (r == 0 && (slot.copy_bad[0] || slot.copy_bad[1]))
 			r = give_up(rep, arena, n, dry_run, "a free slot with a bad copy");
 	}
 	return r;
 }
 
+/* Writes the record of each allocation that lost its name at recovery, now without the name. */
 static int repair_names(struct report *rep, struct arena *arena, bool dry_run)
 {
 	int r = 0;
@@ -310,9 +376,10 @@ static int repair_names(struct report *rep, struct arena *arena, bool dry_run)
 
 		if (!alloc || !alloc->wants_record)
 			continue;
-		report(rep, "allocation %" PRIu64 ": loses its name, which another one has", alloc->id);
+		report(rep, "allocation %" PRIu64 ": loses its name, which another one has",
+		       alloc->id);
 		if (!dry_run)
-			r = arena_stage_record(arena, alloc);
+			r = settle_stage_record(arena, alloc);
 		alloc->wants_record = dry_run;
 	}
 	return r;
@@ -350,15 +417,16 @@ int64_t arena_repair(struct arena *arena, bool dry_run, arena_complain_fn *compl
 	return rep.nr;
 }
 
-/* ---- offline ---- */
+/* ---- a device that nobody serves ---- */
 
+/* Hands differences on and counts them, for a caller that wants both. */
 struct counter {
 	arena_complain_fn *complain;
 	void *arg;
 	int64_t nr;
 };
 
-static void count(void *arg, const char *what)
+static void pass_on(void *arg, const char *what)
 {
 	struct counter *counter = arg;
 
@@ -367,12 +435,16 @@ static void count(void *arg, const char *what)
 		counter->complain(counter->arg, what);
 }
 
-static int look_at(struct arena *arena, const struct arena_params *params, struct counter *counter, struct why *why)
+/*
+ * Opens the arena, in which recovery reports the differences that it finds, and compares the rest.
+ */
+static int open_and_compare(struct arena *arena, const struct arena_params *params,
+			    struct counter *counter, struct why *why)
 {
-	struct report rep = { .complain = count, .arg = counter };
+	struct report rep = { .complain = pass_on, .arg = counter };
 	int r;
 
-	arena->complain = count;
+	arena->complain = pass_on;
 	arena->complain_arg = counter;
 	r = arena_open_parts(arena, params, why);
 	if (r < 0)
@@ -381,8 +453,8 @@ static int look_at(struct arena *arena, const struct arena_params *params, struc
 	return params->read_only ? check_superblocks(&rep, arena) : 0;
 }
 
-int64_t arena_check_device(const struct arena_params *params, bool repair, uint64_t *nr_mended, arena_complain_fn *complain, void *arg,
-			   struct why *why)
+int64_t arena_check_device(const struct arena_params *params, bool repair, uint64_t *nr_mended,
+			   arena_complain_fn *complain, void *arg, struct why *why)
 {
 	struct counter counter = { .complain = complain, .arg = arg };
 	struct arena_params mine = *params;
@@ -395,7 +467,7 @@ int64_t arena_check_device(const struct arena_params *params, bool repair, uint6
 	arena = arena_zero(&mine);
 	if (!arena)
 		return -ENOMEM;
-	r = look_at(arena, &mine, &counter, why);
+	r = open_and_compare(arena, &mine, &counter, why);
 	if (r == 0 && repair)
 		n = arena_repair(arena, false, NULL, NULL);
 	if (r == 0 && n >= 0 && nr_mended)

@@ -1,38 +1,42 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * deed: what a session changed and has not been told of yet. It is written into the ledger before the change is begun, with what will
- * prove that it was done, and taken out once the answer is on its way: a daemon that is killed in between leaves both, the change or its
- * absence, and the deed. What is not proved at the next start is forgotten: a deed that is there was done. It does not know messages:
- * a key is a number that the session uses once.
+ * deed: a change that a session asked for, noted in the ledger until the session has the answer.
+ * The note is written before the change begins, together with what will prove that the change was
+ * done (its allocation exists, is published, has a version, is gone). A daemon that is killed
+ * leaves the note; the next start looks for the proof, and removes each note without one. So a note
+ * that is there after a start says: it was done. The file knows no messages: a key is a number that
+ * the session uses once.
  */
 #include <config.h>
+
+#include "daemon/arena/deed.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-#include "daemon/arena/arena_internal.h"
+#include "daemon/arena/array.h"
+#include "daemon/arena/holder.h"
 
+/* Makes room for one more deed. */
 static int make_room(struct holder *holder)
 {
-	uint32_t room = holder->room_deeds ? holder->room_deeds * 2 : 16;
-	uint32_t *grown;
+	uint32_t *grown = array_grown(holder->deeds, holder->nr_deeds, &holder->room_deeds,
+				      sizeof(*grown));
 
-	if (holder->nr_deeds < holder->room_deeds)
-		return 0;
-	grown = reallocarray(holder->deeds, room, sizeof(*grown));
 	if (!grown)
 		return -ENOMEM;
 	holder->deeds = grown;
-	holder->room_deeds = room;
 	return 0;
 }
 
+/* The number under which the session asks for its deed @i. */
 static uint64_t key_of(const struct holder *holder, uint32_t i)
 {
 	return ledger_deed(holder->arena->ledger, holder->deeds[i]).key;
 }
 
-int deed_begin(struct arena *arena, const struct caller *caller, const struct alloc *alloc, enum ledger_proof proof)
+int deed_begin(struct arena *arena, const struct caller *caller, const struct alloc *alloc,
+	       enum ledger_proof proof)
 {
 	struct holder *holder = caller->holder;
 	struct ledger_deed deed = {
@@ -41,7 +45,10 @@ int deed_begin(struct arena *arena, const struct caller *caller, const struct al
 	};
 	int r;
 
-	/* What is reserved is seen by its session alone, and to change it to the same again changes nothing. */
+	/*
+	 * A reservation is known to its session alone, and to give it the same attributes once more
+	 * changes nothing: the request can simply be carried out again.
+	 */
 	if (!caller->deed || (proof == PROOF_VERSION && alloc->state == ALLOC_RESERVED))
 		return 0;
 	deed.session = holder->session;
@@ -57,19 +64,20 @@ int deed_end(struct arena *arena, const struct caller *caller, int r)
 {
 	struct holder *holder = caller->holder;
 
-	if (r < 0 && caller->deed && holder->nr_deeds > 0 && key_of(holder, holder->nr_deeds - 1) == caller->deed)
+	if (r < 0 && caller->deed && holder->nr_deeds > 0 &&
+	    key_of(holder, holder->nr_deeds - 1) == caller->deed)
 		ledger_remove(arena->ledger, holder->deeds[--holder->nr_deeds]);
 	return r;
 }
 
-void deeds_drop(struct holder *holder)
+void deed_drop_all(struct holder *holder)
 {
 	while (holder->nr_deeds > 0)
 		ledger_remove(holder->arena->ledger, holder->deeds[--holder->nr_deeds]);
 	holder->nr_awaited = 0;
 }
 
-/* ---- asked again ---- */
+/* ---- a request that is repeated ---- */
 
 bool arena_find_deed(struct arena_deed *out, const struct arena *arena, const struct caller *caller)
 {
@@ -80,7 +88,9 @@ bool arena_find_deed(struct arena_deed *out, const struct arena *arena, const st
 
 		if (deed.key != caller->deed)
 			continue;
-		*out = (struct arena_deed){ .id = deed.id, .slot = deed.slot, .alloc = arena_find(arena, deed.slot, deed.id) };
+		*out = (struct arena_deed){ .id = deed.id,
+					    .slot = deed.slot,
+					    .alloc = arena_find(arena, deed.slot, deed.id) };
 		return true;
 	}
 	return false;
@@ -91,6 +101,7 @@ void arena_await_deeds(struct holder *holder)
 	holder->nr_awaited = holder->nr_deeds;
 }
 
+/* A deed that is kept moves forward in the array; the order stays. */
 void arena_forget_deeds(struct holder *holder, uint64_t key, uint64_t nr)
 {
 	uint32_t kept = 0, awaited = 0;
@@ -113,13 +124,21 @@ void arena_forget_told_deeds(struct holder *holder)
 		ledger_remove(holder->arena->ledger, holder->deeds[--holder->nr_deeds]);
 }
 
-/* ---- after a start ---- */
+/* ---- at a start ---- */
 
+/*
+ * Is the proof of @deed there? The answer is right only at a start, before anything else has
+ * changed: later another change could have made or undone the proof.
+ */
 static bool was_done(const struct arena *arena, const struct ledger_deed *deed)
 {
-	const struct alloc *alloc = deed->slot < arena->nr_objects ? arena->objects[deed->slot] : NULL;
+	const struct alloc *alloc =
+		deed->slot < arena->nr_objects ? arena->objects[deed->slot] : NULL;
 
-	/* An id never comes back: another one here is the proof that this one is gone. */
+	/*
+	 * An id is never used twice. Another one in the slot proves that the allocation of the deed
+	 * is gone.
+	 */
 	if (alloc && alloc->id != deed->id)
 		alloc = NULL;
 	switch (deed->proof) {
@@ -135,6 +154,7 @@ static bool was_done(const struct arena *arena, const struct ledger_deed *deed)
 	return false;
 }
 
+/* All deeds of before count as awaited: their session may ask once it has come back. */
 int deed_adopt(struct arena *arena, const struct ledger_item *item)
 {
 	struct holder *holder = holder_find(arena, item->deed.session);

@@ -1,51 +1,103 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * holder: sessions as the arena sees them, what each has open, and space that waits until nobody can have it mapped any more.
+ * holder: a holder is a session as the arena sees it; a hold is one allocation that it has open.
+ * Holders and holds are in memory and in the ledger.
  *
- * Neither a pid nor a hang-up tells who still has a mapping (fork, passed descriptors). The descriptor that a session got carries
- * its mark, an OFD lock that every mapping made through it pins, in whatever process. So a hold ends when its session says
- * that it unmapped the allocation, or when the session is over (or has closed it) and its mark is gone.
+ * Neither a process id nor a hang-up tells who still has a mapping: there are fork() and passed
+ * descriptors. So the descriptor that a session gets carries a mark, a lock on its description (an
+ * OFD lock) that every mapping made through it keeps alive, in whatever process. A hold ends when
+ * its session says that it unmapped the allocation, or when the session is over or has closed the
+ * allocation, and its mark is gone.
  */
 #include <config.h>
+
+#include "daemon/arena/holder.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "daemon/arena/arena_internal.h"
+#include "daemon/arena/charge.h"
+#include "daemon/arena/pins.h"
+#include "daemon/arena/window.h"
+#include "daemon/clock.h"
 
-/* One mark a session and mode. */
+/*
+ * How many descriptors of one mode a session may have: one that it uses, and some that were on the
+ * way to it when a connection was lost.
+ */
+#define ATTACHED_MAX 4
+
+/* The number of the mark that the session's descriptors of this mode carry. */
 static uint64_t mark_of(const struct holder *holder, bool read_only)
 {
 	return holder->session * 2 + read_only;
 }
 
-/* Asked once a round: a session may have closed thousands of allocations. A read-only hold can be mapped through a writable mark too. */
-static bool is_marked(struct holder *holder)
+static bool has_mark(const struct holder *holder, bool read_only)
 {
-	const struct device *device = holder->arena->device;
+	/* An error is no proof that nobody has the mark, so it counts as a yes. */
+	return device_is_marked(holder->arena->device, mark_of(holder, read_only)) != 0;
+}
 
-	if (holder->looked == holder->arena->rounds)
-		return holder->was_marked;
-	/* An error is no proof that nobody has it. */
-	holder->was_marked = device_is_marked(device, mark_of(holder, true)) != 0 || device_is_marked(device, mark_of(holder, false)) != 0;
+uint64_t holder_mark_byte(const struct holder *holder)
+{
+	return device_mark_byte(mark_of(holder, false));
+}
+
+/*
+ * The marks of both modes are asked for, whatever the mode of a hold is: a session that opened an
+ * allocation read-only may still have mapped it through a writable descriptor.
+ */
+bool holder_has_own_mark(const struct holder *holder)
+{
+	return holder->may_be_marked && (has_mark(holder, true) || has_mark(holder, false));
+}
+
+bool holder_look(struct holder *holder)
+{
+	holder->was_marked = (holder->window && window_is_marked(holder->window)) ||
+			     holder_has_own_mark(holder);
 	holder->looked = holder->arena->rounds;
 	return holder->was_marked;
 }
 
-struct holder *holder_find(const struct arena *arena, uint64_t session)
+bool holder_is_marked(struct holder *holder)
 {
-	struct holder *holder;
+	struct arena *arena = holder->arena;
 
-	TAILQ_FOREACH(holder, &arena->holders, link)
-		if (holder->session == session)
-			return holder;
-	return NULL;
+	/*
+	 * A session may have closed thousands of allocations. The kernel is asked once in a round.
+	 */
+	if (holder->looked == arena->rounds)
+		return holder->was_marked;
+	if (arena->looks_left > 0 && clock_ns(CLOCK_MONOTONIC) > arena->look_until_ns)
+		arena->looks_left = 0;
+	if (arena->looks_left == 0)
+		return true;
+	arena->looks_left--;
+	return holder_look(holder);
 }
 
-/* @entry 0: it gets one in the ledger. */
-int holder_new(struct holder **out, struct arena *arena, uint64_t session, uint32_t uid, uint32_t entry)
+static int compare_session(const struct holder *a, const struct holder *b)
+{
+	return (a->session > b->session) - (a->session < b->session);
+}
+
+RB_GENERATE_INTERNAL(holder_tree, holder, by_session, compare_session,
+		     __attribute__((unused)) static)
+
+struct holder *holder_find(const struct arena *arena, uint64_t session)
+{
+	struct holder key = { .session = session };
+
+	/* RB_FIND() does not take a const tree, though it only reads. */
+	return RB_FIND(holder_tree, (struct holder_tree *)(uintptr_t)&arena->by_session, &key);
+}
+
+int holder_new(struct holder **out, struct arena *arena, uint64_t session, uint32_t uid,
+	       uint32_t entry)
 {
 	struct holder *holder = calloc(1, sizeof(*holder));
 	int r = 0;
@@ -55,14 +107,29 @@ int holder_new(struct holder **out, struct arena *arena, uint64_t session, uint3
 	*holder = (struct holder){ .arena = arena, .session = session, .uid = uid, .entry = entry };
 	TAILQ_INIT(&holder->holds);
 	if (!entry)
-		r = ledger_add_holder(&holder->entry, arena->ledger, &(struct ledger_holder){ .session = session, .uid = uid });
+		r = ledger_add_holder(&holder->entry, arena->ledger,
+				      &(struct ledger_holder){ .session = session, .uid = uid });
 	if (r < 0) {
 		free(holder);
 		return r;
 	}
 	TAILQ_INSERT_TAIL(&arena->holders, holder, link);
+	RB_INSERT(holder_tree, &arena->by_session, holder);
 	*out = holder;
 	return 0;
+}
+
+void holder_free(struct holder *holder)
+{
+	struct arena *arena = holder->arena;
+
+	charge_return_over(holder);
+	window_leave(holder);
+	TAILQ_REMOVE(&arena->holders, holder, link);
+	RB_REMOVE(holder_tree, &arena->by_session, holder);
+	ledger_remove(arena->ledger, holder->entry);
+	free(holder->deeds);
+	free(holder);
 }
 
 int arena_join(struct holder **out, struct arena *arena, uint64_t session, uint32_t uid)
@@ -74,28 +141,27 @@ int arena_join(struct holder **out, struct arena *arena, uint64_t session, uint3
 		r = holder_new(&holder, arena, session, uid, 0);
 	if (r < 0)
 		return r;
+	/*
+	 * The session left before, and takes part again. Holds that have not been dropped yet stay
+	 * with it.
+	 */
+	if (holder->end != END_NOT_YET)
+		TAILQ_REMOVE(holder->end == END_MARKED ? &arena->over : &arena->ending, holder,
+			     by_end);
+	holder->end = END_NOT_YET;
+	holder->ending = NULL;
+	/*
+	 * While it was over it was charged apart; as a connected session it counts among those
+	 * again.
+	 */
+	charge_return_over(holder);
 	holder->is_connected = true;
 	holder->is_orphan = false;
 	*out = holder;
 	return 0;
 }
 
-static void holder_drop(struct holder *holder)
-{
-	struct arena *arena = holder->arena;
-	struct hold *hold;
-
-	while ((hold = TAILQ_FIRST(&holder->holds)))
-		hold_drop(arena, hold);
-	deeds_drop(holder);
-	TAILQ_REMOVE(&arena->holders, holder, link);
-	ledger_remove(arena->ledger, holder->entry);
-	free(holder->deeds);
-	free(holder);
-}
-
-/* The daemon stops or the arena closes: the ledger keeps everything. */
-void holders_free(struct arena *arena)
+void holder_free_all(struct arena *arena)
 {
 	struct holder *holder;
 	struct hold *hold;
@@ -112,19 +178,44 @@ void holders_free(struct arena *arena)
 	}
 }
 
+/*
+ * Has the session so many descriptors of this mode that it gets no more? Each is a lock on the
+ * device, and each question about a mark has to pass all locks. The count is forgotten when nobody
+ * has the mark.
+ */
+static bool has_too_many(struct holder *holder, bool read_only)
+{
+	if (holder->nr_attached[read_only] < ATTACHED_MAX)
+		return false;
+	if (has_mark(holder, read_only))
+		return true;
+	holder->nr_attached[read_only] = 0;
+	return false;
+}
+
 int arena_attach(int *fd, struct holder *holder, bool read_only)
 {
 	int opened = -1;
-	int r = device_reopen(&opened, holder->arena->device, read_only ? O_RDONLY : O_RDWR);
+	int r;
 
+	if (has_too_many(holder, read_only))
+		return -EMFILE;
+	r = device_reopen(&opened, holder->arena->device, read_only ? O_RDONLY : O_RDWR);
 	if (r == 0)
-		/* Shared: a session that comes back may still have its first description. */
-		r = device_mark(opened, mark_of(holder, read_only), true);
+		/*
+		 * A session that comes back may still have its first descriptor: the new one gets
+		 * the same mark. Read locks do not exclude each other.
+		 */
+		r = device_mark(opened, mark_of(holder, read_only));
+	if (r == -EBUSY)
+		device_blame(holder->arena->device, mark_of(holder, read_only));
 	if (r < 0) {
 		if (opened >= 0)
 			close(opened);
 		return r;
 	}
+	holder->may_be_marked = true;
+	holder->nr_attached[read_only]++;
 	*fd = opened;
 	return 0;
 }
@@ -135,114 +226,136 @@ struct hold *hold_find(const struct holder *holder, const struct alloc *alloc)
 {
 	struct hold *hold;
 
-	/* An allocation has few holders, a holder may have many allocations. */
+	/*
+	 * The list of the allocation is the shorter one: it has few holders, a holder may have many
+	 * holds.
+	 */
 	TAILQ_FOREACH(hold, &alloc->holds, by_alloc)
 		if (hold->holder == holder)
 			return hold;
 	return NULL;
 }
 
-int hold_add(struct arena *arena, struct holder *holder, struct alloc *alloc, bool read_only)
+static void enter(struct hold *hold)
+{
+	struct holder *holder = hold->holder;
+
+	TAILQ_INSERT_TAIL(&hold->alloc->holds, hold, by_alloc);
+	/*
+	 * Holds on parts that a shrink cut off stand first in the list: end_cut_holds() looks for
+	 * them each time something is closed, and stops at the first hold of another kind.
+	 */
+	if (hold->alloc->cut_from)
+		TAILQ_INSERT_HEAD(&holder->holds, hold, by_holder);
+	else
+		TAILQ_INSERT_TAIL(&holder->holds, hold, by_holder);
+	if (hold->alloc->state == ALLOC_FREEING)
+		charge_hold(holder->arena, hold);
+}
+
+int hold_new(struct holder *holder, struct alloc *alloc, const struct hold *as)
 {
 	struct hold *hold = malloc(sizeof(*hold));
-	int r;
 
 	if (!hold)
 		return -ENOMEM;
-	r = ledger_add_hold(&hold->entry, arena->ledger, &(struct ledger_hold){
-				.session = holder->session, .id = alloc->id, .slot = alloc->slot, .read_only = read_only });
-	if (r < 0) {
-		free(hold);
-		return r;
-	}
-	hold->alloc = alloc;
-	hold->holder = holder;
-	hold->read_only = read_only;
-	hold->closed = false;
-	TAILQ_INSERT_TAIL(&alloc->holds, hold, by_alloc);
-	TAILQ_INSERT_TAIL(&holder->holds, hold, by_holder);
+	*hold = (struct hold){ .alloc = alloc,
+			       .holder = holder,
+			       .read_only = as->read_only,
+			       .closed = as->closed,
+			       .lent = as->lent,
+			       .entry = as->entry };
+	enter(hold);
 	return 0;
+}
+
+int hold_add(struct arena *arena, struct holder *holder, struct alloc *alloc, const struct hold *as)
+{
+	struct ledger_hold written = { .session = holder->session,
+				       .id = alloc->id,
+				       .slot = alloc->slot,
+				       .read_only = as->read_only,
+				       .closed = as->closed,
+				       .lent = as->lent };
+	struct hold hold = *as;
+	int r = ledger_add_hold(&hold.entry, arena->ledger, &written);
+
+	if (r < 0)
+		return r;
+	r = hold_new(holder, alloc, &hold);
+	if (r < 0)
+		ledger_remove(arena->ledger, hold.entry);
+	return r;
+}
+
+void hold_close(struct arena *arena, struct hold *hold)
+{
+	hold->closed = true;
+	ledger_set_closed(arena->ledger, hold->entry, true);
+}
+
+void hold_lend(struct arena *arena, struct hold *hold)
+{
+	if (hold->lent)
+		return;
+	/*
+	 * The ledger first. Killed after that, the next daemon takes the allocation for lent
+	 * although it was not yet, which only makes its space wait longer. The other way round it
+	 * would be given out too early.
+	 */
+	ledger_set_lent(arena->ledger, hold->entry, true);
+	hold->lent = true;
+}
+
+void hold_take_back(struct arena *arena, struct hold *hold)
+{
+	if (!hold->lent)
+		return;
+	hold->lent = false;
+	ledger_set_lent(arena->ledger, hold->entry, false);
 }
 
 void hold_drop(struct arena *arena, struct hold *hold)
 {
+	charge_drop_hold(arena, hold);
+	/*
+	 * A pin that was stored while the allocation was held counts, and can be seen from here on.
+	 */
+	if (hold->alloc->state == ALLOC_FREEING)
+		pins_hide(arena, hold->alloc);
+	if (hold->holder->ending == hold)
+		hold->holder->ending = TAILQ_NEXT(hold, by_holder);
 	TAILQ_REMOVE(&hold->alloc->holds, hold, by_alloc);
 	TAILQ_REMOVE(&hold->holder->holds, hold, by_holder);
 	ledger_remove(arena->ledger, hold->entry);
 	free(hold);
 }
 
-static bool hold_can_go(const struct hold *hold)
+struct alloc *arena_find_held(const struct arena *arena, const struct holder *holder, uint32_t slot,
+			      uint64_t id)
 {
-	if (hold->holder->is_orphan || (hold->holder->is_connected && !hold->closed))
-		return false;
-	return !is_marked(hold->holder);
+	struct alloc *alloc = slot < arena->nr_objects ? arena->objects[slot] : NULL;
+
+	return alloc && alloc->id == id && hold_find(holder, alloc) ? alloc : NULL;
 }
 
-/* ---- the end of a session, and of what it held ---- */
-
-/* What it reserved ends; what it has open is only a matter of its marks from here on. */
-static void end(struct holder *holder)
+struct holder *arena_find_holder(const struct arena *arena, uint64_t session)
 {
-	struct hold *hold, *next;
-
-	holder->is_connected = holder->is_orphan = false;
-	deeds_drop(holder);
-	TAILQ_FOREACH_SAFE(hold, &holder->holds, by_holder, next)
-		if (hold->alloc->state == ALLOC_RESERVED && hold->alloc->session == holder->session)
-			reservation_end(holder->arena, hold->alloc);
+	return holder_find(arena, session);
 }
 
-void arena_leave(struct holder *holder)
+bool arena_holder_is_leaving(const struct holder *holder)
 {
-	struct arena *arena = holder->arena;
-
-	end(holder);
-	quarantine_look(arena);
+	return holder->end == END_RESERVATIONS;
 }
 
-void arena_drop_orphans(struct arena *arena)
+bool arena_holder_writes(const struct holder *holder)
 {
-	struct holder *holder;
+	const struct hold *hold;
 
-	TAILQ_FOREACH(holder, &arena->holders, link)
-		if (holder->is_orphan)
-			end(holder);
-	quarantine_look(arena);
-}
-
-void freeing_release(struct arena *arena, struct alloc *alloc)
-{
-	int r;
-
-	while (alloc->nr_extents > 0) {
-		r = space_release(arena->space, alloc->extents[alloc->nr_extents - 1], alloc->is_run);
-		if (r < 0)
-			return;                 /* no memory: the next look tries again with what is left */
-		alloc->nr_pfns -= alloc->extents[alloc->nr_extents - 1].len;
-		alloc->nr_extents--;
+	TAILQ_FOREACH(hold, &holder->holds, by_holder) {
+		if (!hold->read_only && !hold->closed)
+			return true;
 	}
-	ledger_remove(arena->ledger, alloc->entry);
-	TAILQ_REMOVE(&arena->freeing, alloc, link);
-	object_drop(arena, alloc);
-}
-
-/* Each session that is over, or that closed something, is asked for once; then whatever nobody holds is free. */
-void quarantine_look(struct arena *arena)
-{
-	struct holder *holder, *next_holder;
-	struct alloc *alloc, *next;
-	struct hold *hold, *next_hold;
-
-	arena->rounds++;
-	TAILQ_FOREACH_SAFE(holder, &arena->holders, link, next_holder)
-		if (!holder->is_connected && !holder->is_orphan && !is_marked(holder))
-			holder_drop(holder);
-	TAILQ_FOREACH_SAFE(alloc, &arena->freeing, link, next) {
-		TAILQ_FOREACH_SAFE(hold, &alloc->holds, by_alloc, next_hold)
-			if (hold->holder->is_connected && hold_can_go(hold))
-				hold_drop(arena, hold);
-		if (TAILQ_EMPTY(&alloc->holds))
-			freeing_release(arena, alloc);
-	}
+	return false;
 }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * lease: space that a client took ahead, and what it makes of it. A part of a reservation is carved off and becomes an allocation of
- * its own, permanent with the settle; when others need room, leases are asked back. It does not know who is asked, and not how often.
+ * lease: a lease is a reservation that a client took ahead. A part of it is carved off and becomes
+ * an allocation of its own, permanent with the next settle.
  *
- * What a reservation lost is taken out of the ledger after the settle, so that a daemon that dies in between leaves the whole one
- * and the record of the part: the table is right, and the next daemon takes out what the table has (adopt.c).
+ * The ledger has the whole reservation until after that settle; only then is the part taken out of
+ * it. A daemon that dies in between leaves the whole in the ledger and the part in the table. The
+ * table is right: the next daemon takes out of the reservation what the table has (adopt.c).
  */
 #include <config.h>
 
@@ -13,32 +14,39 @@
 #include <string.h>
 
 #include "daemon/arena/arena_internal.h"
-#include "lib/size.h"
+#include "daemon/arena/arena_trace.h"
+#include "daemon/arena/charge.h"
+#include "daemon/arena/events.h"
+#include "daemon/arena/holder.h"
+#include "daemon/arena/reserve.h"
+#include "daemon/arena/rules.h"
+#include "daemon/arena/settle.h"
+#include "lib/wire/size.h"
 
-/* ---- what there is to carve ---- */
+/* ---- what can be carved ---- */
 
-int check_uncarved(const struct alloc *alloc, const char *what, struct why *why)
-{
-	if (alloc->nr_extents > 0 && (!alloc->is_run || alloc->nr_extents == 1))
-		return 0;
-	return why_set(why, -EINVAL, "parts of it were carved off and what is left is not in one piece: it cannot be %s", what);
-}
-
+/* A part is a multiple of this many base pages. */
 static uint64_t unit_pfns(const struct arena *arena, const struct alloc *lease)
 {
 	return lease->is_run ? 1 : arena_page_pfns(arena);
 }
 
-/* @offset and @len in bytes of the device; *part in pfns of the data area. */
-static int find_part(struct extent *part, uint32_t *index, const struct arena *arena, const struct alloc *lease, uint64_t offset,
-		     uint64_t len, struct why *why)
+/*
+ * Finds the extent of @lease in which all of the part lies, and returns its index. @offset and @len
+ * are in bytes of the device, *part is in base pages of the data area. -EINVAL.
+ */
+static int find_part(struct extent *part, uint32_t *index, const struct arena *arena,
+		     const struct alloc *lease, uint64_t offset, uint64_t len, struct why *why)
 {
 	uint64_t unit = unit_pfns(arena, lease) << DESC_SHIFT, at = offset - arena->sb.data_off;
 	char size[SIZE_TEXT_MAX];
 
 	if (len == 0 || len % unit || at % unit)
-		return why_set(why, -EINVAL, "a part of this reservation begins at a multiple of %s and is as long as one; %llu bytes at %llu are not",
-			       size_text(size, unit), (unsigned long long)len, (unsigned long long)offset);
+		return why_set(why, -EINVAL,
+			       "a part of this reservation begins at a multiple of %s and is as "
+			       "long as one; %llu bytes at %llu are not",
+			       size_text(size, unit), (unsigned long long)len,
+			       (unsigned long long)offset);
 	*part = (struct extent){ at >> DESC_SHIFT, len >> DESC_SHIFT };
 	for (uint32_t i = 0; i < lease->nr_extents; i++) {
 		struct extent e = lease->extents[i];
@@ -50,14 +58,21 @@ static int find_part(struct extent *part, uint32_t *index, const struct arena *a
 		*index = i;
 		return 0;
 	}
-	return why_set(why, -EINVAL, "%s at offset %llu of the device are not in one free piece of the reservation", size_text(size, len),
-		       (unsigned long long)offset);
+	return why_set(
+		why, -EINVAL,
+		"%s at offset %llu of the device are not in one free piece of the reservation",
+		size_text(size, len), (unsigned long long)offset);
 }
 
-/* ---- taking it out ---- */
+/* ---- taking the part out of the reservation ---- */
 
-/* The extents of @lease without @part, which lies in its extent @index. Owned by the caller; NULL: it has them in place. */
-static int make_room(struct extent **out, const struct alloc *lease, uint32_t index, struct extent part)
+/*
+ * Allocates the array of extents that @lease needs without @part, which lies inside its extent
+ * @index, if that is one extent more than before; else *out is NULL. This comes before the part is
+ * recorded, since take_out() must not fail. -ENOSPC: it would have too many extents.
+ */
+static int make_room(struct extent **out, const struct alloc *lease, uint32_t index,
+		     struct extent part)
 {
 	struct extent e = lease->extents[index];
 	struct extent *grown;
@@ -75,6 +90,7 @@ static int make_room(struct extent **out, const struct alloc *lease, uint32_t in
 	return 0;
 }
 
+/* Takes @part out of the extents of @lease; @grown is what make_room() returned. */
 static void take_out(struct alloc *lease, uint32_t index, struct extent part, struct extent *grown)
 {
 	struct extent *extents = grown ? grown : lease->extents, e = extents[index];
@@ -99,6 +115,7 @@ static void take_out(struct alloc *lease, uint32_t index, struct extent part, st
 	}
 }
 
+/* Is any base page of @part bad? A part without one need not be marked as poisoned. */
 static bool has_poison(const struct arena *arena, struct extent part)
 {
 	for (uint64_t i = 0; i < part.len; i++)
@@ -107,9 +124,13 @@ static bool has_poison(const struct arena *arena, struct extent part)
 	return false;
 }
 
-/* ---- the ledger, after the settle ---- */
+/* ---- the ledger, which learns of it after the settle ---- */
 
-/* Room for what every lease that was carved in this transaction will need, and for a hold and a deed. */
+/*
+ * Asks for the ledger entries that the settle will need for every reservation that was carved since
+ * the last one, and two more, for a hold and a deed. Without this the ledger could be full when the
+ * settle has already made the part permanent.
+ */
 static int reserve_ledger(struct arena *arena, const struct alloc *lease)
 {
 	uint32_t nr = ledger_range_entries(lease->nr_extents + 1, lease->name_len) + 2;
@@ -120,27 +141,7 @@ static int reserve_ledger(struct arena *arena, const struct alloc *lease)
 	return ledger_reserve(arena->ledger, nr);
 }
 
-void lease_narrow(struct arena *arena, struct alloc *lease)
-{
-	struct ledger_range range = range_of(lease, LEDGER_RESERVED);
-	int r = 0;
-
-	TAILQ_REMOVE(&arena->carved, lease, link);
-	lease->is_carved = false;
-	if (lease->nr_extents > 0 && lease->entry) {
-		r = ledger_replace_range(&lease->entry, arena->ledger, &range, lease->extents, lease->nr_extents, lease->name, lease->name_len);
-	} else {
-		ledger_remove(arena->ledger, lease->entry);
-		lease->entry = 0;
-	}
-	/*
-	 * Others took the room that was kept for this. It must not be this session's once more after the daemon was killed: somebody else may have
-	 * had the part in between. So it is nobody's then.
-	 */
-	if (r < 0)
-		ledger_set_state(arena->ledger, lease->entry, LEDGER_FREEING);
-}
-
+/* Notes that @lease lost a part which the ledger still counts to it. */
 static void put_on_list(struct arena *arena, struct alloc *lease)
 {
 	lease->staged = arena->txn;
@@ -150,15 +151,21 @@ static void put_on_list(struct arena *arena, struct alloc *lease)
 	TAILQ_INSERT_TAIL(&arena->carved, lease, link);
 }
 
-/* ---- carve ---- */
+/* ---- carving ---- */
 
-static int move_bytes(struct arena *arena, const struct alloc *lease, uint64_t bytes, struct why *why)
+/*
+ * Charges an allocation to the owner of @lease, and makes its leased bytes plain ones. move_back()
+ * undoes it.
+ */
+static int move_bytes(struct arena *arena, const struct alloc *lease, uint64_t bytes,
+		      struct why *why)
 {
 	int r;
 
-	if (!lease->is_lease)                   /* its bytes count as used already */
+	/* a plain reservation's bytes are charged as used bytes already */
+	if (!lease->is_lease)
 		return quota_charge(arena->quota, lease->uid, QUOTA_ALLOCATIONS, 1, why);
-	r = charge(arena, lease->uid, QUOTA_BYTES, bytes, why);
+	r = charge_take(arena, lease->uid, QUOTA_BYTES, bytes, why);
 	if (r == 0)
 		quota_return(arena->quota, lease->uid, QUOTA_LEASED_BYTES, bytes);
 	return r;
@@ -173,9 +180,18 @@ static void move_back(struct arena *arena, const struct alloc *lease, uint64_t b
 	quota_charge_anyway(arena->quota, lease->uid, QUOTA_LEASED_BYTES, bytes);
 }
 
-static int carve(struct alloc **out, struct arena *arena, const struct caller *caller, struct alloc *lease, const struct arena_ask *ask,
-		 struct extent part, struct why *why)
+/* Makes the part an allocation that is published with the next settle. */
+static int carve(struct alloc **out, struct arena *arena, const struct caller *caller,
+		 struct alloc *lease, const struct arena_ask *ask, struct extent part,
+		 struct why *why)
 {
+	const struct hold *whole = hold_find(caller->holder, lease);
+	/*
+	 * The mapping of the whole goes on showing the part: to the session, whether it opens the
+	 * part or not, and to those to whom the whole was lent. So the session gets a hold on the
+	 * part in each case.
+	 */
+	struct hold as = { .closed = !ask->keep_open, .lent = whole && whole->lent };
 	struct alloc *alloc;
 	int r = alloc_new(&alloc, 1);
 
@@ -185,7 +201,7 @@ static int carve(struct alloc **out, struct arena *arena, const struct caller *c
 	alloc->nr_pfns = part.len;
 	alloc->is_run = lease->is_run;
 	alloc->is_poisoned = lease->is_poisoned && has_poison(arena, part);
-	r = reservation_build(arena, caller, alloc, ask, why);
+	r = reserve_build(arena, caller, alloc, ask, &as, why);
 	if (r < 0) {
 		alloc_free(alloc);
 		return r;
@@ -194,24 +210,32 @@ static int carve(struct alloc **out, struct arena *arena, const struct caller *c
 	return 0;
 }
 
-static int check_carve(struct arena *arena, const struct caller *caller, const struct alloc *lease, const struct arena_ask *ask, struct why *why)
+static int check_carve(struct arena *arena, const struct caller *caller, const struct alloc *lease,
+		       const struct arena_ask *ask, struct why *why)
 {
-	int r = check_serving(arena, true, why);
+	int r = rules_serving(arena, true, why);
 
 	if (r == 0 && lease->state != ALLOC_RESERVED)
 		r = why_set(why, -EINVAL, "it is published: only what is reserved can be carved");
 	if (r == 0)
-		r = check_owner(caller, lease, "carve", why);
-	/* Base pages of one compound page have one owner. */
+		r = rules_owner(caller, lease, "carve", why);
+	/*
+	 * Base pages of one compound page have one owner. A reservation that was given to another
+	 * user would, if the caller could carve it, put two owners on one page.
+	 */
 	if (r == 0 && lease->uid != caller->uid)
-		r = why_set(why, -EACCES, "it was given to uid %u: what uid %u carves off would be its own", lease->uid, caller->uid);
+		r = why_set(why, -EACCES,
+			    "it was given to uid %u: what uid %u carves off would be its own",
+			    lease->uid, caller->uid);
+	if (r == 0)
+		r = rules_attributes(ask->attributes_len, why);
 	if (r == 0 && ask->name_len)
 		r = settle_if_staged(arena, NULL, true);
-	return r < 0 ? r : check_name(arena, ask->name, ask->name_len, why);
+	return r < 0 ? r : rules_name(arena, ask->name, ask->name_len, why);
 }
 
-int arena_carve(struct alloc **out, struct arena *arena, const struct caller *caller, struct alloc *lease, const struct arena_ask *ask,
-		uint64_t offset, struct why *why)
+int arena_carve(struct alloc **out, struct arena *arena, const struct caller *caller,
+		struct alloc *lease, const struct arena_ask *ask, uint64_t offset, struct why *why)
 {
 	struct extent part = { 0, 0 }, *grown = NULL;
 	uint32_t index = 0;
@@ -237,25 +261,7 @@ int arena_carve(struct alloc **out, struct arena *arena, const struct caller *ca
 	}
 	take_out(lease, index, part, grown);
 	put_on_list(arena, lease);
+	arena_trace_carve(arena, caller, *out, lease->id);
 	events_add(arena, ARENA_PUBLISHED, *out);
 	return 0;
-}
-
-/* ---- asking back ---- */
-
-int lease_recall(struct arena *arena, uint64_t nr_pfns, struct why *why)
-{
-	struct alloc wanted = { .nr_pfns = nr_pfns };
-	char asked[SIZE_TEXT_MAX], leased[SIZE_TEXT_MAX];
-
-	/* Many may be waiting, and ask again and again. */
-	if (room_look(arena)->leased == 0)
-		return -ENOSPC;
-	if (arena->room.when_ns != arena->recalled_ns) {
-		arena->recalled_ns = arena->room.when_ns;
-		events_add(arena, ARENA_RECALL, &wanted);
-	}
-	arena->counts.recalls++;
-	return why_set(why, -EINPROGRESS, "arena %s has no room for %s; %s are leased to clients, who were asked for them and did not give back enough",
-		       arena->identity.name, size_text(asked, nr_pfns << DESC_SHIFT), size_text(leased, arena->room.leased));
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * quota: a tree of users with their limits and charges. Pure; it does not know what a charge is for, nor the
- * configuration that the limits come from.
+ * quota: a tree of users, with what each has and may have. It does not know what a charge is for,
+ * nor where limits come from.
  *
- * A user is remembered once he was charged or given a limit, and forgotten when neither is left, so that the tree does not
- * grow with every uid that ever came by.
+ * A user is in the tree while something is charged to it or a limit is set for it; else it is
+ * removed, so that the tree does not grow with every uid that ever connected.
  */
 #include <config.h>
 
@@ -17,25 +17,30 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <bsd/sys/tree.h>
+#include "daemon/arena/sentence.h"
 
 #define EVERYBODY UINT32_MAX
 
 struct limits {
-	uint64_t limit[QUOTA_KINDS];            /* 0: none */
-	bool     is_set[QUOTA_KINDS];           /* false: the default applies */
+	uint64_t limit[QUOTA_KINDS];            /* 0: no limit */
+	bool     is_set[QUOTA_KINDS];           /* false: the default for all users holds */
 };
 
 struct user {
-	RB_ENTRY(user) link;                    /* quota.users */
+	RB_ENTRY(user) link;                    /* in quota.users */
 	uint32_t uid;
 	struct limits own;
 	uint64_t used[QUOTA_KINDS];
+	/* the part of used that was given up and is still held */
+	uint64_t withheld[QUOTA_KINDS];
 };
 RB_HEAD(user_tree, user);
 
 struct quota {
 	struct user_tree users;                 /* owned */
 	struct limits defaults;
+	struct quota *whole;                    /* borrowed; NULL: this is the whole */
+	const char *name;                       /* borrowed; the arena's, if this is a share */
 };
 
 static int compare_uid(const struct user *a, const struct user *b)
@@ -56,6 +61,26 @@ int quota_new(struct quota **out)
 	return 0;
 }
 
+int quota_new_share(struct quota **out, struct quota *whole, const char *name)
+{
+	int r = quota_new(out);
+
+	if (r < 0)
+		return r;
+	(*out)->whole = whole;
+	(*out)->name = name;
+	return 0;
+}
+
+/* Returns to @whole what is charged to @user in a share that is being freed. */
+static void give_all_back(struct quota *whole, const struct user *user)
+{
+	for (int kind = 0; kind < QUOTA_KINDS; kind++) {
+		quota_regain(whole, user->uid, kind, user->withheld[kind]);
+		quota_return(whole, user->uid, kind, user->used[kind] - user->withheld[kind]);
+	}
+}
+
 void quota_free(struct quota *quota)
 {
 	struct user *user;
@@ -63,6 +88,8 @@ void quota_free(struct quota *quota)
 	if (!quota)
 		return;
 	while ((user = RB_ROOT(&quota->users))) {
+		if (quota->whole)
+			give_all_back(quota->whole, user);
 		RB_REMOVE(user_tree, &quota->users, user);
 		free(user);
 	}
@@ -75,10 +102,11 @@ static struct user *find_user(const struct quota *quota, uint32_t uid)
 {
 	struct user key = { .uid = uid };
 
-	/* RB_FIND() reads only, but does not say so. */
+	/* RB_FIND() does not take a const tree, though it only reads. */
 	return RB_FIND(user_tree, (struct user_tree *)&quota->users, &key);
 }
 
+/* Finds @uid, or adds it; NULL: no memory. put_user() removes it again if nothing was set. */
 static struct user *get_user(struct quota *quota, uint32_t uid)
 {
 	struct user *user = find_user(quota, uid);
@@ -155,13 +183,30 @@ uint64_t quota_used(const struct quota *quota, uint32_t uid, enum quota_kind kin
 	return user ? user->used[kind] : 0;
 }
 
+uint64_t quota_withheld(const struct quota *quota, uint32_t uid, enum quota_kind kind)
+{
+	const struct user *user = find_user(quota, uid);
+
+	return user ? user->withheld[kind] : 0;
+}
+
+bool quota_next_user(const struct quota *quota, uint32_t *uid)
+{
+	struct user key = { .uid = *uid };
+	const struct user *user = RB_NFIND(user_tree, (struct user_tree *)&quota->users, &key);
+
+	if (user)
+		*uid = user->uid;
+	return user;
+}
+
 /* ---- charges ---- */
 
 #define AMOUNT_MAX 32
 
 /*
- * 9.5G: rounded to a tenth for people, @up for what is asked for and used, never for a limit, so that the
- * numbers never seem to fit when they do not.
+ * Writes bytes for people, as "9.5G", in tenths. What is used and asked for is rounded up, a limit
+ * is rounded down: otherwise a refusal could show numbers that seem to fit.
  */
 static const char *bytes_text(char buf[AMOUNT_MAX], uint64_t bytes, bool up)
 {
@@ -175,9 +220,11 @@ static const char *bytes_text(char buf[AMOUNT_MAX], uint64_t bytes, bool up)
 		snprintf(buf, AMOUNT_MAX, "%" PRIu64, bytes);
 		return buf;
 	}
-	tenths = (uint64_t)(((unsigned __int128)bytes * 10 + (up ? (1ULL << shift) - 1 : 0)) >> shift);
+	tenths = (uint64_t)(((unsigned __int128)bytes * 10 + (up ? (1ULL << shift) - 1 : 0)) >>
+			    shift);
 	if (tenths % 10)
-		snprintf(buf, AMOUNT_MAX, "%" PRIu64 ".%" PRIu64 "%c", tenths / 10, tenths % 10, units[shift / 10 - 1]);
+		snprintf(buf, AMOUNT_MAX, "%" PRIu64 ".%" PRIu64 "%c", tenths / 10, tenths % 10,
+			 units[shift / 10 - 1]);
 	else
 		snprintf(buf, AMOUNT_MAX, "%" PRIu64 "%c", tenths / 10, units[shift / 10 - 1]);
 	return buf;
@@ -210,25 +257,65 @@ static const char *const remedy[QUOTA_KINDS] = {
 	[QUOTA_LEASED_BYTES] = "give a lease back",
 };
 
-static int refuse(struct why *why, uint32_t uid, enum quota_kind kind, uint64_t used, uint64_t limit, uint64_t amount)
+static void say_amount(struct sentence *s, enum quota_kind kind, uint64_t amount, const char *what)
 {
-	char used_text[AMOUNT_MAX], limit_text[AMOUNT_MAX], asked_text[AMOUNT_MAX];
+	char text[AMOUNT_MAX];
 
-	return why_set(why, -EDQUOT, "quota of user %" PRIu32 " is used up: %s of %s %s used, %s asked for; %s or raise the limit",
-		       uid, amount_text(used_text, kind, used, true), amount_text(limit_text, kind, limit, false), kind_text[kind],
-		       amount_text(asked_text, kind, amount, true), remedy[kind]);
+	if (amount)
+		sentence_say(s, ", %s %s", amount_text(text, kind, amount, true), what);
 }
 
-int quota_charge(struct quota *quota, uint32_t uid, enum quota_kind kind, uint64_t amount, struct why *why)
+static int refuse(struct why *why, const struct quota *quota, uint32_t uid, enum quota_kind kind,
+		  uint64_t amount)
+{
+	char used[AMOUNT_MAX], limit[AMOUNT_MAX];
+	uint64_t withheld = quota_withheld(quota, uid, kind);
+	bool is_session = kind == QUOTA_SESSIONS;
+	struct sentence s = { .len = 0 };
+
+	sentence_say(&s, "%s of %s %s used",
+		     amount_text(used, kind, quota_used(quota, uid, kind), true),
+		     amount_text(limit, kind, quota_limit(quota, uid, kind), false),
+		     kind_text[kind]);
+	say_amount(&s, kind, withheld,
+		   is_session ? "of them over and still mapped"
+			      : "of it freed and still held by sessions of this user");
+	say_amount(&s, kind, amount, "asked for");
+	sentence_say(&s, "; %s", withheld && !is_session ? "unmap and close what was freed, " : "");
+	if (quota->name)
+		return why_set(why, -EDQUOT,
+			       "share of user %" PRIu32
+			       " of arena %s is used up: %s%s or set a limit in [quota %" PRIu32
+			       "]",
+			       uid, quota->name, s.text, remedy[kind], uid);
+	return why_set(why, -EDQUOT,
+		       "quota of user %" PRIu32 " is used up: %s%s or raise the limit", uid, s.text,
+		       remedy[kind]);
+}
+
+int quota_check(const struct quota *quota, uint32_t uid, enum quota_kind kind, uint64_t amount,
+		struct why *why)
 {
 	uint64_t limit = quota_limit(quota, uid, kind), used = quota_used(quota, uid, kind);
-	int r;
 
 	if (!limit)
-		limit = UINT64_MAX;     /* as much as can be counted */
-	/* Used may be above the limit: it was lowered, or recovery charged what was there. */
+		limit = UINT64_MAX;     /* no limit but what the counter can hold */
+	/*
+	 * Use may be above the limit: the limit was lowered, recovery charged what it found, or
+	 * somebody freed an allocation that this user holds.
+	 */
 	if (used > limit || amount > limit - used)
-		return refuse(why, uid, kind, used, limit, amount);
+		return refuse(why, quota, uid, kind, amount);
+	return quota->whole ? quota_check(quota->whole, uid, kind, amount, why) : 0;
+}
+
+int quota_charge(struct quota *quota, uint32_t uid, enum quota_kind kind, uint64_t amount,
+		 struct why *why)
+{
+	int r = quota_check(quota, uid, kind, amount, why);
+
+	if (r < 0)
+		return r;
 	r = quota_charge_anyway(quota, uid, kind, amount);
 	return r < 0 ? why_set(why, r, "out of memory for the quota of user %" PRIu32, uid) : 0;
 }
@@ -236,6 +323,7 @@ int quota_charge(struct quota *quota, uint32_t uid, enum quota_kind kind, uint64
 int quota_charge_anyway(struct quota *quota, uint32_t uid, enum quota_kind kind, uint64_t amount)
 {
 	struct user *user;
+	int r;
 
 	if (amount == 0)
 		return 0;
@@ -244,17 +332,71 @@ int quota_charge_anyway(struct quota *quota, uint32_t uid, enum quota_kind kind,
 	user = get_user(quota, uid);
 	if (!user)
 		return -ENOMEM;
-	user->used[kind] += amount;
-	return 0;
+	r = quota->whole ? quota_charge_anyway(quota->whole, uid, kind, amount) : 0;
+	if (r == 0)
+		user->used[kind] += amount;
+	put_user(quota, user);
+	return r;
 }
 
+/*
+ * The asserts here and below are for a charge that is returned twice, which is a fault of the
+ * daemon.
+ */
 void quota_return(struct quota *quota, uint32_t uid, enum quota_kind kind, uint64_t amount)
 {
 	struct user *user = find_user(quota, uid);
 
 	if (amount == 0)
 		return;
-	assert(user && user->used[kind] >= amount);
+	assert(user && user->used[kind] - user->withheld[kind] >= amount);
 	user->used[kind] -= amount;
 	put_user(quota, user);
+	if (quota->whole)
+		quota_return(quota->whole, uid, kind, amount);
+}
+
+/* ---- given up, and still held ---- */
+
+static void withhold(struct quota *quota, uint32_t uid, enum quota_kind kind, uint64_t amount)
+{
+	/* The user is in the tree: quota_charge_anyway() was called just before. */
+	find_user(quota, uid)->withheld[kind] += amount;
+	if (quota->whole)
+		withhold(quota->whole, uid, kind, amount);
+}
+
+int quota_withhold(struct quota *quota, uint32_t uid, enum quota_kind kind, uint64_t amount)
+{
+	int r = quota_charge_anyway(quota, uid, kind, amount);
+
+	if (r == 0 && amount)
+		withhold(quota, uid, kind, amount);
+	return r;
+}
+
+void quota_regain(struct quota *quota, uint32_t uid, enum quota_kind kind, uint64_t amount)
+{
+	if (amount == 0)
+		return;
+	for (struct quota *at = quota; at; at = at->whole) {
+		struct user *user = find_user(at, uid);
+
+		assert(user && user->withheld[kind] >= amount);
+		user->withheld[kind] -= amount;
+	}
+	quota_return(quota, uid, kind, amount);
+}
+
+uint64_t quota_may_reach(const struct quota *quota, uint32_t uid, enum quota_kind kind)
+{
+	uint64_t here = quota_limit(quota, uid, kind), used = quota_used(quota, uid, kind);
+	uint64_t all = quota->whole ? quota_limit(quota->whole, uid, kind) : 0, elsewhere;
+
+	if (!all)
+		return here;
+	elsewhere = quota_used(quota->whole, uid, kind) - used;
+	/* 0 would say that there is no limit. */
+	all = all > elsewhere ? all - elsewhere : 1;
+	return here && here < all ? here : all;
 }

@@ -1,170 +1,272 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * release: how an allocation ends, and how sessions open and close it. Freeing is durable at the settle; the space is free when
- * nobody holds it any more.
+ * release: how an allocation ends by request, and how sessions open and close one. A free is
+ * durable with the settle; the space is free for others when nobody holds it any more (ending.c).
  */
 #include <config.h>
 
 #include <errno.h>
 
 #include "daemon/arena/arena_internal.h"
+#include "daemon/arena/arena_trace.h"
+#include "daemon/arena/charge.h"
+#include "daemon/arena/deed.h"
+#include "daemon/arena/ending.h"
+#include "daemon/arena/events.h"
+#include "daemon/arena/holder.h"
+#include "daemon/arena/object.h"
+#include "daemon/arena/pins.h"
+#include "daemon/arena/room.h"
+#include "daemon/arena/rules.h"
+#include "daemon/arena/settle.h"
+#include "daemon/arena/window.h"
 
 /* ---- the end of an allocation ---- */
 
-/* A shrunk allocation's client knows one handle: done with that, done with what was cut off. */
-static void drop_cut_holds(struct arena *arena, struct holder *holder, uint64_t id)
+/*
+ * A client whose allocation was shrunk knows one handle, and does not know that the part that was
+ * cut off is an allocation of its own. When it closes or frees the one with @id, the holds on parts
+ * cut off that one end in the same way.
+ */
+static void end_cut_holds(struct arena *arena, struct holder *holder, uint64_t id, bool unmapped)
 {
 	struct hold *hold, *next;
 
-	TAILQ_FOREACH_SAFE(hold, &holder->holds, by_holder, next)
-		if (hold->alloc->cut_from == id)
+	/* hold_new() puts the holds on cut-off parts at the front of the list. */
+	for (hold = TAILQ_FIRST(&holder->holds); hold && hold->alloc->cut_from; hold = next) {
+		next = TAILQ_NEXT(hold, by_holder);
+		if (hold->alloc->cut_from != id)
+			continue;
+		if (unmapped && !hold->lent)
 			hold_drop(arena, hold);
+		else
+			hold_close(arena, hold);
+	}
 }
 
-static void drop_own_hold(struct arena *arena, const struct caller *caller, struct alloc *alloc)
+/*
+ * The caller closes an allocation and may still have it mapped, or others may: the hold stays until
+ * the session's mark is gone.
+ */
+static void close_own_hold(struct arena *arena, struct hold *hold)
 {
-	struct hold *hold = caller->holder ? hold_find(caller->holder, alloc) : NULL;
+	hold_close(arena, hold);
+	end_cut_holds(arena, hold->holder, hold->alloc->id, false);
+}
+
+/* Returns the hold of the caller's session on @alloc; NULL: none, or no session. */
+static struct hold *own_hold(const struct caller *caller, const struct alloc *alloc)
+{
+	return caller->holder ? hold_find(caller->holder, alloc) : NULL;
+}
+
+/*
+ * The caller is done with @alloc. If it says that it has no mapping left (@unmapped) and cannot
+ * have lent any, the hold ends at once.
+ */
+static void end_own_hold(struct arena *arena, const struct caller *caller, struct alloc *alloc,
+			 bool unmapped)
+{
+	struct hold *hold = own_hold(caller, alloc);
 
 	if (!hold)
 		return;
+	if (!unmapped || hold->lent) {
+		close_own_hold(arena, hold);
+		return;
+	}
 	hold_drop(arena, hold);
-	drop_cut_holds(arena, caller->holder, alloc->id);
+	end_cut_holds(arena, caller->holder, alloc->id, true);
 }
 
-void reservation_end(struct arena *arena, struct alloc *alloc)
-{
-	/* Never settled (the arena is offline): what was carved off is in the ledger, and stays the next daemon's to sort out. */
-	if (alloc->is_carved)
-		TAILQ_REMOVE(&arena->carved, alloc, link);
-	alloc->is_carved = false;
-	if (alloc->entry)                       /* nothing is left of it without one */
-		ledger_set_state(arena->ledger, alloc->entry, LEDGER_FREEING);
-	object_hide(arena, alloc);
-	alloc->state = ALLOC_FREEING;
-	uncharge(arena, alloc);
-	TAILQ_INSERT_TAIL(&arena->freeing, alloc, link);
-}
-
-int arena_abort(struct arena *arena, const struct caller *caller, struct alloc *alloc, bool unmapped, struct why *why)
+int arena_abort(struct arena *arena, const struct caller *caller, struct alloc *alloc,
+		bool unmapped, struct why *why)
 {
 	int r;
 
 	if (alloc->state != ALLOC_RESERVED)
 		return why_set(why, -EINVAL, "it is published: free it instead");
-	r = check_owner(caller, alloc, "abort", why);
+	r = rules_owner(caller, alloc, "abort", why);
 	if (r == 0 && alloc->is_carved)
 		r = arena_settle(arena);
 	if (r == 0)
 		r = deed_begin(arena, caller, alloc, PROOF_GONE);
 	if (r < 0)
-		return r;
-	reservation_end(arena, alloc);
-	if (unmapped)
-		drop_own_hold(arena, caller, alloc);
+		return room_explain_books(arena, r, why);
+	arena_trace_abort(arena, caller, alloc, unmapped);
+	ending_begin(arena, alloc);
+	end_own_hold(arena, caller, alloc, unmapped);
 	if (TAILQ_EMPTY(&alloc->holds))
-		freeing_release(arena, alloc);
+		ending_release(arena, alloc);
 	return 0;
 }
 
-/* By anyone but a caller who said that it has no mapping of it left. */
+/*
+ * Does anybody hold @alloc whose word does not settle it? The caller's own hold does not count when
+ * the caller says that it unmapped @alloc and has not lent it.
+ */
 static bool is_held_by_others(const struct caller *caller, const struct alloc *alloc, bool unmapped)
 {
 	const struct hold *hold;
 
 	TAILQ_FOREACH(hold, &alloc->holds, by_alloc)
-		if (!unmapped || hold->holder != caller->holder)
+		if (!unmapped || hold->lent || hold->holder != caller->holder)
 			return true;
 	return false;
 }
 
-int arena_free_alloc(struct arena *arena, const struct caller *caller, struct alloc *alloc, bool unmapped, struct why *why)
+int arena_free_alloc(struct arena *arena, const struct caller *caller, struct alloc *alloc,
+		     bool unmapped, struct why *why)
 {
-	struct ledger_range range = range_of(alloc, LEDGER_FREEING);
-	int r = check_serving(arena, false, why);
+	struct ledger_range range = alloc_ledger_range(alloc, LEDGER_FREEING);
+	int r = rules_serving(arena, false, why);
 
 	if (r < 0)
 		return r;
 	if (alloc->state == ALLOC_RESERVED)
 		return why_set(why, -EINVAL, "it is not published: abort it instead");
-	r = check_owner(caller, alloc, "free", why);
+	r = rules_owner(caller, alloc, "free", why);
 	if (r == 0)
 		r = settle_if_staged(arena, alloc, false);
 	if (r == 0)
 		r = deed_begin(arena, caller, alloc, PROOF_GONE);
 	if (r < 0)
-		return r;
-	/* Whoever may still have it mapped must be known before the table forgets it. */
-	if (is_held_by_others(caller, alloc, unmapped))
-		r = ledger_add_range(&alloc->entry, arena->ledger, &range, alloc->extents, alloc->nr_extents, NULL, 0);
+		return room_explain_books(arena, r, why);
+	/*
+	 * The ledger learns who may have the space mapped or pinned before the table forgets the
+	 * allocation. Killed in between, the next daemon would give space to others that somebody
+	 * still writes to.
+	 */
+	if (is_held_by_others(caller, alloc, unmapped) || !TAILQ_EMPTY(&arena->windows))
+		r = ledger_add_range(&alloc->entry, arena->ledger, &range, alloc->extents,
+				     alloc->nr_extents, NULL, 0);
 	if (r == 0)
 		r = table_retire(arena->table, alloc->records, alloc->nr_records);
 	if (r < 0) {
 		ledger_remove(arena->ledger, alloc->entry);
 		alloc->entry = 0;
-		return deed_end(arena, caller, r);
+		return deed_end(arena, caller, room_explain_books(arena, r, why));
 	}
+	arena_trace_free(arena, caller, alloc, unmapped);
 	events_add(arena, ARENA_FREED, alloc);
 	object_hide(arena, alloc);
 	arena->nr_names_retiring += alloc->name != NULL;
 	alloc->state = ALLOC_FREEING;
 	alloc->staged = arena->txn;
-	uncharge(arena, alloc);
-	if (unmapped)
-		drop_own_hold(arena, caller, alloc);
+	charge_pass_on(arena, alloc);
+	end_own_hold(arena, caller, alloc, unmapped);
 	TAILQ_INSERT_TAIL(&arena->retiring, alloc, link);
 	return 0;
 }
 
 /* ---- open and close ---- */
 
-static bool may(const struct caller *caller, const struct alloc *alloc, uint32_t want)
+bool arena_is_closed(const struct caller *caller, const struct alloc *alloc)
 {
-	uint32_t groups[65] = { caller->gid };
-	int nr = caller->nr_groups < 64 ? caller->nr_groups : 64;
+	const struct hold *hold = own_hold(caller, alloc);
 
-	for (int i = 0; i < nr; i++)
-		groups[i + 1] = caller->groups[i];
-	return alloc_allows(alloc, caller->uid, groups, nr + 1, want);
+	return hold && hold->closed;
 }
 
-int arena_open_alloc(struct arena *arena, const struct caller *caller, struct alloc *alloc, bool read_only, struct why *why)
+int arena_open_alloc(struct arena *arena, const struct caller *caller, struct alloc *alloc,
+		     bool read_only, struct why *why)
 {
-	struct hold *hold = hold_find(caller->holder, alloc);
-	int r = check_serving(arena, false, why);
+	struct hold *hold = own_hold(caller, alloc);
+	int r = rules_serving(arena, false, why);
 
 	if (r < 0)
 		return r;
-	if (alloc->state == ALLOC_RESERVED && !is_owner(caller, alloc))
-		return why_set(why, -ENOENT, "it is reserved and not published yet");
-	if (alloc->state != ALLOC_RESERVED && !may(caller, alloc, read_only ? 4 : 6))
-		return why_set(why, -EACCES, "it belongs to uid %u, gid %u with mode %04o; uid %u may not open it for %s", alloc->uid,
-			       alloc->gid, alloc->mode, caller->uid, read_only ? "reading" : "writing");
-	if (!hold)
-		return hold_add(arena, caller->holder, alloc, read_only);
+	r = rules_may_open(caller, alloc, read_only, why);
+	if (r < 0)
+		return r;
+	if (!hold) {
+		r = rules_not_above(arena, caller->uid, why);
+		if (r == 0)
+			r = hold_add(arena, caller->holder, alloc,
+				     &(struct hold){ .read_only = read_only });
+		if (r == 0)
+			arena_trace_open(arena, caller, alloc, read_only);
+		return room_explain_books(arena, r, why);
+	}
+	/*
+	 * The session closed @alloc before without saying that it had unmapped it, and is of a
+	 * library that does not tell when it lends. Somebody else may have it mapped, so it counts
+	 * as lent from now on.
+	 */
+	if (hold->closed && !caller->lends)
+		hold_lend(arena, hold);
 	if (hold->closed)
 		ledger_set_closed(arena->ledger, hold->entry, false);
 	hold->closed = false;
 	hold->read_only &= read_only;
+	arena_trace_open(arena, caller, alloc, read_only);
 	return 0;
 }
 
-int arena_close_alloc(struct arena *arena, const struct caller *caller, struct alloc *alloc, bool unmapped)
+int arena_pin(struct arena *arena, const struct caller *caller, struct alloc *alloc, bool read_only,
+	      uint64_t index, struct why *why)
 {
-	struct hold *hold = caller->holder ? hold_find(caller->holder, alloc) : NULL;
+	const struct window *window = caller->holder ? caller->holder->window : NULL;
+	int r = rules_serving(arena, false, why);
 
-	/* A reservation that nobody has open would be nobody's to end. */
+	if (r < 0)
+		return r;
+	if (!window || !window->pins)
+		return why_set(why, -EBADF, "this session has no window in arena %s",
+			       arena->identity.name);
+	r = rules_may_open(caller, alloc, read_only, why);
+	if (r == 0)
+		r = rules_not_above(arena, caller->uid, why);
+	/* What is not durable yet may be taken back: nobody is told of it as if it were there. */
+	if (r == 0)
+		r = settle_if_staged(arena, alloc, false);
+	if (r < 0)
+		return r;
+	r = pins_store(window, index, pins_word(alloc->slot, alloc->version));
+	return r < 0 ? why_set(why, r, "pin word %llu is not one that the window has taken",
+			       (unsigned long long)index)
+		     : 0;
+}
+
+int arena_lend(struct arena *arena, const struct caller *caller, struct alloc *alloc)
+{
+	struct hold *hold = own_hold(caller, alloc);
+
+	if (!hold)
+		return -EBADF;
+	hold_lend(arena, hold);
+	return 0;
+}
+
+void arena_take_back(struct arena *arena, const struct caller *caller, struct alloc *alloc)
+{
+	struct hold *hold = own_hold(caller, alloc), *cut;
+
+	if (hold)
+		hold_take_back(arena, hold);
+	if (!caller->holder)
+		return;
+	TAILQ_FOREACH(cut, &caller->holder->holds, by_holder) {
+		if (!cut->alloc->cut_from)
+			break;
+		if (cut->alloc->cut_from == alloc->id)
+			hold_take_back(arena, cut);
+	}
+}
+
+int arena_close_alloc(struct arena *arena, const struct caller *caller, struct alloc *alloc,
+		      bool unmapped)
+{
+	/* A reservation that its session had closed could be ended by nobody. */
 	if (alloc->state == ALLOC_RESERVED)
 		return -EINVAL;
-	if (!hold)
+	if (!own_hold(caller, alloc))
 		return 0;
-	if (unmapped) {
-		drop_own_hold(arena, caller, alloc);
-		/* What is being retired goes with the settle. */
-		if (alloc->state == ALLOC_FREEING && alloc->staged != arena->txn && TAILQ_EMPTY(&alloc->holds))
-			freeing_release(arena, alloc);
-		return 0;
-	}
-	hold->closed = true;
-	ledger_set_closed(arena->ledger, hold->entry, true);
+	arena_trace_close(arena, caller, alloc, unmapped);
+	end_own_hold(arena, caller, alloc, unmapped);
+	/* An allocation whose retirement is staged is released by the settle. */
+	if (alloc->state == ALLOC_FREEING && alloc->staged != arena->txn &&
+	    TAILQ_EMPTY(&alloc->holds))
+		ending_release(arena, alloc);
 	return 0;
 }

@@ -1,122 +1,51 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * reserve: space becomes an allocation, and an allocation permanent; with the checks that every change begins with. What a request
- * changes is decided at once in memory and staged for the settle; what it depends on that is only staged is settled first.
+ * reserve: free space becomes a reservation, and a reservation a permanent allocation. The checks
+ * with which both begin are in rules.c. A change is decided in memory and staged for the settle; if
+ * it depends on something that is only staged, that is settled first.
  */
 #include <config.h>
+
+#include "daemon/arena/reserve.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "daemon/arena/arena_internal.h"
-#include "lib/size.h"
+#include "daemon/arena/arena_trace.h"
+#include "daemon/arena/charge.h"
+#include "daemon/arena/deed.h"
+#include "daemon/arena/events.h"
+#include "daemon/arena/holder.h"
+#include "daemon/arena/index.h"
+#include "daemon/arena/object.h"
+#include "daemon/arena/replace.h"
+#include "daemon/arena/room.h"
+#include "daemon/arena/rules.h"
+#include "daemon/arena/settle.h"
+#include "daemon/clock.h"
+#include "lib/wire/size.h"
 
-/* ---- what may be asked ---- */
 
-int check_serving(const struct arena *arena, bool new_space, struct why *why)
-{
-	if (arena->state == ARENA_OFFLINE)
-		return why_set(why, -EIO, "arena %s is offline: %s", arena->identity.name, arena->reason);
-	if (arena->state == ARENA_DAMAGED && new_space)
-		return why_set(why, -EUCLEAN, "arena %s takes no new allocations until `pmemarenactl repair`: %s", arena->identity.name,
-			       arena->reason);
-	return 0;
-}
-
-bool is_owner(const struct caller *caller, const struct alloc *alloc)
-{
-	if (alloc->state == ALLOC_RESERVED)
-		return caller->holder && caller->holder->session == alloc->session;
-	return caller->uid == 0 || caller->uid == alloc->uid;
-}
-
-int check_owner(const struct caller *caller, const struct alloc *alloc, const char *what, struct why *why)
-{
-	if (is_owner(caller, alloc))
-		return 0;
-	return why_set(why, -EACCES, "only its owner (uid %u) or root can %s it; you are uid %u%s", alloc->uid, what, caller->uid,
-		       alloc->state == ALLOC_RESERVED ? ", in another session than the one that reserved it" : "");
-}
-
-/* The last change of it is not durable yet, or a name is: what follows must not overtake it. */
-int settle_if_staged(struct arena *arena, const struct alloc *alloc, bool claims_name)
-{
-	if ((alloc && alloc->staged == arena->txn) || (claims_name && arena->nr_names_retiring))
-		return arena_settle(arena);
-	return 0;
-}
-
-int check_name(const struct arena *arena, const char *name, uint8_t name_len, struct why *why)
-{
-	const struct alloc *other;
-
-	if (!name_len)
-		return 0;
-	if (memchr(name, '\0', name_len))
-		return why_set(why, -EINVAL, "a name may hold any bytes but 0");
-	other = arena_find_name(arena, name, name_len);
-	if (other)
-		return why_set(why, -EEXIST, "the name %.*s is taken by an allocation of uid %u (%s)", name_len, name, other->uid,
-			       other->state == ALLOC_RESERVED ? "reserved" : "published");
-	return 0;
-}
-
-/* Whole base pages below a compound page, whole compound pages from there on. */
-int round_len(uint64_t *nr_pfns, const struct arena *arena, uint64_t len, struct why *why)
-{
-	uint64_t per_page = arena_page_pfns(arena), nr;
-	char asked[SIZE_TEXT_MAX], size[SIZE_TEXT_MAX];
-
-	if (len == 0)
-		return why_set(why, -EINVAL, "the length is 0; the least is 4K");
-	if (len > arena->identity.size)
-		return why_set(why, -EINVAL, "%s is more than arena %s has in all (%s)", size_text(asked, len), arena->identity.name,
-			       size_text(size, arena->identity.size));
-	nr = (len + (UINT64_C(1) << DESC_SHIFT) - 1) >> DESC_SHIFT;
-	*nr_pfns = nr < per_page ? nr : (nr + per_page - 1) / per_page * per_page;
-	return 0;
-}
-
-/* ---- reserve ---- */
-
-int copy_name(struct alloc *alloc, const char *name, uint8_t name_len)
-{
-	alloc->name = NULL;
-	alloc->name_len = 0;
-	if (!name_len)
-		return 0;
-	alloc->name = malloc(name_len);
-	if (!alloc->name)
-		return -ENOMEM;
-	memcpy(alloc->name, name, name_len);
-	alloc->name_len = name_len;
-	return 0;
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
-static int claim_space(struct alloc **out, struct arena *arena, const struct caller *caller, uint64_t nr_pfns, const struct arena_ask *ask,
-		       struct why *why)
+/* Claims space for the allocation: clean pages, marked as used in memory. */
+static int claim_space(struct alloc **out, struct arena *arena, const struct caller *caller,
+		       uint64_t nr_pfns, const struct arena_ask *ask, struct why *why)
 {
 	struct alloc *alloc;
 	uint32_t nr;
 	bool is_run;
 	int r;
 
-	r = space_claim(arena->scratch, &nr, &is_run, arena->space, nr_pfns, ask->contiguous ? 1 : ALLOC_MAX_EXTENTS, caller->uid);
-	/* What is only taken ahead must not have others give up what they took. */
-	if (r == -ENOSPC && !ask->lease && lease_recall(arena, nr_pfns, why) == -EINPROGRESS)
+	r = space_claim(arena->scratch, &nr, &is_run, arena->space, nr_pfns,
+			ask->contiguous ? 1 : ALLOC_MAX_EXTENTS, caller->uid);
+	/*
+	 * A lease is space that a client takes ahead without a need: it must not make other clients
+	 * give up theirs.
+	 */
+	if (r == -ENOSPC && !ask->lease && room_recall_leases(arena, nr_pfns, why) == -EINPROGRESS)
 		return -EINPROGRESS;
 	if (r < 0)
-		return explain_no_space(arena, r, nr_pfns, ask->contiguous, why);
+		return room_explain(arena, r, nr_pfns, ask->contiguous, why);
 	r = alloc_new(&alloc, nr);
 	if (r < 0) {
 		while (nr > 0)
@@ -130,52 +59,24 @@ static int claim_space(struct alloc **out, struct arena *arena, const struct cal
 	return 0;
 }
 
-enum quota_kind bytes_kind(const struct alloc *alloc)
+/*
+ * Writes the reservation into the ledger, so that the next daemon knows it after a kill; or stages
+ * the record, which counts from the settle on. Adds the caller's hold if @as. On failure nothing is
+ * left.
+ */
+static int enter(struct arena *arena, const struct caller *caller, struct alloc *alloc,
+		 const struct arena_ask *ask, const struct hold *as)
 {
-	return alloc->is_lease ? QUOTA_LEASED_BYTES : QUOTA_BYTES;
-}
-
-int charge(struct arena *arena, uint32_t uid, enum quota_kind kind, uint64_t bytes, struct why *why)
-{
-	int r = quota_charge(arena->quota, uid, QUOTA_ALLOCATIONS, 1, why);
-
-	if (r < 0)
-		return r;
-	r = quota_charge(arena->quota, uid, kind, bytes, why);
-	if (r < 0)
-		quota_return(arena->quota, uid, QUOTA_ALLOCATIONS, 1);
-	return r;
-}
-
-void uncharge(struct arena *arena, const struct alloc *alloc)
-{
-	quota_return(arena->quota, alloc->uid, QUOTA_ALLOCATIONS, 1);
-	quota_return(arena->quota, alloc->uid, bytes_kind(alloc), alloc->nr_pfns << DESC_SHIFT);
-}
-
-struct ledger_range range_of(const struct alloc *alloc, enum ledger_state state)
-{
-	return (struct ledger_range){
-		.id = alloc->id, .session = alloc->cut_from ? alloc->cut_from : alloc->session,
-		.flags = alloc->cut_from ? RANGE_CUT : 0, .created_ns = alloc->created_ns, .slot = alloc->slot,
-		.uid = alloc->uid, .gid = alloc->gid, .mode = alloc->mode, .state = state, .is_run = alloc->is_run,
-		.is_lease = alloc->is_lease,
-	};
-}
-
-/* The ledger first, for SIGKILL; then the record, whose words are only stored by the settle. */
-static int enter(struct arena *arena, const struct caller *caller, struct alloc *alloc, const struct arena_ask *ask)
-{
-	struct ledger_range range = range_of(alloc, LEDGER_RESERVED);
+	struct ledger_range range = alloc_ledger_range(alloc, LEDGER_RESERVED);
 	int r = 0;
 
 	if (!ask->publish)
-		r = ledger_add_range(&alloc->entry, arena->ledger, &range, alloc->extents, alloc->nr_extents, alloc->name,
-				     alloc->name_len);
-	if (r == 0 && (!ask->publish || ask->keep_open))
-		r = hold_add(arena, caller->holder, alloc, false);
+		r = ledger_add_range(&alloc->entry, arena->ledger, &range, alloc->extents,
+				     alloc->nr_extents, alloc->name, alloc->name_len);
+	if (r == 0 && as)
+		r = hold_add(arena, caller->holder, alloc, as);
 	if (r == 0 && ask->publish)
-		r = arena_stage_record(arena, alloc);
+		r = settle_stage_record(arena, alloc);
 	if (r < 0) {
 		struct hold *hold = TAILQ_FIRST(&alloc->holds);
 
@@ -192,7 +93,8 @@ static void undo_claim(struct arena *arena, struct alloc *alloc)
 		space_unclaim(arena->space, alloc->extents[i], alloc->is_run);
 }
 
-int reservation_build(struct arena *arena, const struct caller *caller, struct alloc *alloc, const struct arena_ask *ask, struct why *why)
+int reserve_build(struct arena *arena, const struct caller *caller, struct alloc *alloc,
+		  const struct arena_ask *ask, const struct hold *as, struct why *why)
 {
 	uint32_t slot;
 	int r;
@@ -203,11 +105,13 @@ int reservation_build(struct arena *arena, const struct caller *caller, struct a
 	alloc->state = ask->publish ? ALLOC_PUBLISHED : ALLOC_RESERVED;
 	alloc->is_lease = ask->lease;
 	alloc->session = ask->publish ? 0 : caller->holder->session;
-	alloc->created_ns = now_ns();
+	alloc->created_ns = clock_ns(CLOCK_REALTIME);
 	alloc->token = ask->publish ? ask->token : 0;
-	r = copy_name(alloc, ask->name, ask->name_len);
+	r = alloc_copy_name(alloc, ask->name, ask->name_len);
+	if (r == 0 && ask->publish)
+		r = alloc_copy_attributes(alloc, ask->attributes, ask->attributes_len);
 	if (r == 0)
-		r = arena_take_id(arena, &alloc->id);
+		r = settle_take_id(arena, &alloc->id);
 	if (r == 0)
 		r = object_take(arena, &slot, why);
 	if (r < 0)
@@ -215,13 +119,12 @@ int reservation_build(struct arena *arena, const struct caller *caller, struct a
 	object_set(arena, slot, alloc);
 	r = deed_begin(arena, caller, alloc, PROOF_EXISTS);
 	if (r == 0)
-		r = deed_end(arena, caller, enter(arena, caller, alloc, ask));
+		r = deed_end(arena, caller, enter(arena, caller, alloc, ask, as));
 	if (r < 0) {
 		plane_set(arena->plane, slot, 0);
 		arena->objects[slot] = NULL;
 		arena->free_objects[arena->nr_free_objects++] = slot;
-		return r == -ENFILE ? why_set(why, r, "the table of arena %s is full (%u slots): free something, or format it with more slots",
-					      arena->identity.name, table_nr_slots(arena->table)) : r;
+		return room_explain_books(arena, r, why);
 	}
 	if (alloc->name)
 		RB_INSERT(name_tree, &arena->names, alloc);
@@ -230,28 +133,43 @@ int reservation_build(struct arena *arena, const struct caller *caller, struct a
 	return 0;
 }
 
-int arena_reserve(struct alloc **out, struct arena *arena, const struct caller *caller, const struct arena_ask *ask, struct why *why)
+static int reserve(struct alloc **out, struct arena *arena, const struct caller *caller,
+		   const struct arena_ask *ask, struct why *why)
 {
 	enum quota_kind kind = ask->lease ? QUOTA_LEASED_BYTES : QUOTA_BYTES;
+	const struct hold open = { .read_only = false };
 	struct alloc *alloc = NULL;
 	uint64_t nr_pfns;
-	int r = check_serving(arena, true, why);
+	int r = rules_serving(arena, true, why);
 
 	if (r == 0 && ask->lease && ask->publish)
-		r = why_set(why, -EINVAL, "a lease is taken ahead and not permanent: parts of it are, once they are carved");
-	if (r == 0 && ask->name_len)
+		r = why_set(why, -EINVAL,
+			    "a lease is taken ahead and not permanent: parts of it are, once they "
+			    "are carved");
+	if (r == 0 && ask->name_len && !arena->giving_way)
 		r = settle_if_staged(arena, NULL, true);
 	if (r == 0)
-		r = check_name(arena, ask->name, ask->name_len, why);
+		r = rules_name(arena, ask->name, ask->name_len, why);
 	if (r == 0)
-		r = round_len(&nr_pfns, arena, ask->len, why);
+		r = rules_round_len(&nr_pfns, arena, ask->len, why);
 	if (r == 0)
-		r = charge(arena, caller->uid, kind, nr_pfns << DESC_SHIFT, why);
+		r = rules_not_above(arena, caller->uid, why);
+	/*
+	 * Leases that ended and are still held by this user are charged as bytes, not as leased
+	 * bytes. A user whose bytes are used up by them gets no new lease; otherwise it could take
+	 * and end leases without limit.
+	 */
+	if (r == 0 && ask->lease && quota_withheld(arena->quota, caller->uid, QUOTA_BYTES))
+		r = quota_check(arena->quota, caller->uid, QUOTA_BYTES, UINT64_C(1) << DESC_SHIFT,
+				why);
+	if (r == 0)
+		r = charge_take(arena, caller->uid, kind, nr_pfns << DESC_SHIFT, why);
 	if (r < 0)
 		return r;
 	r = claim_space(&alloc, arena, caller, nr_pfns, ask, why);
 	if (r == 0) {
-		r = reservation_build(arena, caller, alloc, ask, why);
+		r = reserve_build(arena, caller, alloc, ask,
+				  !ask->publish || ask->keep_open ? &open : NULL, why);
 		if (r < 0) {
 			undo_claim(arena, alloc);
 			alloc_free(alloc);
@@ -262,56 +180,188 @@ int arena_reserve(struct alloc **out, struct arena *arena, const struct caller *
 		quota_return(arena->quota, caller->uid, kind, nr_pfns << DESC_SHIFT);
 		return r;
 	}
-	if (ask->publish)
+	arena_trace_reserve(arena, caller, alloc);
+	replace_end(arena, caller);
+	if (ask->publish) {
+		arena_trace_publish(arena, caller, alloc);
 		events_add(arena, ARENA_PUBLISHED, alloc);
+	}
 	*out = alloc;
 	return 0;
 }
 
-static int stage_published(struct arena *arena, struct alloc *alloc, uint64_t token, struct why *why)
+int arena_reserve(struct alloc **out, struct arena *arena, const struct caller *caller,
+		  const struct arena_ask *ask, struct why *why)
 {
 	int r = 0;
 
-	if (alloc->is_lease)                    /* what was taken ahead now counts as used */
-		r = quota_charge(arena->quota, alloc->uid, QUOTA_BYTES, alloc->nr_pfns << DESC_SHIFT, why);
+	if (ask->replace && !ask->publish)
+		return why_set(why, -EINVAL,
+			       "a reservation replaces nothing: give the flag when you publish it");
+	r = rules_attributes(ask->attributes_len, why);
+	if (r == 0 && ask->replace)
+		r = replace_begin(arena, caller, ask->name, ask->name_len, NULL, why);
+	if (r == 0)
+		r = reserve(out, arena, caller, ask, why);
+	if (r < 0)
+		replace_cancel(arena);
+	return r;
+}
+
+/* What can fail comes before the staging; on failure @alloc is a reservation as before. */
+static int stage_published(struct arena *arena, struct alloc *alloc, uint64_t token,
+			   struct why *why)
+{
+	int r = 0;
+
+	if (alloc->is_lease)                    /* its bytes were leased and are used from now on */
+		r = quota_charge(arena->quota, alloc->uid, QUOTA_BYTES,
+				 alloc->nr_pfns << DESC_SHIFT, why);
 	if (r < 0)
 		return r;
-	r = arena_unledger_later(arena, alloc->entry);
+	r = settle_unledger_later(arena, alloc->entry);
 	if (r < 0)
 		return r;
 	alloc->token = token;
-	r = arena_stage_record(arena, alloc);
+	r = settle_stage_record(arena, alloc);
 	if (r < 0) {
 		alloc->token = 0;
 		arena->nr_unledger--;
 		if (alloc->is_lease)
-			quota_return(arena->quota, alloc->uid, QUOTA_BYTES, alloc->nr_pfns << DESC_SHIFT);
-		return r == -ENFILE ? why_set(why, r, "the table of arena %s is full", arena->identity.name) : r;
+			quota_return(arena->quota, alloc->uid, QUOTA_BYTES,
+				     alloc->nr_pfns << DESC_SHIFT);
+		return room_explain_books(arena, r, why);
 	}
 	if (alloc->is_lease)
-		quota_return(arena->quota, alloc->uid, QUOTA_LEASED_BYTES, alloc->nr_pfns << DESC_SHIFT);
+		quota_return(arena->quota, alloc->uid, QUOTA_LEASED_BYTES,
+			     alloc->nr_pfns << DESC_SHIFT);
 	alloc->is_lease = false;
 	alloc->entry = 0;
 	alloc->session = 0;
 	alloc->state = ALLOC_PUBLISHED;
-	events_add(arena, ARENA_PUBLISHED, alloc);
 	return 0;
 }
 
-int arena_publish(struct arena *arena, const struct caller *caller, struct alloc *alloc, uint64_t token, struct why *why)
+int arena_publish(struct arena *arena, const struct caller *caller, struct alloc *alloc,
+		  uint64_t token, struct why *why)
 {
-	int r = check_serving(arena, false, why);
+	int r = rules_serving(arena, false, why);
 
 	if (r < 0)
 		return r;
 	if (alloc->state != ALLOC_RESERVED)
 		return why_set(why, -EINVAL, "it is published already");
-	r = check_owner(caller, alloc, "publish", why);
+	r = rules_owner(caller, alloc, "publish", why);
 	if (r == 0)
 		r = settle_if_staged(arena, alloc, false);
 	if (r == 0)
-		r = check_uncarved(alloc, "published as a whole", why);
+		r = rules_uncarved(alloc, "published as a whole", why);
 	if (r == 0)
 		r = deed_begin(arena, caller, alloc, PROOF_PUBLISHED);
-	return r < 0 ? r : deed_end(arena, caller, stage_published(arena, alloc, token, why));
+	if (r == 0)
+		r = deed_end(arena, caller, stage_published(arena, alloc, token, why));
+	if (r < 0)
+		return r;
+	replace_end(arena, caller);
+	arena_trace_publish(arena, caller, alloc);
+	events_add(arena, ARENA_PUBLISHED, alloc);
+	return 0;
+}
+
+int arena_give_attributes(struct arena *arena, const struct caller *caller, struct alloc *alloc,
+			  const void *attributes, uint16_t len, struct why *why)
+{
+	struct alloc old = { .attributes = alloc->attributes,
+			     .attributes_len = alloc->attributes_len };
+	int r;
+
+	(void)arena;
+	if (alloc->state != ALLOC_RESERVED)
+		return why_set(why, -EINVAL,
+			       "it is published already: other attributes are set, not published");
+	r = rules_owner(caller, alloc, "publish", why);
+	if (r == 0)
+		r = rules_attributes(len, why);
+	if (r < 0)
+		return r;
+	r = alloc_copy_attributes(alloc, attributes, len);
+	if (r < 0) {
+		alloc->attributes = old.attributes;
+		alloc->attributes_len = old.attributes_len;
+		return r;
+	}
+	free(old.attributes);
+	return 0;
+}
+
+/* Gives @alloc, which is reserved, the name of @name; what it had is in *old, and not freed. */
+static int exchange_name(struct alloc *old, struct arena *arena, struct alloc *alloc,
+			 const char *name, uint8_t name_len)
+{
+	int r;
+
+	old->name = alloc->name;
+	old->name_len = alloc->name_len;
+	if (old->name)
+		RB_REMOVE(name_tree, &arena->names, alloc);
+	r = alloc_copy_name(alloc, name, name_len);
+	if (r < 0) {
+		alloc->name = old->name;
+		alloc->name_len = old->name_len;
+	}
+	if (alloc->name)
+		RB_INSERT(name_tree, &arena->names, alloc);
+	return r;
+}
+
+static void put_name_back(struct arena *arena, struct alloc *alloc, const struct alloc *old)
+{
+	if (alloc->name)
+		RB_REMOVE(name_tree, &arena->names, alloc);
+	alloc_drop_name(alloc);
+	alloc->name = old->name;
+	alloc->name_len = old->name_len;
+	if (alloc->name)
+		RB_INSERT(name_tree, &arena->names, alloc);
+}
+
+/* Publishes @alloc under @name, which nobody has. On failure it has the name that it had. */
+static int publish_named(struct arena *arena, const struct caller *caller, struct alloc *alloc,
+			 const char *name, uint8_t name_len, uint64_t token, struct why *why)
+{
+	struct alloc old = { 0 };
+	int r = exchange_name(&old, arena, alloc, name, name_len);
+
+	if (r < 0)
+		return r;
+	r = arena_publish(arena, caller, alloc, token, why);
+	if (r < 0)
+		put_name_back(arena, alloc, &old);
+	else
+		free(old.name);
+	return r;
+}
+
+int arena_publish_over(struct arena *arena, const struct caller *caller, struct alloc *alloc,
+		       const char *name, uint8_t name_len, uint64_t token, struct why *why)
+{
+	int r = 0;
+
+	if (!name_len)
+		return why_set(why, -EINVAL, "no name: say which one it shall take over");
+	/* Only who may publish it may make others give way to it. */
+	if (alloc->state == ALLOC_RESERVED)
+		r = rules_owner(caller, alloc, "publish", why);
+	if (r < 0 || arena_find_name(arena, name, name_len) == alloc)
+		return r < 0 ? r : arena_publish(arena, caller, alloc, token, why);
+	r = replace_begin(arena, caller, name, name_len, alloc, why);
+	if (r == 0)
+		r = rules_name(arena, name, name_len, why);
+	if (r == 0 && alloc->state != ALLOC_RESERVED)
+		r = why_set(why, -EINVAL, "it is published already: rename it over the other one");
+	if (r == 0)
+		r = publish_named(arena, caller, alloc, name, name_len, token, why);
+	if (r < 0)
+		replace_cancel(arena);
+	return r;
 }

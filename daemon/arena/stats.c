@@ -1,18 +1,27 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* stats: the arena in numbers, counted when asked; what happens often is not slowed down by counters that can be derived. */
+/*
+ * stats: the arena in numbers. Most are counted when somebody asks, so that what happens often need
+ * not keep counters.
+ */
 #include <config.h>
 
 #include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
 
 #include "daemon/arena/arena_internal.h"
+#include "daemon/arena/holder.h"
+#include "daemon/arena/room.h"
+#include "daemon/arena/window.h"
 
-#define SECTION_SHIFT 15                /* 128 MiB in base pages */
+#define SECTION_SHIFT 15                /* base pages of a section, 128 MiB */
 
 static void count_allocs(struct arena_stats *stats, const struct arena *arena)
 {
 	for (uint32_t slot = 0; slot < arena->nr_objects; slot++) {
 		const struct alloc *alloc = arena->objects[slot];
-		uint64_t bytes = alloc ? arena_alloc_bytes(alloc) : 0;
+		uint64_t bytes = alloc ? alloc_bytes(alloc) : 0;
 
 		if (!alloc)
 			continue;
@@ -36,6 +45,81 @@ static void count_allocs(struct arena_stats *stats, const struct arena *arena)
 	}
 }
 
+static enum arena_holder_state state_of(const struct holder *holder)
+{
+	if (holder->is_orphan)
+		return ARENA_HOLDER_AWAITED;
+	if (holder->end == END_NOT_YET)
+		return ARENA_HOLDER_CONNECTED;
+	return holder->end == END_MARKED ? ARENA_HOLDER_MARK : ARENA_HOLDER_ENDING;
+}
+
+void arena_describe_holder(struct arena_holder *out, const struct holder *holder)
+{
+	*out = (struct arena_holder){
+		.state = state_of(holder),
+		.session = holder->session,
+		.uid = holder->uid,
+		.pid = holder->who.pid,
+		.since_ns = holder->who.since_ns,
+	};
+	memcpy(out->command, holder->who.command, sizeof(out->command));
+}
+
+void arena_introduce(struct holder *holder, int pid, const char *command)
+{
+	/* One that comes back goes on: it has been there since it came first, to the second. */
+	if (!holder->who.since_ns)
+		holder->who.since_ns = (uint64_t)time(NULL) * 1000000000;
+	holder->who.pid = pid;
+	snprintf(holder->who.command, sizeof(holder->who.command), "%s", command);
+	ledger_introduce(holder->arena->ledger, holder->entry, &holder->who);
+}
+
+struct alloc *arena_next_object(const struct arena *arena, uint32_t slot)
+{
+	while (slot < arena->nr_objects && !arena->objects[slot])
+		slot++;
+	return slot < arena->nr_objects ? arena->objects[slot] : NULL;
+}
+
+/* Is the session over, while something of it may still be mapped? */
+static bool is_ended(const struct holder *holder)
+{
+	return !holder->is_connected && !holder->is_orphan;
+}
+
+void arena_each_ended(const struct arena *arena,
+		      void (*each)(void *arg, const struct arena_ended *ended), void *arg)
+{
+	const struct holder *holder;
+	const struct hold *hold;
+
+	TAILQ_FOREACH(holder, &arena->holders, link) {
+		struct arena_ended ended = {
+			.session = holder->session,
+			.mark = holder_mark_byte(holder),
+			.uid = holder->uid,
+		};
+
+		if (!is_ended(holder))
+			continue;
+		TAILQ_FOREACH(hold, &holder->holds, by_holder)
+			ended.holds++;
+		each(arg, &ended);
+	}
+}
+
+void arena_each_marked(const struct arena *arena,
+		       void (*each)(void *arg, uint32_t uid, unsigned descriptors), void *arg)
+{
+	const struct holder *holder;
+
+	TAILQ_FOREACH(holder, &arena->holders, link)
+		if (holder->may_be_marked)
+			each(arg, holder->uid, holder->nr_attached[0] + holder->nr_attached[1]);
+}
+
 void arena_stats(const struct arena *arena, struct arena_stats *stats)
 {
 	const struct holder *holder;
@@ -55,26 +139,34 @@ void arena_stats(const struct arena *arena, struct arena_stats *stats)
 	stats->scrubbed_bytes = space.scrubbed_total;
 	stats->slots_total = table_nr_slots(arena->table);
 	stats->slots_used = table_nr_used(arena->table);
-	stats->fragmentation = space.free ? 1.0 - (double)space.largest_free / (double)space.free : 0;
+	stats->fragmentation =
+		space.free ? 1.0 - (double)space.largest_free / (double)space.free : 0;
 	TAILQ_FOREACH(holder, &arena->holders, link) {
 		stats->holders++;
+		stats->ended += is_ended(holder);
 		TAILQ_FOREACH(hold, &holder->holds, by_holder)
 			stats->holds++;
 	}
+	stats->windows = window_count(arena);
+	stats->pins = arena->nr_pins;
+	stats->cataloged = catalog_nr_entries(arena->catalog);
 	memmap_stats(arena->mm, &stats->memmap);
 }
 
 int arena_section(const struct arena *arena, uint64_t section, struct arena_section *out)
 {
-	uint64_t first = (section << SECTION_SHIFT) >> arena->sb.order, end = ((section + 1) << SECTION_SHIFT) >> arena->sb.order;
+	uint64_t first = (section << SECTION_SHIFT) >> arena->sb.order,
+		 end = ((section + 1) << SECTION_SHIFT) >> arena->sb.order;
 
 	if (arena->sb.order > SECTION_SHIFT)
-		end = first + 1;                /* a page of 1 GiB shows in each of its sections */
+		/* a page of 1 GiB covers eight sections, and shows in each */
+		end = first + 1;
 	if (first >= arena->sb.nr_pages)
 		return -ENOENT;
 	if (end > arena->sb.nr_pages)
 		end = arena->sb.nr_pages;
-	*out = (struct arena_section){ .nr_pages = (uint32_t)(end - first), .active = memmap_is_active(arena->mm, first) };
+	*out = (struct arena_section){ .nr_pages = (uint32_t)(end - first),
+				       .active = memmap_is_active(arena->mm, first) };
 	for (uint64_t page = first; out->active && page < end; page++) {
 		const struct desc *head = memmap_desc(arena->mm, page << arena->sb.order);
 
@@ -84,4 +176,24 @@ int arena_section(const struct arena *arena, uint64_t section, struct arena_sect
 		out->nr_scrubbing += (head->flags & DESC_SCRUBBING) != 0;
 	}
 	return 0;
+}
+
+void arena_usage(struct arena_usage *usage, struct arena *arena, uint32_t uid)
+{
+	const struct room *room = room_look(arena);
+	struct space_stats space;
+
+	space_stats(arena->space, &space);
+	*usage = (struct arena_usage){
+		.size = arena->identity.size,
+		.free = space.free,
+		.largest_free = space.largest_free,
+		.leased = room->leased,
+		.reserved = room->reserved,
+		.quarantined = room->quarantined,
+	};
+	for (int kind = 0; kind < QUOTA_KINDS; kind++) {
+		usage->used[kind] = quota_used(arena->quota, uid, kind);
+		usage->limit[kind] = quota_may_reach(arena->quota, uid, kind);
+	}
 }

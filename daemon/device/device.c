@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The one code path above the two kinds of backing: decides which kind a path is, opens descriptions of it anew, and
- * asks the right kind for the rest.
+ * device: the code above the two kinds of backing: decides which kind a path is, opens it, opens it
+ * anew for others, and asks the right kind for the rest.
  */
 #include <config.h>
 
@@ -15,16 +15,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* The group that may open devices; the udev rule gives them to it. */
-#define DEVICE_GROUP "pmemarena-dev"
-
-void device_info_init(struct device_info *info)
-{
-	*info = (struct device_info){
-		.resource = UINT64_MAX, .numa_node = -1, .region_id = -1, .unsafe_shutdowns = -1,
-		.persistence = "unknown", .health = "unknown",
-	};
-}
 
 static struct device *device_zero(void)
 {
@@ -33,36 +23,8 @@ static struct device *device_zero(void)
 	if (!device)
 		return NULL;
 	device->fd = -1;
-	device_info_init(&device->info);
+	device_node_info_init(&device->info);
 	return device;
-}
-
-static int refuse_access(const char *path, bool is_node, struct why *why)
-{
-	if (is_node)
-		return why_set(why, -EACCES, "no permission to open %s; run the daemon as a member of group %s (and see that "
-			       "the udev rule gave the node to it), or as root", path, DEVICE_GROUP);
-	return why_set(why, -EACCES, "no permission to open %s; the daemon's user must own it or its directory", path);
-}
-
-int device_open_node(int *fd, const char *path, bool read_only, struct why *why)
-{
-	struct stat st;
-	int r, new;
-
-	/* O_NONBLOCK: the file may have become a FIFO since somebody looked. It means nothing to files and to dax. */
-	new = open(path, (read_only ? O_RDONLY : O_RDWR) | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	if (new < 0) {
-		r = -errno;
-		if (r == -EACCES || r == -EPERM)
-			return refuse_access(path, stat(path, &st) == 0 && S_ISCHR(st.st_mode), why);
-		if (r == -ENXIO)
-			return why_set(why, r, "%s is not enabled; 'daxctl enable-device' or 'daxctl reconfigure-device "
-				       "--mode=devdax' brings it up", path);
-		return why_set(why, r, "%s cannot be opened: %s", path, strerror(-r));
-	}
-	*fd = new;
-	return 0;
 }
 
 static int refuse_type(const char *path, mode_t mode, struct why *why)
@@ -70,25 +32,40 @@ static int refuse_type(const char *path, mode_t mode, struct why *why)
 	if (S_ISDIR(mode))
 		return why_set(why, -EISDIR, "%s is a directory; name a file in it", path);
 	if (S_ISBLK(mode))
-		return why_set(why, -EINVAL, "%s is a block device; an arena needs device-dax ('ndctl create-namespace "
-			       "--mode=devdax' makes it) or a regular file", path);
+		return why_set(why, -EINVAL,
+			       "%s is a block device; an arena needs device-dax ('ndctl "
+			       "create-namespace --mode=devdax' makes it) or a regular file",
+			       path);
 	return why_set(why, -EINVAL, "%s is neither device-dax nor a regular file", path);
 }
 
-/* /dev is no place for files, but for /dev/shm: a node that is missing there must not become a file in memory. */
+/*
+ * Is @path in /dev, where no file is created? A device node that is missing there must not become a
+ * file in memory. /dev/shm is meant for files.
+ */
 static bool is_device_path(const char *path)
 {
 	return strncmp(path, "/dev/", 5) == 0 && strncmp(path, "/dev/shm/", 9) != 0;
 }
 
-static int open_absent(struct device *device, const struct device_request *request, int err, struct why *why)
+/* The path does not exist. A file may be created; a device node may not. */
+static int open_absent(struct device *device, const struct device_request *request, int err,
+		       struct why *why)
 {
 	if (err == -ENOENT && is_device_path(request->spec))
-		return why_set(why, -ENODEV, "there is no device %s; 'daxctl list -Di' shows what there is", request->spec);
+		return why_set(why, -ENODEV,
+			       "there is no device %s; 'daxctl list -Di' shows what there is",
+			       request->spec);
 	if (err == -ENOENT && request->size && !request->read_only)
 		return device_file_open(device, request, why);
+	if (err == -ENOENT && request->never_creates)
+		return why_set(why, err,
+			       "there is no file %s; with format = if-blank it would be created, "
+			       "or `pmemarenactl format` makes it",
+			       request->spec);
 	if (err == -ENOENT)
-		return why_set(why, err, "there is no file %s; with a size it would be created (size = 64G)",
+		return why_set(why, err,
+			       "there is no file %s; with a size it would be created (size = 64G)",
 			       request->spec);
 	return why_set(why, err, "%s: %s", request->spec, strerror(-err));
 }
@@ -100,7 +77,8 @@ static int open_kind(struct device *device, const struct device_request *request
 	if (!request->spec || !request->spec[0])
 		return why_set(why, -EINVAL, "no device was named");
 	if (strlen(request->spec) >= PATH_MAX)
-		return why_set(why, -ENAMETOOLONG, "a device's path has at most %d bytes", PATH_MAX - 1);
+		return why_set(why, -ENAMETOOLONG, "a device's path has at most %d bytes",
+			       PATH_MAX - 1);
 	if (stat(request->spec, &st) < 0)
 		return open_absent(device, request, -errno, why);
 	if (S_ISREG(st.st_mode))
@@ -129,6 +107,8 @@ int device_open(struct device **out, const struct device_request *request, struc
 	device->dev = st.st_dev;
 	device->ino = st.st_ino;
 	device->rdev = st.st_rdev;
+	if (!device->read_only && !request->is_private)
+		device_watch(device);
 	*out = device;
 	return 0;
 }
@@ -137,9 +117,19 @@ void device_close(struct device *device)
 {
 	if (!device)
 		return;
+	if (device->made != MADE_NOTHING)
+		device_file_unmake(device);
+	claim_drop(device);
+	marks_fini(&device->marks);
 	if (device->fd >= 0)
 		close(device->fd);
 	free(device);
+}
+
+void device_keep(struct device *device)
+{
+	if (device)
+		device->made = MADE_NOTHING;
 }
 
 const struct device_info *device_info(const struct device *device)
@@ -152,12 +142,17 @@ int device_fd(const struct device *device)
 	return device->fd;
 }
 
+/* Is it the inode that this device was opened by? */
 static bool is_same(const struct device *device, const struct stat *st)
 {
-	return st->st_dev == device->dev && st->st_ino == device->ino && st->st_rdev == device->rdev;
+	return st->st_dev == device->dev && st->st_ino == device->ino &&
+	       st->st_rdev == device->rdev;
 }
 
-/* Without /proc there is only the path, which may be somebody else's by now. */
+/*
+ * Opens the device by its path, where /proc is not mounted. Another file may have the path by now:
+ * -ESTALE.
+ */
 static int reopen_by_path(int *fd, const struct device *device, int flags)
 {
 	struct stat st;
@@ -186,7 +181,7 @@ int device_reopen(int *fd, const struct device *device, int flags)
 	flags = (flags & O_ACCMODE) | O_CLOEXEC | O_NOCTTY;
 	if (device->read_only && flags & (O_WRONLY | O_RDWR))
 		return -EROFS;
-	/* The link leads to the inode, also when the path was renamed, unlinked or replaced since. */
+	/* The link leads to the inode, even if the path was renamed, removed or replaced. */
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", device->fd);
 	new = open(link, flags);
 	if (new >= 0) {
@@ -210,9 +205,9 @@ int device_badblocks(const struct device *device, struct device_range **out, siz
 	return 0;
 }
 
-int device_deep_flush(const struct device *device)
+uint64_t device_cut(const struct device *device)
 {
-	return device->info.kind == DEVICE_DAX ? device_dax_deep_flush(device) : -EOPNOTSUPP;
+	return device->info.kind == DEVICE_FILE ? device_file_cut(device) : 0;
 }
 
 bool device_is_present(const struct device *device)

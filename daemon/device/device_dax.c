@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Device-dax: the only user of libdaxctl and libndctl. Both cache what they list, so every scan has contexts of its
- * own; that also keeps threads apart, because their getters share buffers within a context. Getters that answer 0,
- * ULONG_MAX or a negative number for 'could not read' become the value that device.h has for 'unknown'.
+ * device_dax: the only user of libdaxctl and libndctl. Both keep what they have listed, so each
+ * scan has contexts of its own; that also keeps threads apart, since the getters of a context share
+ * buffers. Values that mean 'could not read' (0, ULONG_MAX, a negative number) become the value
+ * that device.h has for 'not known'.
  *
- * libdaxctl knows devices, libndctl the NVDIMM namespace behind one. CXL and hmem devices have none: everything it
- * would tell stays unknown, which is no error.
+ * libdaxctl knows devices; libndctl knows the NVDIMM namespace behind one. CXL and hmem devices
+ * have none: what it would tell stays 'not known', which is no error.
  */
 #include <config.h>
 
@@ -28,10 +29,10 @@
 
 struct scan {
 	struct daxctl_ctx *dax;
-	struct ndctl_ctx  *nd;          /* NULL: nothing can be said about namespaces */
+	struct ndctl_ctx  *nd;          /* NULL: nothing is known of namespaces */
 };
 
-/* Both libraries write to stderr otherwise, among the daemon's own lines. */
+/* Without a log function both libraries write to stderr, between the lines of the daemon. */
 __attribute__((format(printf, 1, 0))) static void log_line(const char *format, va_list args)
 {
 	char line[256];
@@ -41,14 +42,16 @@ __attribute__((format(printf, 1, 0))) static void log_line(const char *format, v
 	log_debug("libdaxctl: %s", line);
 }
 
-__attribute__((format(printf, 6, 0))) static void log_dax(struct daxctl_ctx *ctx, int priority, const char *file, int line, const char *fn,
-		    const char *format, va_list args)
+__attribute__((format(printf, 6, 0)))
+static void log_dax(struct daxctl_ctx *ctx, int priority, const char *file, int line,
+		    const char *fn, const char *format, va_list args)
 {
 	(void)ctx, (void)priority, (void)file, (void)line, (void)fn;
 	log_line(format, args);
 }
 
-__attribute__((format(printf, 6, 0))) static void log_nd(struct ndctl_ctx *ctx, int priority, const char *file, int line, const char *fn,
+__attribute__((format(printf, 6, 0)))
+static void log_nd(struct ndctl_ctx *ctx, int priority, const char *file, int line, const char *fn,
 		   const char *format, va_list args)
 {
 	(void)ctx, (void)priority, (void)file, (void)line, (void)fn;
@@ -89,37 +92,47 @@ static void read_device(struct device_info *info, struct daxctl_dev *dev)
 	info->kind = DEVICE_DAX;
 	snprintf(info->chardev, sizeof(info->chardev), "%s", name);
 	snprintf(info->path, sizeof(info->path), "/dev/%s", name);
-	snprintf(info->mode, sizeof(info->mode), daxctl_dev_get_memory(dev) ? "system-ram" : "devdax");
+	snprintf(info->mode, sizeof(info->mode),
+		 daxctl_dev_get_memory(dev) ? "system-ram" : "devdax");
 	info->size = daxctl_dev_get_size(dev);
 	info->align = daxctl_dev_get_align(dev);
 	info->resource = resource && resource != UINT64_MAX ? resource : UINT64_MAX;
-	info->numa_node = daxctl_dev_get_target_node(dev);
-	if (info->numa_node < 0)
-		info->numa_node = -1;
+	info->numa_node = device_numa_node("/sys", info->chardev, daxctl_dev_get_target_node(dev));
 	info->region_id = daxctl_region_get_id(daxctl_dev_get_region(dev));
 }
 
 static int refuse_align(const struct device_info *info, struct why *why)
 {
 	if (!info->align)
-		return why_set(why, -EINVAL, "%s has no alignment that could be read; is /sys mounted?", info->chardev);
-	return why_set(why, -EINVAL, "%s has %#llx bytes, no multiple of its alignment %#llx; make it anew with 'daxctl "
-		       "create-device'", info->chardev, (unsigned long long)info->size, (unsigned long long)info->align);
+		return why_set(why, -EINVAL,
+			       "%s has no alignment that could be read; is /sys mounted?",
+			       info->chardev);
+	return why_set(why, -EINVAL,
+		       "%s has %#llx bytes, no multiple of its alignment %#llx; make it anew with "
+		       "'daxctl create-device'",
+		       info->chardev, (unsigned long long)info->size,
+		       (unsigned long long)info->align);
 }
 
-/* 0, or why it cannot serve and what to do about it. */
+/* Returns 0, or an error with a sentence that says why the device cannot serve and what to do. */
 static int check_device(const struct device_info *info, struct daxctl_dev *dev, struct why *why)
 {
 	const char *name = info->chardev;
 
 	if (strcmp(info->mode, "system-ram") == 0)
-		return why_set(why, -EINVAL, "%s is in use as system memory; 'daxctl reconfigure-device --mode=devdax %s' "
-			       "takes it back", name, name);
+		return why_set(why, -EINVAL,
+			       "%s is in use as system memory; 'daxctl reconfigure-device "
+			       "--mode=devdax %s' takes it back",
+			       name, name);
 	if (!info->size)
-		return why_set(why, -EINVAL, "%s has size 0 (the seed that its region makes devices from); 'daxctl "
-			       "create-device -r %d' makes one", name, info->region_id);
+		return why_set(why, -EINVAL,
+			       "%s has size 0 (the seed that its region makes devices from); "
+			       "'daxctl create-device -r %d' makes one",
+			       name, info->region_id);
 	if (!daxctl_dev_is_enabled(dev))
-		return why_set(why, -ENXIO, "%s is not enabled; 'daxctl reconfigure-device --mode=devdax %s' brings it up",
+		return why_set(why, -ENXIO,
+			       "%s is not enabled; 'daxctl reconfigure-device --mode=devdax %s' "
+			       "brings it up",
 			       name, name);
 	if (!info->align || info->size % info->align)
 		return refuse_align(info, why);
@@ -171,7 +184,7 @@ static const char *persistence_name(enum ndctl_persistence_domain domain)
 	}
 }
 
-/* 0 ok, 1 non-critical, 2 critical, 3 fatal; -1 the DIMM does not say, or not to us. */
+/* Returns 0 ok, 1 non-critical, 2 critical, 3 fatal; -1: the DIMM does not say. */
 static int dimm_health(struct ndctl_dimm *dimm)
 {
 	struct ndctl_cmd *smart = ndctl_dimm_cmd_new_smart(dimm);
@@ -180,7 +193,8 @@ static int dimm_health(struct ndctl_dimm *dimm)
 
 	if (!smart)
 		return -1;
-	if (ndctl_cmd_submit(smart) >= 0 && ndctl_cmd_smart_get_flags(smart) & ND_SMART_HEALTH_VALID) {
+	if (ndctl_cmd_submit(smart) >= 0 &&
+	    ndctl_cmd_smart_get_flags(smart) & ND_SMART_HEALTH_VALID) {
 		health = ndctl_cmd_smart_get_health(smart);
 		level = health & ND_SMART_FATAL_HEALTH ? 3 : health & ND_SMART_CRITICAL_HEALTH ? 2 :
 			health & ND_SMART_NON_CRITICAL_HEALTH ? 1 : 0;
@@ -189,7 +203,7 @@ static int dimm_health(struct ndctl_dimm *dimm)
 	return level;
 }
 
-/* An interleaved region is as healthy as its worst DIMM, and lost what any of them lost. */
+/* An interleaved region is as healthy as its worst DIMM, and lost what any of its DIMMs lost. */
 static void read_dimms(struct device_info *info, struct ndctl_region *region)
 {
 	static const char *const names[] = { "ok", "non-critical", "critical", "fatal" };
@@ -203,15 +217,19 @@ static void read_dimms(struct device_info *info, struct ndctl_region *region)
 			worst = level;
 		lost = ndctl_dimm_get_dirty_shutdown(dimm);
 		if (lost >= 0)
-			info->unsafe_shutdowns = (info->unsafe_shutdowns < 0 ? 0 : info->unsafe_shutdowns) + lost;
+			info->unsafe_shutdowns =
+				(info->unsafe_shutdowns < 0 ? 0 : info->unsafe_shutdowns) + lost;
 	}
 	if (worst >= 0)
 		snprintf(info->health, sizeof(info->health), "%s", names[worst]);
 }
 
-/* The region lists bad blocks from its own start; what of block @bad lies on the device? */
-static bool clip_badblock(struct device_range *out, const struct device_info *info, uint64_t region_start,
-			  const struct badblock *bad)
+/*
+ * The region counts bad blocks from its own start. Returns in *out the part of @bad that lies on
+ * the device; false: none does.
+ */
+static bool clip_badblock(struct device_range *out, const struct device_info *info,
+			  uint64_t region_start, const struct badblock *bad)
 {
 	uint64_t begin = region_start + bad->offset * SECTOR;
 	uint64_t end = begin + bad->len * SECTOR;
@@ -238,7 +256,10 @@ static int add_range(struct device_range **ranges, size_t *nr, const struct devi
 	return 0;
 }
 
-/* Without root the addresses cannot be read, and then nothing is known to be bad. */
+/*
+ * Lists the bad ranges of the device. -ENODATA: the platform has no list, or only root may read the
+ * addresses that it counts from; then nobody knows what is bad.
+ */
 static int list_badblocks(struct device_range **out, size_t *nr, const struct device_info *info,
 			  struct ndctl_region *region)
 {
@@ -248,14 +269,15 @@ static int list_badblocks(struct device_range **out, size_t *nr, const struct de
 	size_t n = 0;
 	int r = 0;
 
-	if (start != UINT64_MAX && info->resource != UINT64_MAX)
-		ndctl_region_badblock_foreach(region, bad) {
-			if (!clip_badblock(&range, info, start, bad))
-				continue;
-			r = add_range(&ranges, &n, &range);
-			if (r < 0)
-				break;
-		}
+	if (start == UINT64_MAX || info->resource == UINT64_MAX)
+		return -ENODATA;
+	ndctl_region_badblock_foreach(region, bad) {
+		if (!clip_badblock(&range, info, start, bad))
+			continue;
+		r = add_range(&ranges, &n, &range);
+		if (r < 0)
+			break;
+	}
 	if (r < 0) {
 		free(ranges);
 		return r;
@@ -276,13 +298,15 @@ static void read_platform(struct device_info *info, struct ndctl_ctx *nd)
 	snprintf(info->persistence, sizeof(info->persistence), "%s",
 		 persistence_name(ndctl_region_get_persistence_domain(region)));
 	read_dimms(info, region);
-	if (list_badblocks(&bad, &nr, info, region) == 0)
-		for (size_t i = 0; i < nr; i++)
-			info->nr_badblocks += bad[i].len / SECTOR;
+	if (list_badblocks(&bad, &nr, info, region) < 0)
+		return;
+	info->nr_badblocks = 0;
+	for (size_t i = 0; i < nr; i++)
+		info->nr_badblocks += (int64_t)(bad[i].len / SECTOR);
 	free(bad);
 }
 
-/* A node made with mknod, or reached by a symlink, has another name; its number tells. */
+/* Finds a device by its number: a node that was made with mknod, or a symlink, has another name. */
 static struct daxctl_dev *find_by_number(struct daxctl_ctx *ctx, dev_t number)
 {
 	struct daxctl_region *region;
@@ -290,13 +314,14 @@ static struct daxctl_dev *find_by_number(struct daxctl_ctx *ctx, dev_t number)
 
 	daxctl_region_foreach(ctx, region)
 		daxctl_dev_foreach(region, dev)
-			if (daxctl_dev_get_major(dev) == (int)major(number) && daxctl_dev_get_minor(dev) == (int)minor(number))
+			if (daxctl_dev_get_major(dev) == (int)major(number) &&
+			    daxctl_dev_get_minor(dev) == (int)minor(number))
 				return dev;
 	return NULL;
 }
 
-static int identify(struct device_info *info, struct scan *scan, const struct device_request *request, dev_t *number,
-		    struct why *why)
+static int identify(struct device_info *info, struct scan *scan,
+		    const struct device_request *request, dev_t *number, struct why *why)
 {
 	struct daxctl_dev *dev;
 	struct stat st;
@@ -306,8 +331,10 @@ static int identify(struct device_info *info, struct scan *scan, const struct de
 		return why_set(why, -errno, "%s: %s", request->spec, strerror(errno));
 	dev = find_by_number(scan->dax, st.st_rdev);
 	if (!dev)
-		return why_set(why, -ENODEV, "%s is a character device, but no device-dax that libdaxctl knows; 'daxctl list "
-			       "-Di' shows what there is", request->spec);
+		return why_set(why, -ENOTTY,
+			       "%s is a character device, but no device-dax that libdaxctl knows; "
+			       "'daxctl list -Di' shows what there is",
+			       request->spec);
 	read_device(info, dev);
 	r = check_device(info, dev, why);
 	if (r < 0)
@@ -332,17 +359,19 @@ int device_dax_open(struct device *device, const struct device_request *request,
 	scan_fini(&scan);
 	if (r < 0)
 		return r;
-	r = device_open_node(&device->fd, request->spec, request->read_only, why);
+	r = device_node_open(&device->fd, request->spec, request->read_only, why);
 	if (r < 0)
 		return r;
 	if (fstat(device->fd, &st) < 0 || st.st_rdev != number)
-		return why_set(why, -EAGAIN, "%s changed while it was being opened; try again", request->spec);
-	return request->read_only ? 0 : device_lock(device->fd, request->spec, why);
+		return why_set(why, -EAGAIN, "%s changed while it was being opened; try again",
+			       request->spec);
+	return request->read_only ? 0 : claim_take(device, request->spec, request->is_private, why);
 }
 
 /*
- * The node goes when the device is destroyed, the driver's link when it is disabled. One that was disabled and enabled
- * again looks present; what was mapped before stays dead, and media answers -EIO.
+ * The node goes when the device is destroyed, and the driver's link when it is disabled. A device
+ * that was disabled and enabled again looks present; what was mapped before stays dead, and media
+ * returns -EIO.
  */
 bool device_dax_is_present(const struct device *device)
 {
@@ -350,7 +379,10 @@ bool device_dax_is_present(const struct device *device)
 	struct stat st;
 
 	snprintf(driver, sizeof(driver), "/sys/bus/dax/devices/%s/driver", device->info.chardev);
-	return fstat(device->fd, &st) == 0 && st.st_nlink > 0 && access(driver, F_OK) == 0;
+	/* A look that fails otherwise (no memory, a signal) is no proof that it is gone. */
+	if (fstat(device->fd, &st) == 0 && st.st_nlink == 0)
+		return false;
+	return access(driver, F_OK) == 0 || errno != ENOENT;
 }
 
 int device_dax_badblocks(const struct device *device, struct device_range **out, size_t *nr)
@@ -366,50 +398,23 @@ int device_dax_badblocks(const struct device *device, struct device_range **out,
 	return r;
 }
 
-/* Whether the region has flush hints: without them the kernel takes the order, does nothing, and says that it did. */
-static bool has_deep_flush(struct ndctl_region *region)
-{
-	char path[64], has = '0';
-	int fd;
-
-	snprintf(path, sizeof(path), "/sys/bus/nd/devices/%s/deep_flush", ndctl_region_get_devname(region));
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	if (read(fd, &has, 1) != 1)
-		has = '0';
-	close(fd);
-	return has == '1';
-}
-
-int device_dax_deep_flush(const struct device *device)
-{
-	struct ndctl_region *region;
-	struct scan scan;
-	int r;
-
-	r = scan_init(&scan, NULL);
-	if (r < 0)
-		return r;
-	region = find_nd_region(scan.nd, device->info.chardev);
-	r = region && has_deep_flush(region) ? ndctl_region_deep_flush(region) : -EOPNOTSUPP;
-	scan_fini(&scan);
-	return r;
-}
-
-/* What only opening it can tell: no right to, or somebody has it. */
+/*
+ * Finds out what only opening the device can tell: there is no permission, or another daemon has
+ * it.
+ */
 static int check_free(const struct device_info *info, struct why *why)
 {
 	int fd, r;
 
-	r = device_open_node(&fd, info->path, true, why);
+	r = device_node_open(&fd, info->path, true, why);
 	if (r < 0)
 		return r;
-	r = device_is_locked(fd);
+	r = claim_is_taken(fd);
 	close(fd);
 	if (r == 1)
-		return why_set(why, -EBUSY, "%s is in use by another process; 'fuser -v %s' tells which", info->chardev,
-			       info->path);
+		return why_set(why, -EBUSY,
+			       "%s is in use by another process; 'fuser -v %s' tells which",
+			       info->chardev, info->path);
 	return r;
 }
 
@@ -417,11 +422,12 @@ static void describe(struct device_info *info, struct scan *scan, struct daxctl_
 {
 	struct why why = { "" };
 
-	device_info_init(info);
+	device_node_info_init(info);
 	read_device(info, dev);
 	read_platform(info, scan->nd);
 	if (check_device(info, dev, &why) < 0 || check_free(info, &why) < 0)
-		snprintf(info->unusable, sizeof(info->unusable), "%.*s", (int)sizeof(info->unusable) - 1, why.text);
+		snprintf(info->unusable, sizeof(info->unusable), "%.*s",
+			 (int)sizeof(info->unusable) - 1, why.text);
 }
 
 static int list_devices(struct device_info **out, size_t *nr, struct scan *scan)

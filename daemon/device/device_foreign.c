@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What else lives on a device, so that formatting can refuse it by name. libblkid knows file systems, partition
- * tables, RAID and LVM members; the few magics of persistent memory are here. It reads the first and the last MiB
- * only, which is where all of them have their signatures, and writes nothing.
+ * device_foreign: what else lives on a device, so that a format can refuse it by name. libblkid
+ * knows file systems, partition tables, and members of RAID and LVM; the magics of persistent
+ * memory are here. It reads the first and the last MiB only, where all of these have their
+ * signatures, and writes nothing.
  */
 #include <config.h>
 
@@ -23,7 +24,7 @@ struct magic {
 	const char *name;
 };
 
-/* All at offset 0. */
+/* All of them stand at offset 0. */
 static const struct magic magics[] = {
 	{ "PMEMOBJ\0", 8, "libpmemobj pool" },
 	{ "PMEMBLK\0", 8, "libpmemblk pool" },
@@ -72,7 +73,7 @@ static void name_finding(blkid_probe probe, char *name, size_t len)
 		snprintf(name, len, "%s", type ? type : "something that libblkid knows");
 }
 
-/* 1, 0 or -errno. */
+/* Returns 1, with @name; 0: nothing is known; or -errno. */
 static int probe(int fd, uint64_t size, char *name, size_t len)
 {
 	blkid_probe probe = blkid_new_probe();
@@ -97,7 +98,10 @@ static int probe(int fd, uint64_t size, char *name, size_t len)
 	return r == 0 || r == -2 ? 1 : r == 1 ? 0 : -EIO;
 }
 
-/* Copy [off, off + len) of the device into the copy, by the kernel's hand: a bad page is -EFAULT, not a SIGBUS. */
+/*
+ * Copies [off, off + len) of the device into the file @copy. The kernel reads it: a bad page is
+ * -EFAULT then, and not a SIGBUS.
+ */
 static int copy_edge(int copy, const struct device *device, uint64_t off, uint64_t len)
 {
 	uint64_t align = device->info.align, begin = off - off % align;
@@ -122,7 +126,10 @@ static int copy_edge(int copy, const struct device *device, uint64_t off, uint64
 	return r;
 }
 
-/* A device-dax cannot be read with pread(), which libblkid does: give it a sparse file with the device's edges. */
+/*
+ * libblkid reads with pread(), which device-dax does not have: it gets a sparse file with the first
+ * and the last MiB of the device.
+ */
 static int copy_edges(int *fd, const struct device *device)
 {
 	uint64_t size = device->info.size, edge = size < EDGE ? size : EDGE;

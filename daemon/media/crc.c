@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* crc: the one door to isa-l. */
+/* crc: the only file that calls isa-l. */
 #include <config.h>
 
 #include <isa-l/crc.h>
@@ -7,8 +7,9 @@
 #include "daemon/media/crc.h"
 
 /*
- * From 256 bytes on isa-l leaves the upper halves of the vector registers in use. They stay so across every switch to another process,
- * and the next instruction that uses a lower half pays for it: 0.2 us a request, until somebody else's function cleans up.
+ * For 256 bytes and more isa-l leaves the upper halves of the vector registers in use. They stay in
+ * use, and each instruction that uses a lower half is slower until some function cleans up: 0.2 us
+ * a request.
  */
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -31,7 +32,10 @@ static void clean_up(size_t len)
 
 uint32_t crc32c(uint32_t seed, const void *data, size_t len)
 {
-	/* isa-l's prototype is not const, and its length an int; nobody here hashes more than a page at a time. */
+	/*
+	 * isa-l's prototype takes data that is not const, and the length as an int. Nobody here
+	 * hashes more than a page at a time.
+	 */
 	uint32_t crc = ~crc32_iscsi((unsigned char *)(uintptr_t)data, (int)len, ~seed);
 
 	clean_up(len);

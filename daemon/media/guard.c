@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The SIGBUS handler behind struct guard. It holds the process's only state that cannot hang off an object: a signal
- * has no argument. It knows nothing of devices.
+ * guard: the handler of SIGBUS behind struct guard. It has the only state of the process that
+ * cannot hang off an object, since a signal handler has no argument. It knows nothing of devices.
  */
 #include <config.h>
 
@@ -14,20 +14,28 @@
 #include <stdint.h>
 #include <sys/prctl.h>
 
-/* initial-exec: the handler may read it without the loader's help, which may allocate. */
+/*
+ * The guard that is armed in this thread. The TLS model initial-exec lets the handler read it
+ * without help of the loader, which could allocate memory.
+ */
 static __thread struct guard *volatile armed __attribute__((tls_model("initial-exec")));
 
+/* What was done with SIGBUS before guard_install(). */
 static struct sigaction previous;
 
-/* What the handler leaves for guard_take_poison(), which may run in another thread. */
+/*
+ * Reports of failed memory, from the handler to guard_take_poison(), which may run in another
+ * thread. The state of each is atomic: a handler can take no lock.
+ */
 enum notice_state { NOTICE_EMPTY, NOTICE_WRITING, NOTICE_FULL };
 static struct notice {
 	atomic_int  state;
 	const char *addr;
-	unsigned    shift;              /* log2 of the length */
+	unsigned    shift;              /* log2 of the length of what failed */
 } notices[64];
 #define NR_NOTICES (sizeof(notices) / sizeof(notices[0]))
 
+/* Called in the handler. When all places are taken, the report is dropped. */
 static void keep_notice(const siginfo_t *info)
 {
 	int empty;
@@ -37,12 +45,15 @@ static void keep_notice(const siginfo_t *info)
 		if (!atomic_compare_exchange_strong(&notices[i].state, &empty, NOTICE_WRITING))
 			continue;
 		notices[i].addr = info->si_addr;
-		notices[i].shift = info->si_addr_lsb > 0 && info->si_addr_lsb < 48 ? (unsigned)info->si_addr_lsb : 12;
+		notices[i].shift = info->si_addr_lsb > 0 && info->si_addr_lsb < 48
+					   ? (unsigned)info->si_addr_lsb
+					   : 12;
 		atomic_store_explicit(&notices[i].state, NOTICE_FULL, memory_order_release);
 		return;
 	}
 }
 
+/* Takes the part of a report that lies in [base, base + len); false: it is empty or elsewhere. */
 static bool take(struct notice *notice, size_t *off, size_t *piece, const char *base, size_t len)
 {
 	uintptr_t span, begin, end, first = (uintptr_t)base, last = first + len;
@@ -77,14 +88,20 @@ static void on_sigbus(int sig, siginfo_t *info, void *context)
 	(void)context;
 	if (info->si_code == BUS_MCEERR_AO || info->si_code == BUS_MCEERR_AR)
 		keep_notice(info);
-	/* Failed memory that nobody touched yet is no reason to stop. Whoever touches it gets a SIGBUS of its own. */
+	/*
+	 * Memory has failed that nobody has touched yet. That is no reason to stop: who touches it
+	 * later gets a SIGBUS of its own.
+	 */
 	if (info->si_code == BUS_MCEERR_AO)
 		return;
 	if (info->si_code > 0 && guard && addr >= guard->begin && addr < guard->end) {
 		armed = guard->outer;
 		siglongjmp(guard->env, 1);
 	}
-	/* A fault repeats itself when we return; what kill() sent, or madvise() answered with, must be sent again. */
+	/*
+	 * This SIGBUS is not for a guard: the action of before is put back. A fault then repeats
+	 * itself. A signal that kill() sent, or that madvise() raised, does not, and is sent again.
+	 */
 	sigaction(sig, &previous, NULL);
 	if (info->si_code <= 0 || info->si_code == BUS_MCEERR_AR)
 		raise(sig);
@@ -94,11 +111,12 @@ static int install_result;
 
 static void install(void)
 {
-	struct sigaction action = { .sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO | SA_NODEFER | SA_RESTART };
+	struct sigaction action = { .sa_sigaction = on_sigbus,
+				    .sa_flags = SA_SIGINFO | SA_NODEFER | SA_RESTART };
 
 	sigemptyset(&action.sa_mask);
 	install_result = sigaction(SIGBUS, &action, &previous) < 0 ? -errno : 0;
-	/* Without memory failure handling in the kernel there is nothing to be told of. */
+	/* A kernel that does not handle memory failures refuses this, and has nothing to report. */
 	(void)prctl(PR_MCE_KILL, PR_MCE_KILL_SET, PR_MCE_KILL_EARLY, 0, 0);
 }
 
@@ -110,7 +128,10 @@ int guard_install(void)
 	return install_result;
 }
 
-/* The fences keep the compiler, not the processor, from moving accesses out of the guarded stretch. */
+/*
+ * The fences keep the compiler from moving accesses out of the guarded part; the processor needs
+ * none, since all happens in one thread.
+ */
 void guard_arm(struct guard *guard, const void *base, size_t len)
 {
 	guard->begin = base;

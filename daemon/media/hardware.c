@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * libpmem2's functions that flush, fence and zero depend on the granularity alone, so each granularity is asked for
- * once, by a mapping of a page that nobody uses. Handing it every mapping of a device would lose 144 bytes each time:
- * version 1.12 does not free all that pmem2_map_from_existing() allocates. It is never asked about a device-dax, because
- * it crashes on one with no NVDIMM namespace behind it, or whose node is not to be seen under /dev.
+ * hardware: the functions of libpmem2 that flush, fence and zero. They depend on the granularity
+ * alone, so each granularity is asked for once, with a mapping of a page that nobody uses. To give
+ * libpmem2 every mapping of a device would lose 144 bytes each time: version 1.12 does not free all
+ * that pmem2_map_from_existing() allocates. It is never asked about a device-dax, because it
+ * crashes on one that has no NVDIMM namespace behind it, or whose node is not in /dev.
  */
 #include <config.h>
 
@@ -11,6 +12,7 @@
 
 #include <errno.h>
 #include <libpmem2.h>
+#include <linux/mman.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,11 +23,11 @@
 
 struct entry {
 	struct hardware   hw;
-	struct pmem2_map *map;          /* kept for the life of the process */
+	struct pmem2_map *map;          /* kept until the process ends */
 	pmem2_memset_fn   memset;
 };
 
-/* Filled once, by the first hardware_find(). */
+/* Filled once, by the first call of hardware_find(). */
 static struct entry entries[3];
 static int result;
 
@@ -53,15 +55,20 @@ static enum media_granularity from_pmem2(enum pmem2_granularity granularity)
 	}
 }
 
-/* libpmem2 has numbers of its own from PMEM2_E_UNKNOWN down; its function that translates them is not exported. */
+/*
+ * libpmem2 has error numbers of its own, from PMEM2_E_UNKNOWN down. Its function that translates
+ * them is not exported.
+ */
 static int to_errno(int r)
 {
 	return r <= PMEM2_E_UNKNOWN ? -EINVAL : r;
 }
 
-static int init_granularity(struct entry *entry, struct pmem2_source *source, char *page, enum media_granularity granularity)
+static int init_granularity(struct entry *entry, struct pmem2_source *source, char *page,
+			    enum media_granularity granularity)
 {
-	int r = pmem2_map_from_existing(&entry->map, source, page, HOST_PAGE, to_pmem2(granularity));
+	int r = pmem2_map_from_existing(&entry->map, source, page, HOST_PAGE,
+					to_pmem2(granularity));
 
 	if (r < 0)
 		return to_errno(r);
@@ -73,7 +80,7 @@ static int init_granularity(struct entry *entry, struct pmem2_source *source, ch
 	return 0;
 }
 
-/* Nothing is given back when it fails half-way: the process cannot do without. */
+/* What a failure leaves half done is not undone: the process cannot go on without it. */
 static void init(void)
 {
 	struct pmem2_source *source = NULL;
@@ -93,7 +100,10 @@ static void init(void)
 	result = r;
 }
 
-/* libpmem2 does not see our mappings, so its own override for tests has to be read here as well. */
+/*
+ * libpmem2 does not see the mappings of the daemon, so that its variable for tests must be read
+ * here too.
+ */
 static bool is_forced(enum media_granularity *granularity)
 {
 	const char *force = getenv("PMEM2_FORCE_GRANULARITY");
@@ -112,9 +122,25 @@ static bool is_forced(enum media_granularity *granularity)
 }
 
 /*
- * Ask libpmem2 by a throw-away map of one page: it knows whether the file system is dax and whether the platform
- * flushes its caches when the power goes. Safe for files; it is device-dax that it must not be asked about. Not
- * knowing means pages, which is always right and only slow.
+ * Does the kernel map this file with MAP_SYNC? Only a file system with dax does. For all others
+ * libpmem2 need not be asked, which would look through /sys for an answer that is known.
+ */
+static bool can_sync(int fd, bool writable)
+{
+	void *page = mmap(NULL, HOST_PAGE, writable ? PROT_READ | PROT_WRITE : PROT_READ,
+			  MAP_SHARED_VALIDATE | MAP_SYNC, fd, 0);
+
+	if (page == MAP_FAILED)
+		return false;
+	munmap(page, HOST_PAGE);
+	return true;
+}
+
+/*
+ * Asks libpmem2 with a mapping of one page, which is undone: it knows whether the file system has
+ * dax, and whether the platform flushes its caches when power fails. That is safe for files, though
+ * not for device-dax. Where nothing is known the answer is MEDIA_PAGE, which is always right and
+ * only slow.
  */
 static enum media_granularity probe_file(int fd, bool writable)
 {
@@ -123,10 +149,12 @@ static enum media_granularity probe_file(int fd, bool writable)
 	struct pmem2_config *config = NULL;
 	struct pmem2_map *map = NULL;
 
-	if (pmem2_config_new(&config) == 0 && pmem2_source_from_fd(&source, fd) == 0 &&
+	if (can_sync(fd, writable) && pmem2_config_new(&config) == 0 &&
+	    pmem2_source_from_fd(&source, fd) == 0 &&
 	    pmem2_config_set_required_store_granularity(config, PMEM2_GRANULARITY_PAGE) == 0 &&
 	    pmem2_config_set_length(config, HOST_PAGE) == 0 &&
-	    pmem2_config_set_protection(config, writable ? PMEM2_PROT_READ | PMEM2_PROT_WRITE : PMEM2_PROT_READ) == 0 &&
+	    pmem2_config_set_protection(config, writable ? PMEM2_PROT_READ | PMEM2_PROT_WRITE
+							 : PMEM2_PROT_READ) == 0 &&
 	    pmem2_map_new(&map, config, source) == 0)
 		granularity = from_pmem2(pmem2_map_get_store_granularity(map));
 	if (map)
@@ -147,11 +175,12 @@ static enum media_granularity find_granularity(const struct device *device, bool
 		return forced;
 	if (info->kind == DEVICE_FILE)
 		return probe_file(device_fd(device), writable);
-	/* Only a platform that says so itself flushes its caches at power loss (eADR). */
+	/* Caches count as flushed at a power loss only if the platform says so itself (eADR). */
 	return strcmp(info->persistence, "cpu-cache") == 0 ? MEDIA_BYTE : MEDIA_CACHE_LINE;
 }
 
-int hardware_find(const struct hardware **out, const struct device *device, bool writable, struct why *why)
+int hardware_find(const struct hardware **out, const struct device *device, bool writable,
+		  struct why *why)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A mapped range of a real device. It is mapped with plain mmap, after a check of our own: the kernel lets an offset or
- * an end through that the device does not have. Every function that touches the mapping arms a guard first; see
- * guard.h. How stores become durable is hardware.c's; what the bytes mean is not known here.
+ * media: a mapped range of a real device. It is mapped with mmap() after a check here, since the
+ * kernel accepts an offset or an end that the device does not have. Each function that touches the
+ * mapping arms a guard first (guard.h). How stores become durable is hardware.c's; what the bytes
+ * mean is not known here.
  */
 #include <config.h>
 
@@ -27,18 +28,22 @@
 struct media {
 	struct device    *device;       /* borrowed; outlives the media */
 	char             *base;         /* owned mapping */
-	uint64_t          off, len;     /* of the device */
+	uint64_t          off, len;     /* in bytes of the device */
 	bool              writable;
 	const struct hardware *hw;      /* static */
 
-	/* MEDIA_PAGE: what was flushed since the last fence; the loop thread's alone. Empty: begin == end. */
+	/*
+	 * With MEDIA_PAGE: what was flushed since the last fence, for the loop thread alone. Empty:
+	 * begin == end.
+	 */
 	uint64_t          pending_begin, pending_end;
 
 	/*
-	 * A write-back that failed is reported once and its pages are then taken for clean, so that the next msync would
-	 * answer 0 about data that was lost. Once broken, no fence succeeds any more.
+	 * The kernel reports a failed write-back once and then takes its pages for clean: the next
+	 * msync() would return 0 although data was lost. So after one failure no fence succeeds any
+	 * more.
 	 */
-	atomic_bool       broken;
+	atomic_int        broken;       /* 0, or -errno of the write-back */
 };
 
 static const char *const granularity_names[] = {
@@ -53,18 +58,23 @@ const char *media_granularity_name(enum media_granularity granularity)
 static int check_range(const struct device_info *info, uint64_t off, uint64_t len, struct why *why)
 {
 	if (!len || off % info->align || len % info->align)
-		return why_set(why, -EINVAL, "%s: range %#llx+%#llx is not a multiple of the device's alignment %#llx",
-			       info->path, (unsigned long long)off, (unsigned long long)len,
-			       (unsigned long long)info->align);
+		return why_set(
+			why, -EINVAL,
+			"%s: range %#llx+%#llx is not a multiple of the device's alignment %#llx",
+			info->path, (unsigned long long)off, (unsigned long long)len,
+			(unsigned long long)info->align);
 	if (off > info->size || len > info->size - off)
-		return why_set(why, -EINVAL, "%s: range %#llx+%#llx ends beyond the device's %#llx bytes", info->path,
-			       (unsigned long long)off, (unsigned long long)len, (unsigned long long)info->size);
+		return why_set(why, -EINVAL,
+			       "%s: range %#llx+%#llx ends beyond the device's %#llx bytes",
+			       info->path, (unsigned long long)off, (unsigned long long)len,
+			       (unsigned long long)info->size);
 	return 0;
 }
 
 /*
- * On a dax file system only MAP_SYNC makes flushed lines durable by themselves: without it, the block that holds them
- * may not be the file's yet. Where it is not supported the file is no such file, whatever granularity was forced.
+ * On a file system with dax, flushed lines are durable only with MAP_SYNC: without it the block
+ * that holds them may not belong to the file yet. Where MAP_SYNC is not supported the file system
+ * is none of these, whatever granularity was forced.
  */
 static int map_range(struct media *media, struct why *why)
 {
@@ -74,14 +84,18 @@ static int map_range(struct media *media, struct why *why)
 	void *base = MAP_FAILED;
 
 	if (info->kind == DEVICE_FILE && media->hw->granularity != MEDIA_PAGE)
-		base = mmap(NULL, media->len, prot, MAP_SHARED_VALIDATE | MAP_SYNC, fd, (off_t)media->off);
+		base = mmap(NULL, media->len, prot, MAP_SHARED_VALIDATE | MAP_SYNC, fd,
+			    (off_t)media->off);
 	if (base == MAP_FAILED)
 		base = mmap(NULL, media->len, prot, MAP_SHARED, fd, (off_t)media->off);
 	if (base == MAP_FAILED)
 		return why_set(why, -errno, "%s: mapping %#llx bytes failed: %s", info->path,
 			       (unsigned long long)media->len, strerror(errno));
 	media->base = base;
-	/* What clients keep here has no place in a core file. Refused by some kernels for device memory: then be it. */
+	/*
+	 * What clients store here must not get into a core file. Some kernels refuse this for
+	 * memory of a device; then it is left out.
+	 */
 	(void)madvise(base, media->len, MADV_DONTDUMP);
 	return 0;
 }
@@ -98,13 +112,15 @@ static int open_range(struct media *media, struct why *why)
 		return why_set(why, r, "the SIGBUS handler cannot be installed: %s", strerror(-r));
 	flags = fcntl(device_fd(media->device), F_GETFL);
 	if (flags < 0)
-		return why_set(why, -errno, "%s: %s", device_info(media->device)->path, strerror(errno));
+		return why_set(why, -errno, "%s: %s", device_info(media->device)->path,
+			       strerror(errno));
 	media->writable = (flags & O_ACCMODE) == O_RDWR;
-		r = hardware_find(&media->hw, media->device, media->writable, why);
+	r = hardware_find(&media->hw, media->device, media->writable, why);
 	return r < 0 ? r : map_range(media, why);
 }
 
-int media_open(struct media **out, struct device *device, uint64_t off, uint64_t len, struct why *why)
+int media_open(struct media **out, struct device *device, uint64_t off, uint64_t len,
+	       struct why *why)
 {
 	struct media *media = calloc(1, sizeof(*media));
 	int r;
@@ -147,7 +163,7 @@ static int check_read(const struct media *media, uint64_t off, uint64_t len)
 	return off > media->len || len > media->len - off ? -EINVAL : 0;
 }
 
-/* A store to a read-only mapping would be a SIGSEGV, which nothing guards. */
+/* A store to a read-only mapping would be a SIGSEGV, which no guard catches. */
 static int check_write(const struct media *media, uint64_t off, uint64_t len)
 {
 	int r = check_read(media, off, len);
@@ -167,6 +183,26 @@ int media_read(struct media *media, void *dst, uint64_t off, uint64_t len)
 		return -EIO;
 	memcpy(dst, media->base + off, len);
 	guard_disarm(&guard);
+	return 0;
+}
+
+int media_peek(struct media *media, void *dst, uint64_t off, uint64_t len)
+{
+	int r = check_read(media, off, len);
+	uint64_t done = 0;
+
+	if (r < 0 || device_info(media->device)->kind != DEVICE_FILE)
+		return r < 0 ? r : media_read(media, dst, off, len);
+	while (done < len) {
+		ssize_t n = pread(device_fd(media->device), (char *)dst + done, len - done,
+				  (off_t)(media->off + off + done));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)                     /* 0 bytes: a client truncated the file */
+			return n < 0 ? -errno : -EIO;
+		done += (uint64_t)n;
+	}
 	return 0;
 }
 
@@ -202,7 +238,10 @@ int media_store64(struct media *media, uint64_t off, uint64_t value)
 	return 0;
 }
 
-/* A file that a client truncated loses what was stored beyond its end, and msync() says nothing about it. */
+/*
+ * If a client truncated the file, stores beyond its end are lost, and msync() says nothing of it. A
+ * look that fails (no memory, a signal) is no proof that anything is lost: the next one tells.
+ */
 static int check_file_end(const struct media *media)
 {
 	struct stat st;
@@ -210,22 +249,30 @@ static int check_file_end(const struct media *media)
 	if (device_info(media->device)->kind != DEVICE_FILE)
 		return 0;
 	if (fstat(device_fd(media->device), &st) < 0)
-		return -errno;
+		return 0;
 	return (uint64_t)st.st_size < media->off + media->len ? -EIO : 0;
 }
 
-/* Make a range durable the expensive way. */
+int media_broken(const struct media *media)
+{
+	return atomic_load_explicit(&media->broken, memory_order_relaxed);
+}
+
+/* Makes a range durable with msync(). */
 static int sync_range(struct media *media, uint64_t off, uint64_t len)
 {
 	uint64_t begin = off - off % HOST_PAGE;
 
-	if (atomic_load_explicit(&media->broken, memory_order_relaxed))
+	if (media_broken(media) < 0)
 		return -EIO;
 	if (!len)
 		return 0;
 	if (msync(media->base + begin, off + len - begin, MS_SYNC) < 0) {
-		/* Whatever the reason (a thin disk that is full says ENOSPC), it is no refusal but a loss. */
-		atomic_store_explicit(&media->broken, true, memory_order_relaxed);
+		/*
+		 * Whatever the reason is (a thin disk that is full says ENOSPC), data was lost: it
+		 * is not a refusal after which the caller could go on.
+		 */
+		atomic_store_explicit(&media->broken, -errno, memory_order_relaxed);
 		return -EIO;
 	}
 	return check_file_end(media);
@@ -256,9 +303,10 @@ int media_flush(struct media *media, uint64_t off, uint64_t len)
 }
 
 /*
- * One msync over everything from the first to the last pending byte: each call is a journal commit and a cache flush of
- * the disk, whatever its length, and what lies between is the daemon's own metadata. After a failure the range stays
- * pending, but the media is broken for good.
+ * With MEDIA_PAGE one msync() covers everything from the first to the last pending byte: each call
+ * is a commit of the journal and a flush of the disk's cache, whatever its length, and what lies
+ * between is the daemon's own metadata. After a failure the range stays pending, though no later
+ * fence succeeds.
  */
 int media_fence(struct media *media)
 {
@@ -292,8 +340,9 @@ int media_persist(struct media *media, uint64_t off, uint64_t len)
 }
 
 /*
- * Non-temporal: what is scrubbed is rarely read soon and must not push everything else out of the cache. With pages
- * the range is synced at once, because a worker has no part in the loop thread's pending range.
+ * The zeroes are written past the cache: what is scrubbed is rarely read soon, and would push
+ * everything else out. With MEDIA_PAGE the range is synced at once, since the pending range belongs
+ * to the loop thread.
  */
 int media_zero(struct media *media, uint64_t off, uint64_t len)
 {
@@ -309,16 +358,6 @@ int media_zero(struct media *media, uint64_t off, uint64_t len)
 	hardware_zero(media->hw, media->base + off, len);
 	guard_disarm(&guard);
 	return page ? sync_range(media, off, len) : 0;
-}
-
-/* pmem2_deep_flush() answers 0 also when it could not; the device knows whether its region has flush hints. */
-int media_deep_flush(struct media *media, uint64_t off, uint64_t len)
-{
-	int r = media_persist(media, off, len);
-
-	if (r < 0 || device_info(media->device)->kind == DEVICE_FILE)
-		return r;
-	return device_deep_flush(media->device);
 }
 
 bool media_take_poison(struct media *media, uint64_t *off, uint64_t *len)
@@ -343,8 +382,9 @@ static int allocate_blocks(int fd, int mode, uint64_t off, uint64_t len)
 }
 
 /*
- * The hole is in the file system's journal, not yet on the disk, when fallocate() returns. An msync of the range
- * commits the journal without writing out what clients have dirtied elsewhere in the file, as fdatasync() would.
+ * When fallocate() returns, the hole is in the journal of the file system and not yet on the disk.
+ * msync() of the range commits the journal without writing out what clients changed elsewhere in
+ * the file, as fdatasync() would.
  */
 int media_punch(struct media *media, uint64_t off, uint64_t len)
 {
@@ -357,16 +397,18 @@ int media_punch(struct media *media, uint64_t off, uint64_t len)
 	r = check_file_end(media);
 	if (r < 0)
 		return r;
-	r = allocate_blocks(device_fd(media->device), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, media->off + off, len);
+	r = allocate_blocks(device_fd(media->device), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			    media->off + off, len);
 	if (r < 0)
 		return r;
 	return sync_range(media, off, len);
 }
 
 /*
- * KEEP_SIZE: a file that a client truncated must not silently grow back with zeroes where data was; it answers -EIO and
- * stays as it is, for a person to look at. Where the file system cannot reserve (NFS 3, FAT), libc does it by writing.
- * Nothing is synced: a reservation does not outlive a power cut anyhow.
+ * With FALLOC_FL_KEEP_SIZE a file that a client truncated does not grow back, with zeroes where
+ * data was: it stays as it is, for a person to look at, and this call is -EIO. Where the file
+ * system cannot reserve blocks (NFS 3, FAT), libc writes instead. Nothing is synced, because no
+ * promise rests on the reservation of blocks after a power cut.
  */
 int media_allocate(struct media *media, uint64_t off, uint64_t len)
 {

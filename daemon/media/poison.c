@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* poison: from the platform's bad ranges (in 512-byte blocks, anywhere on the device) to base pages of a data area. */
+/*
+ * poison: turns the platform's bad ranges (blocks of 512 bytes, anywhere on the device) into base
+ * pages of a data area.
+ */
 #include <config.h>
 
 #include <stdlib.h>
@@ -8,7 +11,8 @@
 
 #define BASE_PAGE UINT64_C(4096)
 
-static int each_page(struct device_range bad, uint64_t data_off, uint64_t len, int (*each)(void *arg, uint64_t pfn), void *arg)
+static int each_page(struct device_range bad, uint64_t data_off, uint64_t len,
+		     int (*each)(void *arg, uint64_t pfn), void *arg)
 {
 	uint64_t from = bad.off > data_off ? bad.off - data_off : 0;
 	uint64_t to = bad.off + bad.len > data_off ? bad.off + bad.len - data_off : 0;
@@ -21,7 +25,8 @@ static int each_page(struct device_range bad, uint64_t data_off, uint64_t len, i
 	return r;
 }
 
-int poison_each(const struct device *device, uint64_t data_off, uint64_t len, int (*each)(void *arg, uint64_t pfn), void *arg)
+int poison_each(const struct device *device, uint64_t data_off, uint64_t len,
+		int (*each)(void *arg, uint64_t pfn), void *arg)
 {
 	struct device_range *bad;
 	size_t nr;

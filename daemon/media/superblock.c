@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * superblock: encode, decode, read and rewrite the two copies. It knows no table and no device; a media and the bytes of
- * one page are all it sees.
+ * superblock: finds the two copies of the superblock, chooses the better one, mends and rewrites
+ * them. It knows neither a table nor a device, only a media; superblock_page.c knows the bytes.
  */
 #include <config.h>
 
@@ -9,222 +9,20 @@
 #include <errno.h>
 #include <string.h>
 
-#include "daemon/media/crc.h"
 #include "daemon/media/superblock.h"
-
-#define MAGIC UINT64_C(0x31414e4552414d50)      /* "PMARENA1" as bytes in memory */
-
-struct page {
-	uint64_t magic;
-	uint32_t crc;                           /* of everything behind it */
-	uint32_t version;
-	uint64_t incompat, ro_compat, compat;
-	uint8_t  uuid[16];
-	char     name[64];
-	uint64_t seq;
-	uint32_t role, order;
-	uint64_t data_device_size, meta_device_size;
-	uint64_t data_off, nr_pages;
-	uint64_t nr_slots;
-	uint32_t slots_per_chunk, nr_chunks;
-	uint64_t table_off[2], zero_off[2];
-	uint64_t memmap_off, memmap_len;
-	uint64_t poison_unit;
-	uint64_t formatted_ns;
-	uint64_t id_limit;
-	uint8_t  machine_id[16];
-	uint32_t clean, unused;
-	int64_t  unsafe_shutdowns;
-	uint8_t  zero[4096 - 288];
-};
-_Static_assert(sizeof(struct page) == SUPERBLOCK_SIZE, "FORMAT.md says where each byte is");
-
-static uint32_t page_crc(const struct page *p)
-{
-	size_t from = offsetof(struct page, version);
-
-	return crc32c(0, (const uint8_t *)p + from, sizeof(*p) - from);
-}
-
-void superblock_encode(uint8_t page[SUPERBLOCK_SIZE], const struct superblock *sb)
-{
-	struct page p = {
-		.magic = htole64(MAGIC),
-		.version = htole32(SUPERBLOCK_VERSION),
-		.incompat = htole64(sb->incompat),
-		.ro_compat = htole64(sb->ro_compat),
-		.compat = htole64(sb->compat),
-		.seq = htole64(sb->seq),
-		.role = htole32(sb->role),
-		.order = htole32(sb->order),
-		.data_device_size = htole64(sb->data_device_size),
-		.meta_device_size = htole64(sb->meta_device_size),
-		.data_off = htole64(sb->data_off),
-		.nr_pages = htole64(sb->nr_pages),
-		.nr_slots = htole64(sb->nr_slots),
-		.slots_per_chunk = htole32(sb->slots_per_chunk),
-		.nr_chunks = htole32(sb->nr_chunks),
-		.table_off = { htole64(sb->table_off[0]), htole64(sb->table_off[1]) },
-		.zero_off = { htole64(sb->zero_off[0]), htole64(sb->zero_off[1]) },
-		.memmap_off = htole64(sb->memmap_off),
-		.memmap_len = htole64(sb->memmap_len),
-		.poison_unit = htole64(sb->poison_unit),
-		.formatted_ns = htole64(sb->formatted_ns),
-		.id_limit = htole64(sb->id_limit),
-		.clean = htole32(sb->clean),
-		.unsafe_shutdowns = (int64_t)htole64((uint64_t)sb->unsafe_shutdowns),
-	};
-
-	memcpy(p.uuid, sb->uuid, sizeof(p.uuid));
-	memcpy(p.name, sb->name, sizeof(p.name));
-	memcpy(p.machine_id, sb->machine_id, sizeof(p.machine_id));
-	p.crc = htole32(page_crc(&p));
-	memcpy(page, &p, sizeof(p));
-}
-
-static void decode_fields(struct superblock *sb, const struct page *p)
-{
-	*sb = (struct superblock){
-		.role = le32toh(p->role),
-		.incompat = le64toh(p->incompat),
-		.ro_compat = le64toh(p->ro_compat),
-		.compat = le64toh(p->compat),
-		.seq = le64toh(p->seq),
-		.data_device_size = le64toh(p->data_device_size),
-		.meta_device_size = le64toh(p->meta_device_size),
-		.data_off = le64toh(p->data_off),
-		.nr_pages = le64toh(p->nr_pages),
-		.order = le32toh(p->order),
-		.nr_slots = le64toh(p->nr_slots),
-		.slots_per_chunk = le32toh(p->slots_per_chunk),
-		.nr_chunks = le32toh(p->nr_chunks),
-		.table_off = { le64toh(p->table_off[0]), le64toh(p->table_off[1]) },
-		.zero_off = { le64toh(p->zero_off[0]), le64toh(p->zero_off[1]) },
-		.memmap_off = le64toh(p->memmap_off),
-		.memmap_len = le64toh(p->memmap_len),
-		.poison_unit = le64toh(p->poison_unit),
-		.formatted_ns = le64toh(p->formatted_ns),
-		.id_limit = le64toh(p->id_limit),
-		.clean = le32toh(p->clean) != 0,
-		.unsafe_shutdowns = (int64_t)le64toh((uint64_t)p->unsafe_shutdowns),
-	};
-	memcpy(sb->uuid, p->uuid, sizeof(sb->uuid));
-	memcpy(sb->name, p->name, sizeof(sb->name));
-	memcpy(sb->machine_id, p->machine_id, sizeof(sb->machine_id));
-}
-
-/* ---- sanity: a whole page of ours can still hold nonsense if a program with a bug (or a patient enemy) wrote it ---- */
-
-struct part {
-	uint64_t off, len;
-};
-
-static bool touch(const struct part *a, const struct part *b)
-{
-	return a->len && b->len && a->off < b->off + b->len && b->off < a->off + a->len;
-}
-
-/* Everything that is metadata lies below @limit, and no two parts of it share a byte. */
-static bool parts_fit(const struct superblock *sb, uint64_t limit)
-{
-	uint64_t zero_len = (sb->nr_pages + 63) / 64 * 8, table_len = sb->nr_slots * SUPERBLOCK_SLOT_SIZE;
-	const struct part parts[] = {
-		{ 0, SUPERBLOCK_SIZE }, { sb->poison_unit, SUPERBLOCK_SIZE },
-		{ sb->zero_off[0], zero_len }, { sb->zero_off[1], zero_len }, { sb->table_off[0], table_len }, { sb->table_off[1], table_len },
-		{ sb->memmap_off, sb->memmap_len },
-	};
-	unsigned nr = sizeof(parts) / sizeof(parts[0]);
-
-	for (unsigned i = 0; i < nr; i++) {
-		if (parts[i].off % 4096 || parts[i].off > limit || parts[i].len > limit - parts[i].off)
-			return false;
-		for (unsigned k = 0; k < i; k++)
-			if (touch(&parts[i], &parts[k]))
-				return false;
-	}
-	return true;
-}
-
-static bool are_apart(const uint64_t off[2], uint64_t unit)
-{
-	return off[0] > off[1] ? off[0] - off[1] >= unit : off[1] - off[0] >= unit;
-}
-
-static bool is_data_sane(const struct superblock *sb)
-{
-	uint64_t page = UINT64_C(4096) << (sb->order & 31);
-
-	if (sb->order != 0 && sb->order != 9 && sb->order != 18)
-		return false;
-	if (sb->nr_pages == 0 || sb->nr_pages > (UINT64_C(1) << 62) / page || sb->data_off % page)
-		return false;
-	return sb->data_off <= sb->data_device_size && sb->nr_pages * page <= sb->data_device_size - sb->data_off;
-}
-
-/* Never compute with what is not: each of these has made a number overflow, or one part of the arena overwrite another. */
-static bool is_sane(const struct superblock *sb)
-{
-	if (sb->role < SUPERBLOCK_WHOLE || sb->role > SUPERBLOCK_METADATA || sb->name[63] != '\0' || !is_data_sane(sb))
-		return false;
-	if (sb->poison_unit < POISON_UNIT || sb->poison_unit & (sb->poison_unit - 1) || sb->data_off < sb->poison_unit + SUPERBLOCK_SIZE)
-		return false;
-	if (sb->slots_per_chunk != SUPERBLOCK_SLOTS_PER_CHUNK || sb->nr_slots == 0 || sb->nr_slots > UINT32_MAX - 1 ||
-	    sb->nr_chunks > (sb->nr_slots + SUPERBLOCK_SLOTS_PER_CHUNK - 1) / SUPERBLOCK_SLOTS_PER_CHUNK)
-		return false;
-	if (sb->id_limit == 0 || sb->id_limit >= SUPERBLOCK_MAX_ID)
-		return false;
-	return are_apart(sb->zero_off, sb->poison_unit) && are_apart(sb->table_off, sb->poison_unit) &&
-	       parts_fit(sb, sb->role == SUPERBLOCK_WHOLE ? sb->data_off : sb->meta_device_size);
-}
-
-/* ---- decode ---- */
-
-static bool is_blank(const uint8_t *page)
-{
-	return page[0] == 0 && memcmp(page, page + 1, SUPERBLOCK_SIZE - 1) == 0;
-}
-
-static bool is_known(const struct page *p, struct why *why)
-{
-	if (le32toh(p->version) != SUPERBLOCK_VERSION) {
-		why_set(why, 0, "its format is version %u, this program knows version %u: use a newer pmemarena",
-			le32toh(p->version), SUPERBLOCK_VERSION);
-		return false;
-	}
-	if (le64toh(p->incompat) & ~SUPERBLOCK_INCOMPAT_KNOWN) {
-		why_set(why, 0, "it uses features (incompatible bits %#llx) that this program does not know: use a newer pmemarena",
-			(unsigned long long)(le64toh(p->incompat) & ~SUPERBLOCK_INCOMPAT_KNOWN));
-		return false;
-	}
-	return true;
-}
-
-enum superblock_verdict superblock_decode(struct superblock *sb, const uint8_t page[SUPERBLOCK_SIZE], struct why *why)
-{
-	struct superblock found;
-	struct page p;
-
-	memcpy(&p, page, sizeof(p));
-	if (le64toh(p.magic) != MAGIC)
-		return is_blank(page) ? SUPERBLOCK_BLANK : SUPERBLOCK_BAD;
-	if (le32toh(p.crc) != page_crc(&p))
-		return SUPERBLOCK_BAD;
-	if (!is_known(&p, why))
-		return SUPERBLOCK_NEWER;
-	decode_fields(&found, &p);
-	if (!is_sane(&found))
-		return SUPERBLOCK_BAD;
-	*sb = found;
-	return SUPERBLOCK_GOOD;
-}
+#include "daemon/media/superblock_page.h"
 
 struct copy {
 	uint64_t off;
 	enum superblock_verdict verdict;
-	bool was_ours;                          /* has our magic */
+	bool was_ours;                          /* it has our magic */
+	bool is_unreadable;
 	struct superblock sb;
 };
 
+/*
+ * Reads one copy. A page that cannot be read is a bad copy and no error: the other one may be good.
+ */
 static int read_copy(struct copy *copy, struct media *media, uint64_t off, struct why *why)
 {
 	uint8_t page[SUPERBLOCK_SIZE];
@@ -232,18 +30,22 @@ static int read_copy(struct copy *copy, struct media *media, uint64_t off, struc
 	int r;
 
 	*copy = (struct copy){ .off = off, .verdict = SUPERBLOCK_BAD };
-	r = media_read(media, page, off, sizeof(page));
-	if (r == -EIO)                          /* a poisoned page is a bad copy, not the end */
+	r = media_peek(media, page, off, sizeof(page));
+	copy->is_unreadable = r == -EIO;
+	if (r == -EIO)
 		return 0;
 	if (r < 0)
 		return r;
 	memcpy(&magic, page, sizeof(magic));
-	copy->was_ours = le64toh(magic) == MAGIC;
+	copy->was_ours = le64toh(magic) == SUPERBLOCK_MAGIC;
 	copy->verdict = superblock_decode(&copy->sb, page, why);
 	return 0;
 }
 
-/* Where the second copy can be: the unit is in the first one, but that one may be the one that is lost. */
+/*
+ * Finds the second copy. The first one says where it is, but the first may be the one that is lost;
+ * so it is looked for at the places where it can be.
+ */
 static int read_second(struct copy *second, struct media *media, uint64_t align, struct why *why)
 {
 	uint64_t units[] = { POISON_UNIT, UINT64_C(1) << 30, align };
@@ -258,8 +60,10 @@ static int read_second(struct copy *second, struct media *media, uint64_t align,
 		if (r < 0)
 			return r;
 		if (found.verdict == SUPERBLOCK_GOOD && found.sb.poison_unit != units[i])
-			continue;               /* what clients wrote there looks like one */
-		if (found.verdict == SUPERBLOCK_GOOD || (found.was_ours && !second->was_ours))
+			/* clients wrote something there that looks like a superblock */
+			continue;
+		if (found.verdict == SUPERBLOCK_GOOD ||
+		    ((found.was_ours || found.is_unreadable) && !second->was_ours))
 			*second = found;
 		if (found.verdict == SUPERBLOCK_GOOD)
 			break;
@@ -267,15 +71,31 @@ static int read_second(struct copy *second, struct media *media, uint64_t align,
 	return 0;
 }
 
-static int choose(const struct copy **best, const struct copy *a, const struct copy *b, struct why *why)
+/*
+ * The two copies have different UUIDs because a reidentify was cut: @a has the new one already, and
+ * @b says that this is the one it will get.
+ */
+static bool is_renewed(const struct superblock *a, const struct superblock *b)
+{
+	return b->incompat & SUPERBLOCK_INCOMPAT_RENEWING && memcmp(b->next_uuid, a->uuid, 16) == 0;
+}
+
+/* Chooses the copy that counts. What is neither good nor blank is refused, with a sentence. */
+static int choose(const struct copy **best, const struct copy *a, const struct copy *b,
+		  struct why *why)
 {
 	bool a_good = a->verdict == SUPERBLOCK_GOOD, b_good = b->verdict == SUPERBLOCK_GOOD;
 
 	if (a->verdict == SUPERBLOCK_NEWER || (!a_good && b->verdict == SUPERBLOCK_NEWER))
 		return -EPROTONOSUPPORT;
-	if (a_good && b_good && memcmp(a->sb.uuid, b->sb.uuid, 16) != 0)        /* mending would lose one of them */
-		return why_set(why, -EUCLEAN, "its two superblocks are of two arenas, \"%s\" and \"%s\": it was written over from elsewhere; "
-			       "restore the right one from a copy of the device", a->sb.name, b->sb.name);
+	/* each mends the other: one arena would be lost */
+	if (a_good && b_good && memcmp(a->sb.uuid, b->sb.uuid, 16) != 0 &&
+	    !is_renewed(&a->sb, &b->sb))
+		return why_set(
+			why, -EUCLEAN,
+			"its two superblocks are of two arenas, \"%s\" and \"%s\": it was written "
+			"over from elsewhere; restore the right one from a copy of the device",
+			a->sb.name, b->sb.name);
 	if (a_good && b_good)
 		*best = b->sb.seq > a->sb.seq ? b : a;
 	else if (a_good)
@@ -283,51 +103,117 @@ static int choose(const struct copy **best, const struct copy *a, const struct c
 	else if (b_good)
 		*best = b;
 	else if (a->was_ours || b->was_ours)
-		return why_set(why, -EUCLEAN, "both superblocks are damaged: if there is a copy of the device, use it; "
-			       "otherwise `pmemarenactl format --force` makes a new, empty arena");
+		return why_set(
+			why, -EUCLEAN,
+			"both superblocks are damaged: if there is a copy of the device, use it; "
+			"otherwise `pmemarenactl format --force` makes a new, empty arena");
+	/* what cannot be read is not blank */
+	else if (a->is_unreadable || b->is_unreadable)
+		return why_set(why, -EUCLEAN,
+			       "a superblock cannot be read, and the other one is none: restore it "
+			       "from a copy of the device; `pmemarenactl format --force` makes a "
+			       "new, empty arena");
 	else
-		return why_set(why, -ENODATA, "it is not formatted as an arena: `pmemarenactl format`, or `format = if-blank` "
-			       "in the configuration, does that");
+		return why_set(why, -ENODATA,
+			       "it is not formatted as an arena: `pmemarenactl format`, or `format "
+			       "= if-blank` in the configuration, does that");
 	return 0;
 }
 
+static int store_words(struct media *media, uint64_t page,
+		       const uint64_t words[SUPERBLOCK_NR_WORDS])
+{
+	uint64_t off = page + SUPERBLOCK_WORDS_OFF;
+	int r = media_store(media, off, words, SUPERBLOCK_NR_WORDS * sizeof(*words));
+
+	return r < 0 ? r : media_flush(media, off, SUPERBLOCK_NR_WORDS * sizeof(*words));
+}
+
+/* Takes the words of the copy that is there into @page. Those of a bad copy are worth nothing. */
+static void keep_words(uint8_t page[SUPERBLOCK_SIZE], struct media *media, uint64_t off)
+{
+	uint8_t old[SUPERBLOCK_SIZE];
+	struct superblock sb;
+
+	if (media_peek(media, old, off, sizeof(old)) == 0 &&
+	    superblock_decode(&sb, old, NULL) == SUPERBLOCK_GOOD)
+		memcpy(page + SUPERBLOCK_WORDS_OFF, old + SUPERBLOCK_WORDS_OFF,
+		       SUPERBLOCK_NR_WORDS * sizeof(uint64_t));
+}
+
 /*
- * The magic last: what a cut leaves of a device's very first superblock is not taken for a damaged one, which only force
- * would overwrite. Where there was one before, the magic is there all the time.
+ * The magic comes late. If the very first superblock of a device is cut, the device is blank then,
+ * and not a damaged arena that only force could overwrite. Where there was a superblock before, the
+ * magic is there all the time.
+ *
+ * The words of the stamp come last: those of before say nothing beside the new seq. If they came
+ * with the rest and only they arrived, the copy would be the old one without its stamp; and if the
+ * other copy is lost too, the device would look older than it is.
  */
 static int write_copy(const struct superblock *sb, struct media *media, uint64_t off)
 {
+	uint64_t magic, words[SUPERBLOCK_NR_WORDS];
 	uint8_t page[SUPERBLOCK_SIZE];
-	uint64_t magic;
 	int r;
 
 	superblock_encode(page, sb);
 	memcpy(&magic, page, sizeof(magic));
-	r = media_store(media, off + sizeof(magic), page + sizeof(magic), sizeof(page) - sizeof(magic));
+	memcpy(words, page + SUPERBLOCK_WORDS_OFF, sizeof(words));
+	keep_words(page, media, off);
+	r = media_store(media, off + sizeof(magic), page + sizeof(magic),
+			sizeof(page) - sizeof(magic));
 	if (r == 0)
 		r = media_persist(media, off, sizeof(page));
 	if (r == 0)
 		r = media_store64(media, off, magic);
-	return r < 0 ? r : media_persist(media, off, sizeof(magic));
+	if (r == 0)
+		r = media_persist(media, off, sizeof(magic));
+	if (r == 0)
+		r = store_words(media, off, words);
+	return r < 0 ? r : media_fence(media);
 }
 
 static bool is_same(const struct copy *copy, const struct superblock *sb)
 {
-	return copy->verdict == SUPERBLOCK_GOOD && copy->sb.seq == sb->seq && memcmp(copy->sb.uuid, sb->uuid, 16) == 0;
+	return copy->verdict == SUPERBLOCK_GOOD && copy->sb.seq == sb->seq &&
+	       memcmp(copy->sb.uuid, sb->uuid, 16) == 0;
 }
 
 /*
- * A bad copy is written again. A good one may be in a cache only, if a daemon was killed while it wrote it: what is believed now must be
- * there after a power cut. Memory that cannot be written is one copy less, no reason not to start.
+ * Writes a bad copy again. A good one is made durable: it may be in a cache only, if the daemon was
+ * killed while it wrote it, and what is believed now must be there after a power cut too. If the
+ * memory cannot be written there is one copy less, which is no reason not to start.
  */
-static int mend(const struct copy *copy, const struct superblock *sb, struct media *media, uint64_t off)
+static int mend(const struct copy *copy, const struct superblock *sb, struct media *media,
+		uint64_t off)
 {
-	int r = is_same(copy, sb) ? media_persist(media, off, SUPERBLOCK_SIZE) : write_copy(sb, media, off);
+	int r = is_same(copy, sb) ? media_persist(media, off, SUPERBLOCK_SIZE)
+				  : write_copy(sb, media, off);
 
 	return r == -EIO ? 0 : r;
 }
 
-int superblock_read(struct superblock *sb, int *mended, struct media *media, uint64_t align, bool read_only, struct why *why)
+static void raise(uint64_t *number, uint64_t to)
+{
+	if (*number < to)
+		*number = to;
+}
+
+/*
+ * Both copies are of the same rewrite, and superblock_stamp() stores into one after the other: the
+ * higher number counts.
+ */
+static void join_stamps(struct superblock *sb, const struct copy *copy)
+{
+	if (!is_same(copy, sb))
+		return;
+	raise(&sb->stamp.changes, copy->sb.stamp.changes);
+	raise(&sb->stamp.settles, copy->sb.stamp.settles);
+	raise(&sb->seen, copy->sb.seen);
+}
+
+int superblock_read(struct superblock *sb, int *mended, struct media *media, uint64_t align,
+		    bool read_only, struct why *why)
 {
 	const struct copy *best = NULL;
 	struct copy first, second;
@@ -335,18 +221,23 @@ int superblock_read(struct superblock *sb, int *mended, struct media *media, uin
 
 	r = read_copy(&first, media, 0, why);
 	if (r < 0)
-		return why_set(why, r, "it cannot be read at offset 0");
+		return why_set(why, r, "it cannot be read at offset 0: %s", strerror(-r));
 	r = read_second(&second, media, align, why);
 	if (r < 0)
-		return why_set(why, r, "it cannot be read at its second superblock");
+		return why_set(why, r, "it cannot be read at its second superblock: %s",
+			       strerror(-r));
 	r = choose(&best, &first, &second, why);
 	if (r == 0 && !read_only)
 		r = mend(&first, &best->sb, media, 0);
 	if (r == 0 && !read_only)
 		r = mend(&second, &best->sb, media, best->sb.poison_unit);
 	if (r < 0)
-		return best ? why_set(why, r, "a bad superblock copy cannot be rewritten") : r;
+		return best ? why_set(why, r, "a bad superblock copy cannot be rewritten: %s",
+				      strerror(-r))
+			    : r;
 	*sb = best->sb;
+	join_stamps(sb, &first);
+	join_stamps(sb, &second);
 	if (mended)
 		*mended = !is_same(&first, &best->sb) + !is_same(&second, &best->sb);
 	return 0;
@@ -358,7 +249,14 @@ int superblock_write(struct superblock *sb, struct media *media)
 	int first, second;
 
 	next.seq++;
-	/* One after the other: whenever power is cut, one copy is whole. One that cannot be written is outvoted by its seq. */
+	if (next.stamp.run)
+		next.compat |= SUPERBLOCK_COMPAT_STAMPS;
+	next.base = next.stamp;
+	next.seen_base = next.seen;
+	/*
+	 * The copies are written one after the other: whenever power is cut, one copy is whole. One
+	 * that cannot be written has a lower seq from now on, and does not count.
+	 */
 	first = write_copy(&next, media, 0);
 	if (first < 0 && first != -EIO)
 		return first;
@@ -369,9 +267,28 @@ int superblock_write(struct superblock *sb, struct media *media)
 	return 0;
 }
 
+int superblock_stamp(struct superblock *sb, struct media *media)
+{
+	uint64_t changes = sb->stamp.changes - sb->base.changes,
+		 settles = sb->stamp.settles - sb->base.settles;
+	uint64_t seen = sb->seen - sb->seen_base, words[SUPERBLOCK_NR_WORDS];
+	int first, second;
+
+	if (!sb->base.run || changes > SUPERBLOCK_WORD_MAX || settles > SUPERBLOCK_WORD_MAX ||
+	    seen > SUPERBLOCK_WORD_MAX)
+		return superblock_write(sb, media);
+	superblock_make_words(words, sb);
+	first = store_words(media, 0, words);
+	if (first < 0 && first != -EIO)
+		return first;
+	second = store_words(media, sb->poison_unit, words);
+	return second < 0 && (first < 0 || second != -EIO) ? second : 0;
+}
+
 /*
- * Wherever an older arena, of another alignment perhaps, has its copies. Without its magic a page is nobody's, and one store that is
- * never torn takes it: no cut leaves a damaged superblock where there was a whole one.
+ * Takes the magic away wherever an older arena, perhaps of another alignment, has a superblock.
+ * Without its magic a page belongs to nobody. It goes with one store that is never torn: a cut
+ * leaves no damaged superblock where a whole one was.
  */
 int superblock_erase(struct media *media, uint64_t align)
 {
@@ -381,12 +298,29 @@ int superblock_erase(struct media *media, uint64_t align)
 	for (unsigned i = 0; i < 4 && r == 0; i++) {
 		if ((i > 0 && at[i] < POISON_UNIT) || media_len(media) < at[i] + SUPERBLOCK_SIZE)
 			continue;
-		r = media_read(media, &magic, at[i], sizeof(magic));
-		if (r < 0 || le64toh(magic) != MAGIC)
+		r = media_peek(media, &magic, at[i], sizeof(magic));
+		if (r < 0 || le64toh(magic) != SUPERBLOCK_MAGIC)
 			continue;
 		r = media_store64(media, at[i], 0);
 		if (r == 0)
 			r = media_flush(media, at[i], sizeof(magic));
 	}
 	return r < 0 ? r : media_fence(media);
+}
+
+bool superblock_was_erased(struct media *media, uint64_t align)
+{
+	uint64_t at[] = { 0, POISON_UNIT, UINT64_C(1) << 30, align }, magic;
+	uint8_t page[SUPERBLOCK_SIZE];
+
+	for (unsigned i = 0; i < 4; i++) {
+		if ((i > 0 && at[i] < POISON_UNIT) || media_len(media) < at[i] + SUPERBLOCK_SIZE)
+			continue;
+		if (media_peek(media, page, at[i], sizeof(page)) < 0)
+			continue;
+		memcpy(&magic, page, sizeof(magic));
+		if (magic == 0 && superblock_has_checksum(page))
+			return true;
+	}
+	return false;
 }

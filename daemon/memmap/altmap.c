@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* altmap: arithmetic only; who maps what is carved, and what it is for, is not its business. */
+/*
+ * altmap: computes where the next piece of metadata lies. It maps nothing and does not know what a
+ * piece is for.
+ */
 #include <config.h>
 
 #include <errno.h>
@@ -21,13 +24,15 @@ uint64_t altmap_left(const struct altmap *map)
 static int refuse(struct altmap *map, int err, uint64_t bytes)
 {
 	if (!map->warned)
-		log_warning("altmap: %llu bytes refused: %s; %llu pages are left", (unsigned long long)bytes,
-			    err == -EINVAL ? "no multiple of 4 KiB" : "they do not fit", (unsigned long long)altmap_left(map));
+		log_warning("altmap: %llu bytes refused: %s; %llu pages are left",
+			    (unsigned long long)bytes,
+			    err == -EINVAL ? "no multiple of 4 KiB" : "they do not fit",
+			    (unsigned long long)altmap_left(map));
 	map->warned = true;
 	return err;
 }
 
-/* Pages to lose so that the next one is a multiple of @unit (a power of two). */
+/* Returns how many pages are lost so that the next one is a multiple of @unit, a power of two. */
 static uint64_t gap_to(const struct altmap *map, uint64_t unit)
 {
 	return -altmap_next(map) & (unit - 1);

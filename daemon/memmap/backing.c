@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * backing: one memory file of plain tails that every deduplicated compound page shows. What is mapped is an O_RDONLY description of it, so that not
- * even mprotect() makes a deduplicated tail writable. A file that was just born is full of plain tails already: it can be mapped at once, and
- * gets its memory, huge pages, and its last seal off the path.
+ * backing: one memory file of plain tails that every deduplicated compound page shows. It is mapped
+ * through a read-only description, so that not even mprotect() makes a shared tail writable. A new
+ * file is all zeroes, and that is what plain tails are: it can be mapped at once, and gets its
+ * memory, huge pages and its last seal later, off the path of requests.
  */
 #include <config.h>
 
@@ -14,6 +15,7 @@
 
 #include "daemon/memmap/memmap_internal.h"
 
+/* Gives the file its memory: as huge pages, or, where that fails, as small ones. */
 static int fill(struct backing *backing, struct node *node)
 {
 	backing->is_huge = plain_make_huge(node, backing->write_fd, backing->len);

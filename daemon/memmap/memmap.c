@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * memmap: the array as others see it. Units (sections) are activated on first use, all of a range or none; what they show is tails.c's, when
- * single pages of them change is split.c's.
+ * memmap: the array of descriptors as others see it. Units (as a rule sections) are activated when
+ * they are first used, all of a range or none. What the tails show is tails.c's; when single pages
+ * change is split.c's.
  */
 #include <config.h>
 
@@ -19,16 +20,27 @@ static int check_params(const struct memmap_params *p, struct why *why)
 	uint64_t per_page = UINT64_C(1) << p->order;
 
 	if (p->order != 0 && p->order != 9 && p->order != DESC_MAX_ORDER)
-		return why_set(why, -EINVAL, "order %u is not one that there is: 0, 9 or 18", p->order);
-	if (p->nr_pfns == 0 || p->nr_pfns % per_page || p->nr_pfns % SUBSECTION_PFNS || p->nr_pfns > UINT64_C(1) << 40)
-		return why_set(why, -EINVAL, "%llu base pages are no multiple of a subsection (2 MiB, 512 pages) and of the compound page",
+		return why_set(why, -EINVAL, "order %u is not one that there is: 0, 9 or 18",
+			       p->order);
+	if (p->nr_pfns == 0 || p->nr_pfns % per_page || p->nr_pfns % SUBSECTION_PFNS ||
+	    p->nr_pfns > UINT64_C(1) << 40)
+		return why_set(why, -EINVAL,
+			       "%llu base pages are no multiple of a subsection (2 MiB, 512 pages) "
+			       "and of the compound page",
 			       (unsigned long long)p->nr_pfns);
-	if (p->home == MEMMAP_DEVICE && (!p->device_base || p->device_len < memmap_device_bytes(p->nr_pfns, p->order)))
-		return why_set(why, -EINVAL, "the device has no room for its descriptors: format it with memmap = device");
+	if (p->home == MEMMAP_DEVICE &&
+	    (!p->device_base || p->device_len < memmap_device_bytes(p->nr_pfns, p->order)))
+		return why_set(why, -EINVAL,
+			       "the device has no room for its descriptors: format it with memmap "
+			       "= device");
 	return 0;
 }
 
-/* With all active, a third of the budget, so that splits find the rest; of a shared one half of what is left, for arenas that come later. */
+/*
+ * The most units that this memmap may have: with all of them active, their mappings take a third of
+ * the budget, and splits find the rest. With a shared budget it plans with half of what is left of
+ * that third, so that arenas which come later find some.
+ */
 static uint64_t most_units(const struct memmap *mm)
 {
 	uint64_t third = mm->budget->limit / 3, planned = mm->budget->planned;
@@ -37,12 +49,16 @@ static uint64_t most_units(const struct memmap *mm)
 	return mm->p.budget ? left / 2 + 1 : left;
 }
 
-/* A unit is a section, a compound page where that is larger, and still larger where one mapping a section would be too many. */
+/*
+ * A unit is what is activated at once: a section; a compound page where that is larger; or even
+ * more, where one mapping for each section would be too many.
+ */
 static size_t unit_len(const struct memmap *mm)
 {
 	size_t len = DESC_SIZE << SECTION_PFN_SHIFT;
 
-	while (len < page_len(mm) || (has_tails(mm) && mm->p.nr_pfns * DESC_SIZE / len > most_units(mm)))
+	while (len < page_len(mm) ||
+	       (has_tails(mm) && mm->p.nr_pfns * DESC_SIZE / len > most_units(mm)))
 		len *= 2;
 	return len;
 }
@@ -68,7 +84,8 @@ static int init_planes(struct memmap *mm, struct why *why)
 	mm->units = calloc(mm->nr_units, sizeof(*mm->units));
 	if (!mm->units)
 		return -ENOMEM;
-	if (mm->p.home == MEMMAP_DEVICE) {      /* as in the kernel: flat, and not deduplicated */
+	/* as in the kernel: one array, and nothing is shared */
+	if (mm->p.home == MEMMAP_DEVICE) {
 		mm->heads = mm->tails = mm->p.device_base;
 		mm->head_shift = mm->p.order;
 		return 0;
@@ -125,26 +142,31 @@ uint64_t memmap_device_bytes(uint64_t nr_pfns, uint8_t order)
 	return nr_pfns * DESC_SIZE;
 }
 
-/* ---- activate ---- */
+/* ---- activation ---- */
 
 struct activation {
 	struct memmap *mm;
-	uint64_t off_first, off_end;            /* pages whose descriptors are on another node, not yet reported */
+	/* pages whose descriptors lie on another NUMA node, and that were not reported yet */
+	uint64_t off_first, off_end;
 	int off_node;
 };
 
-/* One line a range, as the kernel says it for its own. */
+/* Logs one line for a range of pages, in the words that the kernel uses for its own. */
 static void report_off(struct activation *act)
 {
 	const struct memmap *mm = act->mm;
-	uint64_t first = mm->p.base_pfn + (act->off_first << mm->p.order), end = mm->p.base_pfn + (act->off_end << mm->p.order);
+	uint64_t first = mm->p.base_pfn + (act->off_first << mm->p.order),
+		 end = mm->p.base_pfn + (act->off_end << mm->p.order);
 
 	if (act->off_end > act->off_first)
-		log_notice("memmap: [pfn %#llx-%#llx] potential offnode descriptors: on node %d, the device is on node %d",
-			   (unsigned long long)first, (unsigned long long)end - 1, act->off_node, mm->p.numa_node);
+		log_notice("memmap: [pfn %#llx-%#llx] potential offnode descriptors: on node %d, "
+			   "the device is on node %d",
+			   (unsigned long long)first, (unsigned long long)end - 1, act->off_node,
+			   mm->p.numa_node);
 	act->off_end = act->off_first;
 }
 
+/* Notes where the memory of a fresh unit lies; a report is due when a range ends. */
 static void look_where(struct activation *act, uint64_t unit)
 {
 	struct memmap *mm = act->mm;
@@ -163,13 +185,15 @@ static void look_where(struct activation *act, uint64_t unit)
 
 static void fill_device(struct memmap *mm, uint64_t unit)
 {
-	uint64_t first = unit_first(mm, unit) << mm->p.order, end = first + (unit_pages(mm, unit) << mm->p.order);
+	uint64_t first = unit_first(mm, unit) << mm->p.order,
+		 end = first + (unit_pages(mm, unit) << mm->p.order);
 
 	for (uint64_t pfn = first; pfn < end; pfn++)
 		if (pfn & mm->tail_mask)
 			mm->tails[pfn] = plain_tail;
 }
 
+/* Activates the unit of @page. What it changes deactivate_piece() can undo. */
 static int activate_piece(void *arg, uint64_t page, uint64_t nr)
 {
 	struct activation *act = arg;
@@ -193,6 +217,7 @@ static int activate_piece(void *arg, uint64_t page, uint64_t nr)
 	return 0;
 }
 
+/* The activation of the whole range has succeeded. */
 static int keep_piece(void *arg, uint64_t page, uint64_t nr)
 {
 	struct activation *act = arg;
@@ -202,6 +227,7 @@ static int keep_piece(void *arg, uint64_t page, uint64_t nr)
 	return 0;
 }
 
+/* The activation has failed: what it made is undone, what was active before stays. */
 static int deactivate_piece(void *arg, uint64_t page, uint64_t nr)
 {
 	struct activation *act = arg;
@@ -246,8 +272,10 @@ int memmap_activate(struct memmap *mm, uint64_t page, uint64_t nr)
 {
 	if (nr == 0 || page >= mm->nr_pages || nr > mm->nr_pages - page) {
 		if (!mm->warned_range)
-			log_warning("memmap: pages %llu to %llu are not all of this device, which has %llu", (unsigned long long)page,
-				    (unsigned long long)(page + nr - 1), (unsigned long long)mm->nr_pages);
+			log_warning("memmap: pages %llu to %llu are not all of this device, which "
+				    "has %llu",
+				    (unsigned long long)page, (unsigned long long)(page + nr - 1),
+				    (unsigned long long)mm->nr_pages);
 		mm->warned_range = true;
 		return -EINVAL;
 	}
@@ -264,7 +292,7 @@ bool memmap_is_active(const struct memmap *mm, uint64_t page)
 	return unit_is(mm, unit_of(mm, page), UNIT_ACTIVE);
 }
 
-/* ---- look ---- */
+/* ---- looking ---- */
 
 const struct desc *memmap_desc(const struct memmap *mm, uint64_t pfn)
 {
@@ -290,14 +318,6 @@ struct desc *memmap_tail(struct memmap *mm, uint64_t pfn)
 	return &mm->tails[pfn];
 }
 
-/* ---- off the path ---- */
-
-#define SLOTS_A_ROUND    32u            /* some 5 us each */
-#define MENDS_A_ROUND    32u            /* 8 us */
-#define FLATS_A_ROUND    8u
-#define RECOUNT_ROUNDS   256u
-#define RECOUNT_IF_SHORT 16u
-
 uint64_t memmap_next_unit(struct memmap *mm, unsigned flags)
 {
 	for (uint64_t i = 0; i < mm->nr_units; i++) {
@@ -308,67 +328,7 @@ uint64_t memmap_next_unit(struct memmap *mm, unsigned flags)
 	return mm->nr_units;
 }
 
-static void recount(struct memmap *mm)
-{
-	uint64_t every = vma_budget_used(mm->budget) > mm->budget->limit / 2 ? RECOUNT_IF_SHORT : RECOUNT_ROUNDS;
-
-	if (vma_budget_is_stale(mm->budget) || mm->rounds % every == 0)
-		vma_budget_recount(mm->budget);
-}
-
-/* Flat units with nothing split in them, while there is room for more than them. */
-static void unflatten_some(struct memmap *mm)
-{
-	for (unsigned i = 0; i < FLATS_A_ROUND && mm->nr_flat > 0 && vma_budget_has(mm->budget, mm->budget->limit / 16); i++) {
-		uint64_t unit = memmap_next_unit(mm, UNIT_FLAT);
-
-		if (mm->units[unit].nr_split == 0 && tails_unflatten(mm, unit) < 0)
-			return;
-	}
-}
-
-static void mend_some(struct memmap *mm)
-{
-	for (unsigned i = 0; i < MENDS_A_ROUND && mm->nr_broken > 0; i++) {
-		struct unit *unit = &mm->units[memmap_next_unit(mm, UNIT_BROKEN)];
-
-		unit->flags &= (uint8_t)~UNIT_BROKEN;
-		mm->nr_broken--;
-		if (unit->nr_split == 0 && !(unit->flags & UNIT_FLAT) && mm->backing.is_huge)
-			tails_mend(mm, (uint64_t)(unit - mm->units));
-	}
-}
-
-/* Units that were mapped before it was huge show small pages. */
-static void fill_backing(struct memmap *mm)
-{
-	if (backing_fill(&mm->backing, &mm->node) != 1)
-		return;
-	for (uint64_t i = 0; i < mm->nr_units && mm->nr_active > 0; i++)
-		if (unit_is(mm, i, UNIT_ACTIVE) && !unit_is(mm, i, UNIT_FLAT) && !unit_is(mm, i, UNIT_BROKEN)) {
-			mm->units[i].flags |= UNIT_BROKEN;
-			mm->nr_broken++;
-		}
-}
-
-bool memmap_maintain(struct memmap *mm)
-{
-	bool more = true;
-
-	if (!has_tails(mm) || tails_prepare(mm) < 0)
-		return false;
-	mm->rounds++;
-	fill_backing(mm);
-	recount(mm);
-	split_upkeep(mm);
-	unflatten_some(mm);
-	for (unsigned i = 0; i < SLOTS_A_ROUND && more; i++)
-		more = pool_refill(&mm->pool);
-	mend_some(mm);
-	return more || mm->nr_broken > 0 || mm->nr_idle > 0;
-}
-
-/* ---- numbers ---- */
+/* ---- statistics ---- */
 
 static uint64_t file_bytes(int fd)
 {
@@ -379,12 +339,16 @@ static uint64_t file_bytes(int fd)
 
 void memmap_stats(const struct memmap *mm, struct memmap_stats *stats)
 {
-	uint64_t unit_bytes = pages_per_unit(mm) * page_len(mm), per_unit = unit_bytes >> (SECTION_PFN_SHIFT + 6);
+	uint64_t unit_bytes = pages_per_unit(mm) * page_len(mm),
+		 per_unit = unit_bytes >> (SECTION_PFN_SHIFT + 6);
 
 	*stats = mm->counts;
 	stats->bytes_flat = mm->p.nr_pfns * DESC_SIZE;
-	stats->sections = (mm->p.nr_pfns + (UINT64_C(1) << SECTION_PFN_SHIFT) - 1) >> SECTION_PFN_SHIFT;
-	stats->sections_active = mm->nr_active * per_unit < stats->sections ? mm->nr_active * per_unit : stats->sections;
+	stats->sections =
+		(mm->p.nr_pfns + (UINT64_C(1) << SECTION_PFN_SHIFT) - 1) >> SECTION_PFN_SHIFT;
+	stats->sections_active = mm->nr_active * per_unit < stats->sections
+					 ? mm->nr_active * per_unit
+					 : stats->sections;
 	stats->pages_split = mm->nr_split;
 	stats->pages_idle = mm->nr_idle + mm->nr_late;
 	stats->vmas_used = vma_budget_used(mm->budget);
@@ -395,5 +359,6 @@ void memmap_stats(const struct memmap *mm, struct memmap_stats *stats)
 	if (mm->p.home == MEMMAP_DEVICE)
 		stats->bytes_now = mm->nr_active * unit_bytes;
 	else
-		stats->bytes_now = heads_resident(mm) + file_bytes(mm->backing.fd) + file_bytes(mm->pool.fd) + file_bytes(mm->flat_fd);
+		stats->bytes_now = heads_resident(mm) + file_bytes(mm->backing.fd) +
+				   file_bytes(mm->pool.fd) + file_bytes(mm->flat_fd);
 }

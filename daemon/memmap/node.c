@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* node: memory on the device's NUMA node where that can be had; where it cannot, one warning, and memory from wherever there is some. */
+/*
+ * node: takes memory from the NUMA node of the device where that is possible. Where it is not, it
+ * logs one warning, and memory comes from any node.
+ */
 #include <config.h>
 
 #include <errno.h>
@@ -14,7 +17,9 @@
 static void warn(struct node *node)
 {
 	if (!node->warned)
-		log_warning("memmap: descriptors cannot be placed on NUMA node %d of the device; they are wherever there is room", node->id);
+		log_warning("memmap: descriptors cannot be placed on NUMA node %d of the device; "
+			    "they are wherever there is room",
+			    node->id);
 	node->warned = true;
 }
 
@@ -32,7 +37,7 @@ void node_init(struct node *node, int id)
 	if (id < 0)
 		return;
 	if (get_mempolicy(NULL, mask, MASK_BITS, NULL, MPOL_F_MEMS_ALLOWED) < 0)
-		return;                         /* a kernel without NUMA: there is no other place */
+		return;                         /* a kernel without NUMA has no other place */
 	for (size_t i = 0; i < MASK_BITS / LONG_BITS; i++)
 		nr += __builtin_popcountl(mask[i]);
 	if (id >= (int)MASK_BITS || !(mask[(size_t)id / LONG_BITS] >> ((size_t)id % LONG_BITS) & 1))
@@ -52,7 +57,10 @@ void node_prefer(struct node *node, void *addr, size_t len)
 		warn(node);
 }
 
-/* What was there before comes back afterwards: an operator may have started the daemon with a policy. */
+/*
+ * Sets the policy of this thread, and keeps the old one for node_leave(): an operator may have
+ * started the daemon with a policy.
+ */
 void node_enter(struct node_stay *stay, struct node *node)
 {
 	unsigned long mask[MASK_BITS / LONG_BITS] = { 0 };
@@ -61,7 +69,8 @@ void node_enter(struct node_stay *stay, struct node *node)
 	if (!node->is_used)
 		return;
 	only(mask, node->id);
-	if (get_mempolicy(&stay->mode, stay->mask, MASK_BITS, NULL, 0) < 0 || set_mempolicy(MPOL_PREFERRED, mask, MASK_BITS) < 0)
+	if (get_mempolicy(&stay->mode, stay->mask, MASK_BITS, NULL, 0) < 0 ||
+	    set_mempolicy(MPOL_PREFERRED, mask, MASK_BITS) < 0)
 		warn(node);
 	else
 		stay->is_changed = true;
@@ -75,5 +84,8 @@ void node_leave(const struct node_stay *stay)
 
 bool node_is_off(int *found, const struct node *node, const void *addr)
 {
-	return node->is_used && get_mempolicy(found, NULL, 0, (void *)(uintptr_t)addr, MPOL_F_NODE | MPOL_F_ADDR) == 0 && *found != node->id;
+	return node->is_used &&
+	       get_mempolicy(found, NULL, 0, (void *)(uintptr_t)addr, MPOL_F_NODE | MPOL_F_ADDR) ==
+		       0 &&
+	       *found != node->id;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * plain: memory files full of plain tails. They are filled through the descriptor: a lack of memory is an error number there, and a SIGBUS for one
- * who fills them through a mapping.
+ * plain: memory files full of plain tails. They are written through the descriptor: there a lack of
+ * memory is an error number, while a store to a mapping would be a SIGBUS.
  */
 #include <config.h>
 
@@ -15,7 +15,10 @@
 
 const struct desc plain_tails[PLAIN_TAILS] = { [0 ... PLAIN_TAILS - 1] = { .kind = DESC_TAIL } };
 
-/* 0777 is what a memory file is born with: whoever is passed it could open it anew for writing. */
+/*
+ * A memory file is born with mode 0777. Whoever is passed a read-only descriptor of it could open
+ * it again for writing, so the mode becomes 0600.
+ */
 int plain_file(const char *name, unsigned flags, uint64_t len)
 {
 	int fd = memfd_create(name, MFD_CLOEXEC | flags), err;
@@ -32,7 +35,9 @@ int plain_file(const char *name, unsigned flags, uint64_t len)
 static int fill(int fd, uint64_t from, uint64_t len)
 {
 	while (len > 0) {
-		ssize_t done = pwrite(fd, plain_tails, len < sizeof(plain_tails) ? len : sizeof(plain_tails), (off_t)from);
+		ssize_t done =
+			pwrite(fd, plain_tails,
+			       len < sizeof(plain_tails) ? len : sizeof(plain_tails), (off_t)from);
 
 		if (done < 0 && errno == EINTR)
 			continue;
@@ -68,9 +73,9 @@ int plain_take(struct node *node, int fd, uint64_t from, uint64_t len)
 	return r;
 }
 
-/* ---- huge ---- */
+/* ---- huge pages ---- */
 
-/* A writable map of the file for a moment, aligned so that it may be huge. */
+/* A writable mapping of the file for a moment, aligned so that it can be mapped by huge pages. */
 struct window {
 	void  *raw;
 	char  *map;
@@ -80,17 +85,23 @@ struct window {
 static bool window_open(struct window *window, int fd, size_t len)
 {
 	window->raw_len = len + HUGE_PAGE;
-	window->raw = mmap(NULL, window->raw_len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	window->raw = mmap(NULL, window->raw_len, PROT_NONE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (window->raw == MAP_FAILED)
 		return false;
-	window->map = (char *)(((uintptr_t)window->raw + HUGE_PAGE - 1) & ~(uintptr_t)(HUGE_PAGE - 1));
-	if (mmap(window->map, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) != MAP_FAILED)
+	window->map =
+		(char *)(((uintptr_t)window->raw + HUGE_PAGE - 1) & ~(uintptr_t)(HUGE_PAGE - 1));
+	if (mmap(window->map, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) !=
+	    MAP_FAILED)
 		return true;
 	munmap(window->raw, window->raw_len);
 	return false;
 }
 
-/* A huge page grows around one small page, which is taken through the descriptor: there a lack of memory is an error number. */
+/*
+ * The kernel makes a huge page around a small page that is there. That one is taken through the
+ * descriptor, where a lack of memory is an error number.
+ */
 static bool collapse(int fd, uint64_t len)
 {
 	struct window window;

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * pool: slots of private tails in one memory file, filled before they are needed, so that a restore is one mmap and the array is complete at
- * every instant. The last ones are the reserve: handling poison must not fail for want of memory. Slots of a few KiB are kept ready; one of
- * 16 MiB (1 GiB pages) is filled when it is asked for.
+ * pool: slots of private tails in one memory file. They are filled before they are needed, so that
+ * to restore a page takes one mmap() and the array is complete at every instant. The last slots are
+ * a reserve: to mark a bad page must not fail for lack of memory. Slots of a few KiB are kept
+ * ready; one of 16 MiB (pages of 1 GiB) is filled when somebody asks for it.
  *
  *	no memory --fill--> ready --take--> in use --give--> spent --fill--> ready
- *	    ^-------------------beyond what is kept-------------+
+ *	    ^-------------------more than are kept-------------+
  *
- * The first 64 of them are one huge page and keep their memory: lowest first, so that pages restored one after the other have slots
- * one after the other, and what is unmapped is one folio. Sharing a page that was written to costs a tenth to a third less.
+ * The first 64 slots are one huge page and keep their memory. They are taken lowest first: pages
+ * that are restored one after the other get slots one after the other, and sharing them again
+ * unmaps one folio. That makes it cheaper by a tenth to a third.
  */
 #include <config.h>
 
@@ -19,9 +21,9 @@
 
 #include "daemon/memmap/memmap_internal.h"
 
-#define KEEP_BYTES    (UINT64_C(1) << 20)       /* filled and unused, at most */
+#define KEEP_BYTES    (UINT64_C(1) << 20)       /* of slots that are filled and not used, at most */
 #define CHUNK_BYTES   HUGE_PAGE
-#define RESERVE_SLOTS 4u                        /* of them for the urgent, from the start */
+#define RESERVE_SLOTS 4u                        /* so many of them are for urgent callers only */
 
 void pool_init(struct pool *pool, size_t slot_len, struct node *node)
 {
@@ -43,7 +45,10 @@ static uint32_t nr_reserve(const struct pool *pool)
 	return pool->slot_len * RESERVE_SLOTS <= KEEP_BYTES ? RESERVE_SLOTS : 0;
 }
 
-/* Before anything was split only the reserve: an empty arena is to cost little. */
+/*
+ * How many slots are kept filled: before anything was ever split only the reserve, since an empty
+ * arena is to cost little memory.
+ */
 static uint32_t nr_kept(const struct pool *pool)
 {
 	return pool->was_used ? (uint32_t)(KEEP_BYTES / pool->slot_len) : nr_reserve(pool);
@@ -59,7 +64,7 @@ static int grow_stack(uint32_t **stack, uint32_t room)
 	return 0;
 }
 
-/* Each stack has room for all slots, so that giving one back never fails. */
+/* Each stack gets room for all slots, so that giving one back never fails. */
 static int make_room(struct pool *pool)
 {
 	uint32_t room = pool->room ? pool->room * 2 : 64;
@@ -95,7 +100,10 @@ static int add_slot(struct pool *pool)
 	return 0;
 }
 
-/* Large slots are filled on the path: what nobody wrote to yet need not be written. Small ones are written, so that a first touch is cheap. */
+/*
+ * A large slot is filled while a request waits, so a fresh one is not written to: its memory is
+ * zeroes already. A small slot is written to beforehand, which makes the first touch cheap.
+ */
 static int fill_slot(const struct pool *pool, uint32_t slot, bool is_fresh)
 {
 	uint64_t off = slot * (uint64_t)pool->slot_len;
@@ -122,7 +130,7 @@ static bool is_in_chunk(const struct pool *pool, uint32_t slot)
 	return pool->has_chunk && slot < CHUNK_BYTES / pool->slot_len;
 }
 
-/* One of the first chunk comes to the top, when there is one. */
+/* Brings a slot of the first huge page to the top of the stack; false: there is none on it. */
 static bool prefer_chunk(const struct pool *pool, uint32_t *stack, uint32_t nr)
 {
 	for (uint32_t i = nr; i-- > 0;)
@@ -149,7 +157,10 @@ static int fill_one(struct pool *pool)
 	return r < 0 ? r : fill_top(pool, pool->empty, &pool->nr_empty);
 }
 
-/* Not huge: they are filled like any other. */
+/*
+ * Makes the slots of the first huge page. If the kernel does not give one they are filled like any
+ * other slots.
+ */
 static void add_chunk(struct pool *pool)
 {
 	uint32_t nr = (uint32_t)(CHUNK_BYTES / pool->slot_len);
@@ -163,7 +174,11 @@ static void add_chunk(struct pool *pool)
 		pool->ready[pool->nr_ready++] = pool->empty[--pool->nr_empty];
 }
 
-/* Slots that follow each other under pages that follow each other are one mapping: the one wished for, else the first, which leaves its successors. */
+/*
+ * Brings the slot to the top that pool_take() shall take: @wish if it is ready, since slots that
+ * follow each other under pages that follow each other are one mapping; else the lowest, behind
+ * which the next ones are likely to be ready too.
+ */
 static void bring_up(struct pool *pool, uint32_t wish)
 {
 	uint32_t top = pool->nr_ready - 1, best = top, slot;
@@ -201,12 +216,13 @@ void pool_untake(struct pool *pool, uint32_t slot)
 	pool->nr_used--;
 }
 
-/* Beyond the bound the memory goes back; the slot's place in the file stays. */
+/* Gives the memory of a slot back to the kernel; the slot keeps its place in the file. */
 static bool drop_one(struct pool *pool)
 {
 	uint32_t slot = pool->spent[pool->nr_spent - 1];
 
-	if (fallocate(pool->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)(slot * (uint64_t)pool->slot_len), (off_t)pool->slot_len) < 0)
+	if (fallocate(pool->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+		      (off_t)(slot * (uint64_t)pool->slot_len), (off_t)pool->slot_len) < 0)
 		return false;
 	pool->nr_spent--;
 	pool->empty[pool->nr_empty++] = slot;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * split: which compound pages have tails of their own. They get them when they are split, keep them for a while when they were emptied, and lose
- * them off the path. It knows states and moments; what is mapped is tails.c's.
+ * split: which compound pages have tails of their own. They get them when they are split, keep them
+ * for a while after they were emptied, and lose them off the path of requests. It knows states and
+ * times; what is mapped is tails.c's.
  *
  *	shared --restore--> split --dedup--> idle --a while, or too many--> shared
  *	                      ^----restore-----+  +--cannot be done now--> late --> shared
@@ -13,9 +14,11 @@
 #include <string.h>
 
 #include "daemon/memmap/memmap_internal.h"
+#include "daemon/memmap/memmap_trace.h"
 
-#define IDLE_ROUNDS 8u                  /* of memmap_maintain() */
-#define LATE_UNITS  64u                 /* looked at in one round */
+/* rounds of memmap_maintain() for which an emptied page stays restored */
+#define IDLE_ROUNDS 8u
+#define LATE_UNITS  64u                 /* units that are looked at in one round */
 
 /* ---- what is known of the pages of a unit, while one of them is restored ---- */
 
@@ -33,7 +36,10 @@ static int get_pages(struct memmap *mm, struct unit *unit)
 	return 0;
 }
 
-/* The last restored page of the unit is gone. */
+/*
+ * Called when a page of @unit was shared: if no restored page is left, frees what was known of
+ * them.
+ */
 static void put_pages(struct memmap *mm, struct unit *unit)
 {
 	if (unit->nr_split > 0 || !unit->pages)
@@ -55,6 +61,7 @@ static void forget_idle(struct memmap *mm, uint32_t i)
 	memmove(mm->idle + i, mm->idle + i + 1, (mm->nr_idle - i) * sizeof(*mm->idle));
 }
 
+/* An emptied page is split again before it was shared: it only changes its state. */
 static void revive(struct memmap *mm, uint64_t page, struct split *split)
 {
 	mm->nr_late -= split->state == PAGE_LATE;
@@ -97,6 +104,7 @@ static int restore(struct memmap *mm, uint64_t page, bool urgent)
 		revive(mm, page, split);
 	else
 		r = restore_shared(mm, page, urgent);
+	memmap_trace_split(mm, page, r);
 	mm->nr_split += r == 0;
 	return r;
 }
@@ -106,14 +114,17 @@ int memmap_restore(struct memmap *mm, uint64_t page)
 	return restore(mm, page, false);
 }
 
-/* ---- share again: all of a range or none of it ---- */
+/* ---- sharing again: all of a range, or none of it ---- */
 
 static int share_piece(void *arg, uint64_t page, uint64_t nr)
 {
 	return tails_share(arg, page, nr);
 }
 
-/* The slots were kept until now, so that what was shared could be put back. */
+/*
+ * The whole range is shared: gives the slots back. They were kept until now so that
+ * put_back_piece() could undo the sharing.
+ */
 static int finish_piece(void *arg, uint64_t page, uint64_t nr)
 {
 	struct memmap *mm = arg;
@@ -131,7 +142,10 @@ static int finish_piece(void *arg, uint64_t page, uint64_t nr)
 	return 0;
 }
 
-/* What cannot be put back stays shared, which is as right: its tails are plain. */
+/*
+ * Undoes the sharing of a piece. A page for which that fails stays shared, which is right too: its
+ * tails are plain.
+ */
 static int put_back_piece(void *arg, uint64_t page, uint64_t nr)
 {
 	for (uint64_t i = 0; i < nr; i++)
@@ -140,6 +154,7 @@ static int put_back_piece(void *arg, uint64_t page, uint64_t nr)
 	return 0;
 }
 
+/* Sharing has failed: the pages of the piece are noted, to be tried again later. */
 static int delay_piece(void *arg, uint64_t page, uint64_t nr)
 {
 	struct memmap *mm = arg;
@@ -155,14 +170,20 @@ static int delay_piece(void *arg, uint64_t page, uint64_t nr)
 	return 0;
 }
 
-/* Pages [page, page + nr) are idle and on no list. 0, or -errno: they are late. */
+/*
+ * Shares the pages [page, page + nr), which are idle and on no list. -errno: they are in the state
+ * PAGE_LATE.
+ */
 static int share(struct memmap *mm, uint64_t page, uint64_t nr)
 {
 	struct walk walk = { .page = page, .nr = nr }, all = walk;
 	int r = walk_pieces(&walk, mm, share_piece, mm);
 
-	if (r == 0)
+	if (r == 0) {
+		memmap_trace_dedup(mm, page, nr);
 		return walk_pieces(&all, mm, finish_piece, mm);
+	}
+	memmap_trace_put_off(mm, page, nr, r);
 	if (r == -EAGAIN)
 		mm->counts.dedups_put_off += nr;
 	else
@@ -173,9 +194,12 @@ static int share(struct memmap *mm, uint64_t page, uint64_t nr)
 	return r;
 }
 
-/* ---- idle ---- */
+/* ---- pages that were just emptied ---- */
 
-/* The oldest idle page goes, and with it whatever idle pages stand next to it: adjacent work is one system call. */
+/*
+ * Shares the page that was emptied first, and with it all idle pages next to it: a whole range
+ * takes one system call.
+ */
 static void share_oldest(struct memmap *mm)
 {
 	uint64_t first = mm->idle[0].page, end = first + 1;
@@ -197,8 +221,9 @@ static void share_oldest(struct memmap *mm)
 }
 
 /*
- * A client that allocates and frees 4 KiB in a loop empties and splits the same page again and again: the last few emptied pages
- * stay restored, so that it pays neither. MAX_IDLE pages are 512 KiB; of those of 1 GiB, 16 MiB each, one stays.
+ * A client that allocates and frees 4 KiB in a loop empties and splits the same page again and
+ * again. The pages that were emptied last stay restored, so that it pays for neither. MAX_IDLE
+ * pages are 512 KiB; of pages of 1 GiB, with 16 MiB each, one stays.
  */
 static void make_idle(struct memmap *mm, uint64_t page)
 {
@@ -207,7 +232,10 @@ static void make_idle(struct memmap *mm, uint64_t page)
 	mm->idle[mm->nr_idle++] = (struct idle){ .page = page, .since = mm->rounds };
 }
 
-/* A page with a bad base page stays split: which one is bad is written in its tails. */
+/*
+ * A page with a bad base page stays split: which of them is bad is written in its tails. Returns
+ * false if the page does not become idle.
+ */
 static bool begin_idle(struct memmap *mm, uint64_t page)
 {
 	struct split *split = split_of(mm, page);
@@ -219,6 +247,7 @@ static bool begin_idle(struct memmap *mm, uint64_t page)
 	return true;
 }
 
+/* So many pages that were emptied at once are shared at once; fewer become idle. */
 static void settle_run(struct memmap *mm, uint64_t page, uint64_t nr)
 {
 	if (nr >= MAX_IDLE)
@@ -242,7 +271,7 @@ void memmap_dedup(struct memmap *mm, uint64_t page, uint64_t nr)
 		settle_run(mm, end - run, run);
 }
 
-/* ---- poison ---- */
+/* ---- bad base pages ---- */
 
 int memmap_poison(struct memmap *mm, uint64_t pfn)
 {
@@ -251,7 +280,10 @@ int memmap_poison(struct memmap *mm, uint64_t pfn)
 
 	if (memmap_desc(mm, pfn)->flags & DESC_POISON)
 		return 0;
-	/* For the bad head of a page too: its good base pages are to be handed out. */
+	/*
+	 * Also if it is the head that is bad: the good base pages of this page are to be handed
+	 * out, and need descriptors of their own.
+	 */
 	r = restore(mm, page, true);
 	if (r < 0)
 		return r;
@@ -262,8 +294,9 @@ int memmap_poison(struct memmap *mm, uint64_t pfn)
 	return 1;
 }
 
-/* ---- off the path ---- */
+/* ---- regular work ---- */
 
+/* Tries again to share the pages of a unit for which it failed before. */
 static int share_late(struct memmap *mm, uint64_t unit)
 {
 	uint64_t first = unit_first(mm, unit), nr = unit_pages(mm, unit);

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * tails: what is mapped where in the tail plane. The only code of the daemon that plays tricks with mmap: each change is one MAP_FIXED
- * over what is there, so the plane is complete at every instant, and a failure leaves what was there.
+ * tails: what is mapped where in the tail plane. No other code of the daemon maps over what is
+ * mapped. Each change is one mmap() with MAP_FIXED, so the plane is complete at every instant, and
+ * a failure leaves what was there.
  *
  *	nothing    PROT_NONE: the unit is inactive
- *	shared     the backing, read-only; offset in the backing = address modulo its size, so that neighbours merge
+ *	shared     the backing, read-only; the offset in it is the address modulo its size, so that
+ *	           neighbours are one mapping
  *	own        a slot of the pool, writable
- *	flat       a whole unit writable, from a memory file whose offsets are the plane's, so that flat neighbours merge: what is done when
- *	           mappings run short. It takes the memory of the whole unit and never a mapping more
+ *	flat       a whole unit, writable, from a memory file with the offsets of the plane, so that
+ *	           flat neighbours are one mapping. It is used when mappings run short: it takes the
+ *	           memory of the whole unit, and never one mapping more
  */
 #include <config.h>
 
@@ -25,6 +28,7 @@ static uint64_t plane_len(const struct memmap *mm)
 	return mm->nr_pages * page_len(mm);
 }
 
+/* Notes that the tail plane has @after mappings where it had @before. */
 static void account(struct memmap *mm, uint64_t before, uint64_t after)
 {
 	mm->budget->own += after - before;
@@ -36,22 +40,28 @@ int tails_init(struct memmap *mm, struct why *why)
 	uintptr_t start;
 
 	mm->raw_len = plane_len(mm) + mm->backing.len;
-	mm->tails_raw = mmap(NULL, mm->raw_len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	mm->tails_raw = mmap(NULL, mm->raw_len, PROT_NONE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (mm->tails_raw == MAP_FAILED) {
 		mm->tails_raw = NULL;
-		return why_set(why, -ENOMEM, "the tail plane (%zu MiB of address space, no memory) cannot be mapped: is there a limit on address "
-			       "space?", mm->raw_len >> 20);
+		return why_set(
+			why, -ENOMEM,
+			"the tail plane (%zu MiB of address space, no memory) cannot be mapped: "
+			"%s; is there a limit on address space or locked memory (ulimit -v, -l)?",
+			mm->raw_len >> 20, strerror(errno));
 	}
-	start = ((uintptr_t)mm->tails_raw + mm->backing.len - 1) & ~(uintptr_t)(mm->backing.len - 1);
+	start = ((uintptr_t)mm->tails_raw + mm->backing.len - 1) &
+		~(uintptr_t)(mm->backing.len - 1);
 	mm->tails = (struct desc *)start;
 	account(mm, 0, 1);
 	return 0;
 }
 
-/* ---- mappings that there are, for the budget ---- */
+/* ---- counting mappings, for the budget ---- */
 
 enum shown { NOTHING, SHARED, OWN, FLAT };
 
+/* What the tails of @page show; *slot is the slot of the pool, if it is one. */
 static enum shown shown_at(uint32_t *slot, const struct memmap *mm, uint64_t page)
 {
 	const struct split *split;
@@ -68,7 +78,7 @@ static enum shown shown_at(uint32_t *slot, const struct memmap *mm, uint64_t pag
 	return OWN;
 }
 
-/* One mapping ends and another begins between @page and the page before it. */
+/* Does one mapping end and another begin between @page and the page before it? */
 static bool is_seam(const struct memmap *mm, uint64_t page)
 {
 	uint32_t slot_before, slot;
@@ -76,11 +86,12 @@ static bool is_seam(const struct memmap *mm, uint64_t page)
 
 	if (before != here)
 		return true;
-	if (here == SHARED)             /* the backing starts again */
+	if (here == SHARED)             /* yes where the backing starts again, at each unit */
 		return (page & (pages_per_unit(mm) - 1)) == 0;
 	return here == OWN && slot_before + 1 != slot;
 }
 
+/* Returns how many mappings begin or end in the range, its edges included. */
 static uint64_t count_seams(const struct memmap *mm, uint64_t page, uint64_t nr)
 {
 	uint64_t seams = 0;
@@ -90,7 +101,7 @@ static uint64_t count_seams(const struct memmap *mm, uint64_t page, uint64_t nr)
 	return seams;
 }
 
-/* A unit that shows the same everywhere. */
+/* As count_seams(), for a unit that shows the same everywhere. */
 static uint64_t count_edges(const struct memmap *mm, uint64_t unit)
 {
 	uint64_t first = unit_first(mm, unit);
@@ -98,7 +109,11 @@ static uint64_t count_edges(const struct memmap *mm, uint64_t unit)
 	return (uint64_t)is_seam(mm, first) + is_seam(mm, first + unit_pages(mm, unit));
 }
 
-/* Refused here, and not by the kernel when the last one is gone that somebody else cannot do without. */
+/*
+ * Refuses a change that takes more mappings than the budget allows. Without this the kernel would
+ * refuse when none is left, and then to somebody who cannot do without: malloc(), a message, a
+ * device.
+ */
 static int afford(const struct memmap *mm, uint64_t before, uint64_t after)
 {
 	return after > before && !vma_budget_has(mm->budget, after - before) ? -EAGAIN : 0;
@@ -115,17 +130,19 @@ void tails_fini(struct memmap *mm)
 	mm->flat_fd = -1;
 }
 
-/* ---- maps ---- */
+/* ---- mapping ---- */
 
 static uint64_t plane_off(const struct memmap *mm, uint64_t page)
 {
 	return page * page_len(mm);
 }
 
-/* -EAGAIN: too many mappings, by our account or by the kernel's. */
-static int map_fixed(const struct memmap *mm, uint64_t page, uint64_t nr, int prot, int fd, uint64_t off)
+/* -EAGAIN: too many mappings, by the kernel's own count. */
+static int map_fixed(const struct memmap *mm, uint64_t page, uint64_t nr, int prot, int fd,
+		     uint64_t off)
 {
-	void *map = mmap(tails_of(mm, page), nr * page_len(mm), prot, MAP_SHARED | MAP_FIXED, fd, (off_t)off);
+	void *map = mmap(tails_of(mm, page), nr * page_len(mm), prot, MAP_SHARED | MAP_FIXED, fd,
+			 (off_t)off);
 
 	if (map != MAP_FAILED)
 		return 0;
@@ -134,15 +151,17 @@ static int map_fixed(const struct memmap *mm, uint64_t page, uint64_t nr, int pr
 
 static int map_shared(const struct memmap *mm, uint64_t page, uint64_t nr)
 {
-	return map_fixed(mm, page, nr, PROT_READ, mm->backing.fd, plane_off(mm, page) & (mm->backing.len - 1));
+	return map_fixed(mm, page, nr, PROT_READ, mm->backing.fd,
+			 plane_off(mm, page) & (mm->backing.len - 1));
 }
 
 static int map_slot(const struct memmap *mm, uint64_t page, uint32_t slot)
 {
-	return map_fixed(mm, page, 1, PROT_READ | PROT_WRITE, mm->pool.fd, slot * (uint64_t)mm->pool.slot_len);
+	return map_fixed(mm, page, 1, PROT_READ | PROT_WRITE, mm->pool.fd,
+			 slot * (uint64_t)mm->pool.slot_len);
 }
 
-/* ---- flat ---- */
+/* ---- flat units ---- */
 
 static int open_flat(struct memmap *mm)
 {
@@ -157,7 +176,7 @@ static int open_flat(struct memmap *mm)
 	return 0;
 }
 
-/* What the restored pages of the unit hold now. */
+/* Copies what the restored pages of the unit hold into the file of flat units. */
 static int copy_own(const struct memmap *mm, uint64_t unit)
 {
 	uint64_t first = unit_first(mm, unit);
@@ -167,7 +186,8 @@ static int copy_own(const struct memmap *mm, uint64_t unit)
 
 		if (!split || split->slot == NO_SLOT)
 			continue;
-		if (pwrite(mm->flat_fd, tails_of(mm, page), page_len(mm), (off_t)plane_off(mm, page)) != (ssize_t)page_len(mm))
+		if (pwrite(mm->flat_fd, tails_of(mm, page), page_len(mm),
+			   (off_t)plane_off(mm, page)) != (ssize_t)page_len(mm))
 			return -ENOMEM;
 	}
 	return 0;
@@ -188,12 +208,14 @@ static void drop_flat(struct memmap *mm, uint64_t unit)
 {
 	uint64_t first = unit_first(mm, unit);
 
-	/* Not given back only costs memory; the next use writes all of it again. */
-	if (fallocate(mm->flat_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)plane_off(mm, first),
+	/* If this fails it costs memory only: the next use writes all of the part again. */
+	if (fallocate(mm->flat_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+		      (off_t)plane_off(mm, first),
 		      (off_t)(unit_pages(mm, unit) * page_len(mm))) < 0)
 		return;
 }
 
+/* Writes the whole unit into the file of flat units, and maps it from there. */
 static int map_flat(struct memmap *mm, uint64_t unit)
 {
 	uint64_t first = unit_first(mm, unit), nr = unit_pages(mm, unit);
@@ -204,7 +226,8 @@ static int map_flat(struct memmap *mm, uint64_t unit)
 	if (r == 0)
 		r = copy_own(mm, unit);
 	if (r == 0)
-		r = map_fixed(mm, first, nr, PROT_READ | PROT_WRITE, mm->flat_fd, plane_off(mm, first));
+		r = map_fixed(mm, first, nr, PROT_READ | PROT_WRITE, mm->flat_fd,
+			      plane_off(mm, first));
 	if (r < 0 && mm->flat_fd >= 0)
 		drop_flat(mm, unit);
 	if (r < 0)
@@ -217,7 +240,8 @@ static int map_flat(struct memmap *mm, uint64_t unit)
 
 static int flatten(struct memmap *mm, uint64_t unit)
 {
-	uint64_t first = unit_first(mm, unit), nr = unit_pages(mm, unit), before = count_seams(mm, first, nr);
+	uint64_t first = unit_first(mm, unit), nr = unit_pages(mm, unit),
+		 before = count_seams(mm, first, nr);
 	int r = map_flat(mm, unit);
 
 	if (r == 0)
@@ -251,7 +275,7 @@ int tails_unflatten(struct memmap *mm, uint64_t unit)
 	return 0;
 }
 
-/* ---- activate ---- */
+/* ---- activation ---- */
 
 int tails_prepare(struct memmap *mm)
 {
@@ -260,7 +284,10 @@ int tails_prepare(struct memmap *mm)
 	return backing_open(&mm->backing);
 }
 
-/* With room for it a map of the backing, else flat: that merges with flat neighbours. */
+/*
+ * Maps the backing if the budget has room for that. Else the unit becomes flat, which needs no
+ * mapping more where a neighbour is flat.
+ */
 int tails_activate(struct memmap *mm, uint64_t unit)
 {
 	uint64_t before = count_edges(mm, unit);
@@ -287,7 +314,8 @@ int tails_deactivate(struct memmap *mm, uint64_t unit)
 
 	if (mmap(tails_of(mm, unit_first(mm, unit)), unit_pages(mm, unit) * page_len(mm), PROT_NONE,
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED)
-		return -errno;          /* it stays active, which is as right: its descriptors are plain */
+		/* it stays active, which is right too: its descriptors are plain */
+		return -errno;
 	if (unit_is(mm, unit, UNIT_FLAT)) {
 		unset_flat(mm, unit);
 		drop_flat(mm, unit);
@@ -297,9 +325,9 @@ int tails_deactivate(struct memmap *mm, uint64_t unit)
 	return 0;
 }
 
-/* ---- restore and share ---- */
+/* ---- restoring and sharing ---- */
 
-/* The slot behind that of the page before, so that the two are one mapping. */
+/* Wishes for the slot behind that of the page before, so that the two pages are one mapping. */
 static uint32_t wished_slot(const struct memmap *mm, uint64_t page)
 {
 	uint32_t slot;
@@ -340,8 +368,9 @@ static int restore_own(struct memmap *mm, uint64_t page, bool urgent)
 }
 
 /*
- * Flat is writable as a whole, since a protection of its own for each page would take the mappings that there are not. A stray write to a tail
- * that is not split does not fault there; verify finds it, and it does not outlive the next split of its page.
+ * A flat unit is writable as a whole: a protection for each page would take the mappings that are
+ * missing. So a stray write to a tail that is not split does not fault there. The verifier finds
+ * it, and the next split of that page overwrites it.
  */
 static int restore_flat(const struct memmap *mm, uint64_t page)
 {
@@ -355,7 +384,8 @@ static int restore_flat(const struct memmap *mm, uint64_t page)
 int tails_restore(struct memmap *mm, uint64_t page, bool urgent)
 {
 	uint64_t unit = unit_of(mm, page);
-	int r = unit_is(mm, unit, UNIT_FLAT) ? restore_flat(mm, page) : restore_own(mm, page, urgent);
+	int r = unit_is(mm, unit, UNIT_FLAT) ? restore_flat(mm, page)
+					     : restore_own(mm, page, urgent);
 
 	if (r == -EAGAIN)
 		r = flatten(mm, unit);
@@ -377,7 +407,8 @@ int tails_share(struct memmap *mm, uint64_t page, uint64_t nr)
 	uint64_t before, after;
 	int r;
 
-	if (unit_is(mm, unit_of(mm, page), UNIT_FLAT)) {        /* as a whole, when its last page is done */
+	/* a flat unit is shared as a whole, when its last restored page is gone */
+	if (unit_is(mm, unit_of(mm, page), UNIT_FLAT)) {
 		set_states(mm, page, nr, PAGE_SHARED);
 		return 0;
 	}
@@ -410,14 +441,16 @@ int tails_unshare(struct memmap *mm, uint64_t page)
 }
 
 /*
- * Without this page tables grow to 28 MiB per TiB. Where a kernel does not collapse a read-only map (6.1), mapping the unit anew drops its
- * page table, and the next read of it makes one huge mapping.
+ * Without this, page tables would grow to 28 MiB for each TiB. Where a kernel does not collapse a
+ * read-only mapping (6.1), mapping the unit anew drops its page table, and the next read of it
+ * makes one huge mapping.
  */
 void tails_mend(struct memmap *mm, uint64_t unit)
 {
 	uint64_t first = unit_first(mm, unit), nr = unit_pages(mm, unit);
 
-	if (!mm->cannot_collapse && madvise(tails_of(mm, first), nr * page_len(mm), MADV_COLLAPSE) == 0)
+	if (!mm->cannot_collapse &&
+	    madvise(tails_of(mm, first), nr * page_len(mm), MADV_COLLAPSE) == 0)
 		return;
 	mm->cannot_collapse |= errno == EINVAL;
 	map_shared(mm, first, nr);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* verify: is every descriptor what the state of its page says? Reads all of them; knows nothing of owners. */
+/*
+ * verify: is every descriptor what the state of its page says? It reads all of them, and knows
+ * nothing of owners.
+ */
 #include <config.h>
 
 #include <errno.h>
@@ -10,12 +13,13 @@
 struct verify {
 	const struct memmap *mm;
 	struct why *why;
-	uint64_t page;                          /* looked at last */
+	uint64_t page;                          /* the page that was looked at last */
 };
 
 static int wrong(const struct verify *verify, uint64_t pfn, const char *what)
 {
-	return why_set(verify->why, -EUCLEAN, "pfn %llu, page %llu: %s", (unsigned long long)pfn, (unsigned long long)verify->page, what);
+	return why_set(verify->why, -EUCLEAN, "pfn %llu, page %llu: %s", (unsigned long long)pfn,
+		       (unsigned long long)verify->page, what);
 }
 
 static int verify_head(const struct verify *verify, const struct desc *head, uint64_t pfn)
@@ -31,14 +35,17 @@ static int verify_plain(const struct verify *verify, uint64_t pfn, uint64_t nr)
 		uint64_t n = nr < PLAIN_TAILS ? nr : PLAIN_TAILS;
 
 		if (memcmp(memmap_desc(verify->mm, pfn), plain_tails, n * DESC_SIZE) != 0)
-			return wrong(verify, pfn, "at or behind it a tail is not plain, and the page is not split");
+			return wrong(
+				verify, pfn,
+				"at or behind it a tail is not plain, and the page is not split");
 		pfn += n;
 		nr -= n;
 	}
 	return 0;
 }
 
-static int verify_split(const struct verify *verify, const struct desc *head, uint64_t pfn, uint64_t nr)
+static int verify_split(const struct verify *verify, const struct desc *head, uint64_t pfn,
+			uint64_t nr)
 {
 	uint32_t nr_poisoned = head->flags & DESC_POISON ? 1 : 0;
 
@@ -82,7 +89,8 @@ static int verify_piece(void *arg, uint64_t page, uint64_t nr)
 	return r;
 }
 
-int memmap_verify(uint64_t *wrong_page, const struct memmap *mm, uint64_t page, uint64_t nr, struct why *why)
+int memmap_verify(uint64_t *wrong_page, const struct memmap *mm, uint64_t page, uint64_t nr,
+		  struct why *why)
 {
 	struct verify verify = { .mm = mm, .why = why };
 	struct walk walk = { .page = page, .nr = nr };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* vma_budget: reads two files of /proc; maps nothing. */
+/* vma_budget: reads two files of /proc. It maps nothing itself. */
 #include <config.h>
 
 #include <fcntl.h>
@@ -9,7 +9,7 @@
 
 #include "daemon/memmap/vma_budget.h"
 
-#define DEFAULT_LIMIT 65530             /* the kernel's, where /proc does not say */
+#define DEFAULT_LIMIT 65530             /* that of the kernel, where /proc does not say */
 
 static uint64_t read_limit(void)
 {

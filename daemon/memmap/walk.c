@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * walk: the one way over a range of compound pages. Activation, dedup, verification and the rollback of each are a callback and this walk, which
- * knows how far it got; what is done with a piece is not its business.
+ * walk: the one way over a range of compound pages, a unit at a time. Activation, sharing,
+ * verification, and undoing each of them are a callback and this walk, which knows how far it got.
+ * It does not know what is done with a piece.
  */
 #include <config.h>
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * explore: power cuts at every fence of every kind of history, in every state that they may leave, for a given time. Each
- * scenario runs in a process of its own, so that one that dies is a failure and not the end.
+ * explore: power cuts at every fence of every kind of history, in every state that they may leave,
+ * for a given time. Each scenario runs in a process of its own, so that one that dies is a failure
+ * and not the end.
  */
 #include <config.h>
 
@@ -33,11 +34,15 @@ struct campaign {
 };
 
 static const char usage[] =
-	"usage: explore [--seconds N] [--seed N] [--scenarios N] [--jobs N] [--bound N] [--sample N] [--again N] [--stop]\n"
-	"               [--flavour NAME] [--what NAME] [--number N [--state POINT:STATE[/POINT:STATE]] [--print]]\n"
-	"  --seconds    for how long (75)                --bound     every subset when there are no more (256)\n"
+	"usage: explore [--seconds N] [--seed N] [--scenarios N] [--jobs N] [--bound N] [--sample "
+	"N] [--again N] [--stop]\n"
+	"               [--flavour NAME] [--what NAME] [--number N [--state "
+	"POINT:STATE[/POINT:STATE]] [--print]]\n"
+	"  --seconds    for how long (75)                --bound     every subset when there are "
+	"no more (256)\n"
 	"  --number     only this scenario               --sample    so many beyond, or torn (24)\n"
-	"  --state      only this state of it            --again     one recovery in so many is cut, too (96); 0 none\n"
+	"  --state      only this state of it            --again     one recovery in so many is "
+	"cut, too (96); 0 none\n"
 	"  --print      the history's steps              --stop      at the first failure\n";
 
 static double now_s(void)
@@ -51,10 +56,13 @@ static double now_s(void)
 static void parse(struct campaign *c, int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "seconds", 1, NULL, 't' }, { "seed", 1, NULL, 's' }, { "scenarios", 1, NULL, 'c' }, { "jobs", 1, NULL, 'j' },
-		{ "bound", 1, NULL, 'b' }, { "sample", 1, NULL, 'm' }, { "again", 1, NULL, 'a' }, { "stop", 0, NULL, 'x' },
-		{ "flavour", 1, NULL, 'f' }, { "what", 1, NULL, 'w' }, { "number", 1, NULL, 'n' }, { "state", 1, NULL, 'o' },
-		{ "print", 0, NULL, 'p' }, { 0 },
+		{ "seconds", 1, NULL, 't' },   { "seed", 1, NULL, 's' },
+		{ "scenarios", 1, NULL, 'c' }, { "jobs", 1, NULL, 'j' },
+		{ "bound", 1, NULL, 'b' },     { "sample", 1, NULL, 'm' },
+		{ "again", 1, NULL, 'a' },     { "stop", 0, NULL, 'x' },
+		{ "flavour", 1, NULL, 'f' },   { "what", 1, NULL, 'w' },
+		{ "number", 1, NULL, 'n' },    { "state", 1, NULL, 'o' },
+		{ "print", 0, NULL, 'p' },     { 0 },
 	};
 	int opt;
 
@@ -157,7 +165,8 @@ static void run(struct campaign *c)
 	unsigned running = 0, job = 0;
 
 	for (;;) {
-		bool more = c->params.number < c->nr && now_s() < end && !(c->params.stop && nr_failures(c));
+		bool more = c->params.number < c->nr && now_s() < end &&
+			    !(c->params.stop && nr_failures(c));
 
 		while (more && job < c->nr_jobs && c->pids[job])
 			job++;
@@ -183,21 +192,26 @@ static void report(const struct campaign *c, double seconds)
 		states += c->tallies[job].states;
 		again += c->tallies[job].again;
 	}
-	printf("FIGURE crash: %llu scenarios, %llu points, %llu states, %llu of them in recoveries, %llu failures, %.0f s, seed %llu\n",
-	       histories, points, states + again, again, (unsigned long long)nr_failures(c), seconds, (unsigned long long)c->params.seed);
+	printf("FIGURE crash: %llu scenarios, %llu points, %llu states, %llu of them in "
+	       "recoveries, %llu failures, %.0f s, seed %llu\n",
+	       histories, points, states + again, again, (unsigned long long)nr_failures(c),
+	       seconds, (unsigned long long)c->params.seed);
 }
 
 int main(int argc, char **argv)
 {
 	struct campaign c = {
-		.params = { .seed = 1, .bound = 256, .sample = 24, .again = 96 }, .seconds = 75, .nr = UINT64_MAX,
+		.params = { .seed = 1, .bound = 256, .sample = 24, .again = 96 },
+		.seconds = 75,
+		.nr = UINT64_MAX,
 		.nr_jobs = sysconf(_SC_NPROCESSORS_ONLN) > 1 ? 2 : 1,
 	};
 	double began = now_s();
 
 	parse(&c, argc, argv);
 	raise_nofile();
-	c.tallies = mmap(NULL, MAX_JOBS * sizeof(*c.tallies), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	c.tallies = mmap(NULL, MAX_JOBS * sizeof(*c.tallies), PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (c.tallies == MAP_FAILED)
 		err(2, "mmap");
 	c.params.tally = &c.tallies[0];

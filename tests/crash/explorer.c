@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * There is one recorder, and judging needs it: so the states of a log are gathered first, as images that share what
- * they have in common, and judged afterwards. A recovery's own log is explored in the same way, one level down.
+ * There is one recorder, and judging needs it: so the states of a log are gathered first, as images
+ * that share what they have in common, and judged afterwards. A recovery's own log is explored in
+ * the same way, one level down.
  */
 #include <config.h>
 
@@ -43,8 +44,9 @@ static void add_state(struct walk *walk, const struct states *states, uint64_t n
 		if (!walk->states)
 			errx(2, "out of memory");
 	}
-	walk->states[walk->nr++] = (struct state){ states_image(states, number), cut_point(states->cut), number, now,
-						   states_has_lost(states, number) };
+	walk->states[walk->nr++] =
+		(struct state){ states_image(states, number), cut_point(states->cut), number, now,
+				states_has_lost(states, number) };
 }
 
 static void gather_point(struct walk *walk, const struct cut *cut, uint64_t now)
@@ -54,16 +56,20 @@ static void gather_point(struct walk *walk, const struct cut *cut, uint64_t now)
 	struct states states;
 	uint64_t only;
 
-	if (walk->only && (sscanf(walk->only, "%zu:%" SCNu64, &only_point, &only) != 2 || only_point != point))
+	if (walk->only &&
+	    (sscanf(walk->only, "%zu:%" SCNu64, &only_point, &only) != 2 || only_point != point))
 		return;
 	/* A recovery is short and looked at often: less of each. */
 	if (walk->level)
-		states_init(&states, cut, explorer->seed, explorer->bound / 16, explorer->sample / 8 + 1, walk->lose);
+		states_init(&states, cut, explorer->seed, explorer->bound / 16,
+			    explorer->sample / 8 + 1, walk->lose);
 	else
-		states_init(&states, cut, explorer->seed, explorer->bound, explorer->sample, walk->lose);
+		states_init(&states, cut, explorer->seed, explorer->bound, explorer->sample,
+			    walk->lose);
 	explorer->tally->points++;
 	if (walk->only) {
-		fprintf(stderr, "  %s%zu:%" PRIu64 " at time %" PRIu64 ", lines:\n", walk->path, point, only, now);
+		fprintf(stderr, "  %s%zu:%" PRIu64 " at time %" PRIu64 ", lines:\n", walk->path,
+			point, only, now);
 		states_print(&states, only);
 		add_state(walk, &states, only, now);
 	}
@@ -92,18 +98,22 @@ static void tell(struct walk *walk, const struct state *state, const struct verd
 	struct explorer *explorer = walk->explorer;
 
 	explorer->tally->failures++;
-	fprintf(stderr, "FAILED: %s\n  %s --state %s%zu:%" PRIu64 "\n", verdict->text, explorer->title, walk->path, state->point,
-		state->number);
+	fprintf(stderr, "FAILED: %s\n  %s --state %s%zu:%" PRIu64 "\n", verdict->text,
+		explorer->title, walk->path, state->point, state->number);
 }
 
 static uint64_t judge_all(struct walk *walk, uint64_t now, const size_t *seen, uint64_t opened);
 
 /* The recovery that has just been judged, cut. What it showed once it was open must stay so. */
-static uint64_t explore_again(struct walk *walk, const struct state *state, const struct verdict *verdict)
+static uint64_t explore_again(struct walk *walk, const struct state *state,
+			      const struct verdict *verdict)
 {
 	struct explorer *explorer = walk->explorer;
 	const char *slash = walk->only ? strchr(walk->only, '/') : NULL;
-	struct walk below = { .explorer = explorer, .level = walk->level + 1, .lose = !state->lost, .only = slash ? slash + 1 : NULL };
+	struct walk below = { .explorer = explorer,
+			      .level = walk->level + 1,
+			      .lose = !walk->explorer->keeps_copies && !state->lost,
+			      .only = slash ? slash + 1 : NULL };
 
 	snprintf(below.path, sizeof(below.path), "%zu:%" PRIu64 "/", state->point, state->number);
 	gather(&below, 0, 0);
@@ -121,14 +131,16 @@ static bool goes_on(const struct walk *walk, const struct state *state)
 	return explorer->again && (state->point * 31 + state->number) % explorer->again == 0;
 }
 
-static uint64_t judge_one(struct walk *walk, const struct state *state, uint64_t now, const size_t *seen)
+static uint64_t judge_one(struct walk *walk, const struct state *state, uint64_t now,
+			  const size_t *seen)
 {
 	struct explorer *explorer = walk->explorer;
 	struct verdict verdict = { 0 };
 	uint64_t nr_failed = 0;
 
-	snprintf(explorer->tally->where, sizeof(explorer->tally->where), "%s --state %s%zu:%" PRIu64, explorer->title, walk->path,
-		 state->point, state->number);
+	snprintf(explorer->tally->where, sizeof(explorer->tally->where),
+		 "%s --state %s%zu:%" PRIu64, explorer->title, walk->path, state->point,
+		 state->number);
 	explorer->judge(&verdict, explorer->arg, now, seen, state->image);
 	if (explorer->world->arena)
 		world_kill(explorer->world, false);
@@ -142,7 +154,10 @@ static uint64_t judge_one(struct walk *walk, const struct state *state, uint64_t
 	return nr_failed;
 }
 
-/* @opened: the time from which on @seen is what is expected; before it, or without, what the history leaves open. */
+/*
+ * @opened: the time from which on @seen is what is expected; before it, or without, what the
+ * history leaves open.
+ */
 static uint64_t judge_all(struct walk *walk, uint64_t now, const size_t *seen, uint64_t opened)
 {
 	uint64_t nr_failed = 0;
@@ -152,7 +167,8 @@ static uint64_t judge_all(struct walk *walk, uint64_t now, const size_t *seen, u
 		bool was_open = opened && state->now >= opened;
 
 		if (!nr_failed || !walk->explorer->stop)
-			nr_failed += judge_one(walk, state, walk->level ? now : state->now, was_open ? seen : NULL);
+			nr_failed += judge_one(walk, state, walk->level ? now : state->now,
+					       was_open ? seen : NULL);
 		image_free(state->image);
 	}
 	free(walk->states);
@@ -161,7 +177,9 @@ static uint64_t judge_all(struct walk *walk, uint64_t now, const size_t *seen, u
 
 uint64_t explore(struct explorer *explorer, size_t from)
 {
-	struct walk walk = { .explorer = explorer, .lose = true, .only = explorer->only };
+	struct walk walk = { .explorer = explorer,
+			     .lose = !explorer->keeps_copies,
+			     .only = explorer->only };
 
 	gather(&walk, from, 0);
 	return judge_all(&walk, 0, NULL, 0);

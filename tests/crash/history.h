@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * history: what the clients of one arena do, drawn from a seed, and written into a model as it happens. Everything that a
- * request can change is done, alone or in batches, with scrubs, kills and restarts of the daemon in between.
+ * history: what the clients of one arena do, drawn from a seed, and written into a model as it
+ * happens. Everything that a request can change is done, alone or in batches, with scrubs, kills
+ * and restarts of the daemon in between.
  */
 #ifndef PMEMARENA_HISTORY_H
 #define PMEMARENA_HISTORY_H
@@ -11,8 +12,27 @@
 #include "tests/crash/world.h"
 
 enum history_op {
-	OP_RESERVE, OP_CREATE, OP_PUBLISH, OP_ABORT, OP_FREE, OP_RENAME, OP_GROW, OP_SHRINK, OP_SETATTR, OP_POISON,
-	OP_CARVE, OP_WRITE, OP_CLOSE, OP_SCRUB, OP_SETTLE, OP_TICK, OP_RESTART, OP_KILL,
+	OP_RESERVE,
+	OP_CREATE,
+	OP_PUBLISH,
+	OP_ABORT,
+	OP_FREE,
+	OP_RENAME,
+	OP_GROW,
+	OP_SHRINK,
+	OP_SETATTR,
+	OP_POISON,
+	OP_CARVE,
+	OP_WRITE,
+	OP_CLOSE,
+	OP_SCRUB,
+	OP_SETTLE,
+	OP_TICK,
+	OP_RESTART,
+	OP_KILL,
+	/* Alone only. In random histories they would change what all numbers mean. */
+	OP_REPLACE,
+	OP_ATTRIBUTES,
 	NR_OPS
 };
 
@@ -32,7 +52,10 @@ struct history {
 
 /* One allocation takes most of the space. */
 void history_crowd(struct history *history);
-/* A new allocation as large, and with the name, as what was last released; small when there is no room. false: refused. */
+/*
+ * A new allocation as large, and with the name, as what was last released; small when there is no
+ * room. false: refused.
+ */
 bool history_reuse(struct history *history);
 /* @nr steps of all kinds, settled at the end. */
 void history_run(struct history *history, unsigned nr);

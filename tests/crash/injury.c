@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/arena/table_slot.h"
-#include "daemon/arena/zeromap.h"
+#include "daemon/books/table_slot.h"
+#include "daemon/books/zeromap.h"
 #include "tests/crash/history.h"
 
 #define PRELUDE 60u
@@ -19,8 +19,9 @@
 
 static void live(struct history *h, unsigned nr)
 {
-	static const enum history_op tame[] = { OP_CREATE, OP_CREATE, OP_CREATE, OP_WRITE, OP_WRITE, OP_FREE, OP_RENAME, OP_SHRINK, OP_SETATTR,
-						OP_SETTLE, OP_SCRUB };
+	static const enum history_op tame[] = { OP_CREATE,  OP_CREATE, OP_CREATE, OP_WRITE,
+						OP_WRITE,   OP_FREE,   OP_RENAME, OP_SHRINK,
+						OP_SETATTR, OP_SETTLE, OP_SCRUB };
 
 	for (unsigned i = 0; i < nr; i++)
 		history_step(h, tame[history_random(&h->seed, sizeof(tame) / sizeof(tame[0]))]);
@@ -41,9 +42,11 @@ static void map_slots(struct patient *p, const struct world *world)
 	for (uint32_t slot = 0; slot < p->nr_slots; slot++)
 		p->object_of_slot[slot] = -1;
 	for (size_t i = 0; i < p->model.nr_objects; i++) {
-		const struct alloc *alloc = arena_find(world->arena, p->model.objects[i].slot, p->model.objects[i].id);
+		const struct alloc *alloc =
+			arena_find(world->arena, p->model.objects[i].slot, p->model.objects[i].id);
 
-		for (uint32_t r = 0; alloc && alloc->state == ALLOC_PUBLISHED && r < alloc->nr_records; r++)
+		for (uint32_t r = 0;
+		     alloc && alloc->state == ALLOC_PUBLISHED && r < alloc->nr_records; r++)
 			p->object_of_slot[alloc->records[r]] = (int32_t)i;
 	}
 }
@@ -75,6 +78,7 @@ void patient_init(struct patient *p, struct world *world, uint64_t seed)
 	must_open(world);
 	live(&h, PRELUDE);
 	world_close(world);
+	world_unmap(world);
 	p->older = image_copy(recorder_image(world->rec));
 	if (arena_format(&params, &world->why) < 0)
 		errx(2, "format: %s", world->why.text);
@@ -145,7 +149,8 @@ static void choose_target(struct target *t, const struct patient *p, uint64_t *s
 
 enum wound { FLIP, GARBAGE, ZEROES, STALE, SHIFTED, MOVED, NR_WOUNDS };
 
-static void wound(struct image *image, const struct patient *p, enum wound kind, unsigned device, uint64_t off, uint64_t len, uint64_t *seed)
+static void wound(struct image *image, const struct patient *p, enum wound kind, unsigned device,
+		  uint64_t off, uint64_t len, uint64_t *seed)
 {
 	uint8_t bytes[4096];
 
@@ -189,13 +194,16 @@ unsigned injure(struct image *image, const struct patient *p, uint64_t *seed)
 	if (t.len == SUPERBLOCK_SIZE && kind == STALE && copies == 3)
 		copies = 1;                     /* both would just be the older arena */
 	for (int copy = 0; copy < 2; copy++) {
-		uint64_t same = again;          /* both copies lose the same, or each something else */
-		uint64_t end = p->sb.table_off[copy] + (uint64_t)p->nr_slots * TABLE_SLOT_SIZE, off = t.off[copy] + at;
+		/* both copies lose the same, or each something else */
+		uint64_t same = again;
+		uint64_t end = p->sb.table_off[copy] + (uint64_t)p->nr_slots * TABLE_SLOT_SIZE,
+			 off = t.off[copy] + at;
 
 		if (t.len == TABLE_SLOT_SIZE && end - off < len)        /* not the data behind */
 			len = end - off;
 		if (copies & 1u << copy)
-			wound(image, p, kind, t.device, off, len, copies == 3 && len % 128 ? &same : seed);
+			wound(image, p, kind, t.device, off, len,
+			      copies == 3 && len % 128 ? &same : seed);
 	}
 	return kind != FLIP ? 0 : copies == 3 ? 2 : 1;
 }
@@ -204,49 +212,80 @@ unsigned injure(struct image *image, const struct patient *p, uint64_t *seed)
 
 static uint64_t odd_value(uint64_t *seed)
 {
-	static const uint64_t odd[] = { 0, 1, 2, 511, 512, 513, 1023, 1024, 4095, 4096, UINT32_MAX, UINT32_MAX - 1, UINT64_C(1) << 31, UINT64_C(1) << 32,
-					UINT64_C(1) << 52, UINT64_C(1) << 63, UINT64_MAX, UINT64_MAX - 1, UINT64_MAX - 511, 65537, 7, 100 };
+	static const uint64_t odd[] = { 0,
+					1,
+					2,
+					511,
+					512,
+					513,
+					1023,
+					1024,
+					4095,
+					4096,
+					UINT32_MAX,
+					UINT32_MAX - 1,
+					UINT64_C(1) << 31,
+					UINT64_C(1) << 32,
+					UINT64_C(1) << 52,
+					UINT64_C(1) << 63,
+					UINT64_MAX,
+					UINT64_MAX - 1,
+					UINT64_MAX - 511,
+					65537,
+					7,
+					100 };
 
 	return odd[rnd(seed, sizeof(odd) / sizeof(odd[0]))];
 }
 
-static const struct { uint32_t at, len; } slot_fields[] = {
-	{ 12, 2 }, { 14, 2 }, { 16, 8 }, { 24, 4 }, { 32, 4 }, { 36, 4 }, { 40, 4 }, { 44, 4 }, { 48, 8 }, { 56, 4 }, { 60, 1 }, { 61, 1 },
-	{ 64, 8 }, { 72, 8 }, { 64, 8 }, { 72, 8 }, { 80, 8 }, { 88, 8 }, { 120, 8 },
+static const struct { uint32_t at, len;
+} slot_fields[] = {
+	{ 12, 2 }, { 14, 2 }, { 16, 8 }, { 24, 4 }, { 32, 4 },	{ 36, 4 }, { 40, 4 },
+	{ 44, 4 }, { 48, 8 }, { 56, 4 }, { 60, 1 }, { 61, 1 },	{ 64, 8 }, { 72, 8 },
+	{ 64, 8 }, { 72, 8 }, { 80, 8 }, { 88, 8 }, { 120, 8 },
 };
 
-static void forge_slot(struct image *image, const struct patient *p, const struct table *table, uint32_t from, uint32_t to, uint64_t *seed)
+static void forge_slot(struct image *image, const struct patient *p, const struct table *table,
+		       uint32_t from, uint32_t to, uint64_t *seed)
 {
 	uint64_t value = odd_value(seed), word = htole64(slot_live_word(table, to));
 	unsigned field = (unsigned)rnd(seed, sizeof(slot_fields) / sizeof(slot_fields[0]));
 	uint8_t body[TABLE_SLOT_SIZE];
 	uint32_t crc;
 
-	image_read(image, p->meta_device, p->sb.table_off[0] + (uint64_t)from * TABLE_SLOT_SIZE, body, sizeof(body));
+	image_read(image, p->meta_device, p->sb.table_off[0] + (uint64_t)from * TABLE_SLOT_SIZE,
+		   body, sizeof(body));
 	if (rnd(seed, 4) == 0)                  /* near what it was */
-		memcpy(&value, body + slot_fields[field].at, slot_fields[field].len), value += rnd(seed, 5) - 2;
+		memcpy(&value, body + slot_fields[field].at, slot_fields[field].len),
+			value += rnd(seed, 5) - 2;
 	value = htole64(value);
 	memcpy(body, &word, sizeof(word));
 	memcpy(body + slot_fields[field].at, &value, slot_fields[field].len);
 	crc = htole32(slot_crc(table, to, body));
 	memcpy(body + 8, &crc, sizeof(crc));
 	for (int copy = 0; copy < 2; copy++)
-		image_write(image, p->meta_device, p->sb.table_off[copy] + (uint64_t)to * TABLE_SLOT_SIZE, body, sizeof(body));
+		image_write(image, p->meta_device,
+			    p->sb.table_off[copy] + (uint64_t)to * TABLE_SLOT_SIZE, body,
+			    sizeof(body));
 }
 
 static void forge_superblock(struct image *image, const struct patient *p, uint64_t *seed)
 {
 	struct superblock sb = p->sb;
 	uint64_t value = odd_value(seed), *const fields[] = {
-		&sb.data_device_size, &sb.meta_device_size, &sb.data_off, &sb.nr_pages, &sb.nr_slots, &sb.table_off[0], &sb.table_off[1],
-		&sb.zero_off[0], &sb.zero_off[1], &sb.memmap_off, &sb.memmap_len, &sb.poison_unit, &sb.id_limit,
+		&sb.data_device_size, &sb.meta_device_size, &sb.data_off,     &sb.nr_pages,
+		&sb.nr_slots,	      &sb.table_off[0],	    &sb.table_off[1], &sb.zero_off[0],
+		&sb.zero_off[1],      &sb.memmap_off,	    &sb.memmap_len,   &sb.poison_unit,
+		&sb.id_limit,
 	};
 	uint8_t page[SUPERBLOCK_SIZE];
 
 	switch (rnd(seed, 4)) {
 	case 0:  sb.nr_chunks = (uint32_t)value; break;
 	case 1:  sb.order = (uint32_t)value; break;
-	default: *fields[rnd(seed, sizeof(fields) / sizeof(fields[0]))] = rnd(seed, 2) ? value : value * 4096;
+	default:
+		*fields[rnd(seed, sizeof(fields) / sizeof(fields[0]))] =
+			rnd(seed, 2) ? value : value * 4096;
 	}
 	superblock_encode(page, &sb);
 	image_write(image, p->meta_device, 0, page, sizeof(page));
@@ -268,13 +307,15 @@ void forge(struct image *image, const struct patient *p, uint64_t *seed)
 	for (unsigned i = 0; i < 1000 && p->object_of_slot[from] < 0; i++)
 		from = (uint32_t)rnd(seed, 96);
 	/* In its place, or a second one of it. */
-	forge_slot(image, p, table, from, rnd(seed, 3) ? from : (uint32_t)rnd(seed, p->nr_slots), seed);
+	forge_slot(image, p, table, from, rnd(seed, 3) ? from : (uint32_t)rnd(seed, p->nr_slots),
+		   seed);
 	table_free(table);
 }
 
 /* ---- what must be left ---- */
 
-static bool same_bytes(const struct image *a, const struct image *b, unsigned device, uint64_t off, uint64_t len)
+static bool same_bytes(const struct image *a, const struct image *b, unsigned device, uint64_t off,
+		       uint64_t len)
 {
 	uint8_t x[SUPERBLOCK_SIZE], y[SUPERBLOCK_SIZE];
 
@@ -283,22 +324,27 @@ static bool same_bytes(const struct image *a, const struct image *b, unsigned de
 	return memcmp(x, y, len) == 0;
 }
 
-static bool is_free(const struct image *image, const struct patient *p, const struct table *table, uint32_t slot)
+static bool is_free(const struct image *image, const struct patient *p, const struct table *table,
+		    uint32_t slot)
 {
 	uint64_t word;
 
-	image_read(image, p->meta_device, p->sb.table_off[0] + (uint64_t)slot * TABLE_SLOT_SIZE, &word, sizeof(word));
+	image_read(image, p->meta_device, p->sb.table_off[0] + (uint64_t)slot * TABLE_SLOT_SIZE,
+		   &word, sizeof(word));
 	return word == htole64(~slot_live_word(table, slot));
 }
 
 /* A free slot is its word. */
-static bool slot_is_damaged(const struct image *image, const struct patient *p, const struct table *table, uint32_t slot)
+static bool slot_is_damaged(const struct image *image, const struct patient *p,
+			    const struct table *table, uint32_t slot)
 {
 	uint64_t len = is_free(p->image, p, table, slot) ? sizeof(uint64_t) : TABLE_SLOT_SIZE;
 	bool bad[2];
 
 	for (int copy = 0; copy < 2; copy++)
-		bad[copy] = !same_bytes(image, p->image, p->meta_device, p->sb.table_off[copy] + (uint64_t)slot * TABLE_SLOT_SIZE, len);
+		bad[copy] =
+			!same_bytes(image, p->image, p->meta_device,
+				    p->sb.table_off[copy] + (uint64_t)slot * TABLE_SLOT_SIZE, len);
 	return bad[0] && bad[1];
 }
 
@@ -316,16 +362,21 @@ void spare_zero_map(struct image *image, const struct patient *p)
 }
 
 /* Whole, and of the arena that was there before. */
-static bool is_older(const struct image *image, const struct patient *p, unsigned device, uint64_t off)
+static bool is_older(const struct image *image, const struct patient *p, unsigned device,
+		     uint64_t off)
 {
 	uint8_t page[SUPERBLOCK_SIZE];
 	struct superblock sb;
 
 	image_read(image, device, off, page, sizeof(page));
-	return superblock_decode(&sb, page, NULL) == SUPERBLOCK_GOOD && memcmp(sb.uuid, p->sb.uuid, sizeof(sb.uuid)) != 0;
+	return superblock_decode(&sb, page, NULL) == SUPERBLOCK_GOOD &&
+	       memcmp(sb.uuid, p->sb.uuid, sizeof(sb.uuid)) != 0;
 }
 
-/* The older arena's superblock in one place: refused if the right one is in the other, and else there is no telling. */
+/*
+ * The older arena's superblock in one place: refused if the right one is in the other, and else
+ * there is no telling.
+ */
 static bool is_mixed(const struct image *image, const struct patient *p)
 {
 	for (unsigned device = 0; device < image_nr_devices(image); device++)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * injury: an arena at rest as an image, with all that is known about it; ways to damage its metadata; and what must be left of it
- * afterwards, told from the bytes alone.
+ * injury: an arena at rest as an image, with all that is known about it; ways to damage its
+ * metadata; and what must be left of it afterwards, told from the bytes alone.
  */
 #ifndef PMEMARENA_INJURY_H
 #define PMEMARENA_INJURY_H
@@ -27,20 +27,26 @@ void patient_fini(struct patient *patient);
 /* What must be true of an injured image. */
 struct prognosis {
 	bool     mixed;                 /* a superblock is another arena's */
-	bool     dead;                  /* both superblocks of a device are gone: it must not open */
+	/* both superblocks of a device are gone: it must not open */
+	bool dead;
 	bool     forgets_bad;           /* the record of a bad page is lost */
 	uint64_t nr_damaged;            /* slots of which both copies are bad */
-	size_t  *seen;                  /* owned; as judge() wants it: NEVER for allocations that are lost */
+	/* owned; as judge() wants it: NEVER for allocations that are lost */
+	size_t *seen;
 };
 
 /* One injury, to one copy of something or to both. Returns how many single bits it flipped. */
 unsigned injure(struct image *image, const struct patient *patient, uint64_t *seed);
-/* A bit that damage set in both copies of the zero map cannot be told from a true one: take it back. */
+/*
+ * A bit that damage set in both copies of the zero map cannot be told from a true one: take it
+ * back.
+ */
 void spare_zero_map(struct image *image, const struct patient *patient);
 /* A record, or a superblock, with a right checksum and wrong contents, in both copies. */
 void forge(struct image *image, const struct patient *patient, uint64_t *seed);
 
-void prognosis_make(struct prognosis *prognosis, struct image *image, const struct patient *patient);
+void prognosis_make(struct prognosis *prognosis, struct image *image,
+		    const struct patient *patient);
 void prognosis_fini(struct prognosis *prognosis);
 
 #endif

@@ -41,24 +41,29 @@ void verdict_fini(struct verdict *verdict)
 
 /* ---- what is there ---- */
 
-static bool check_word(struct court *court, const struct object *object, size_t version, uint64_t off, uint64_t value)
+static bool check_word(struct court *court, const struct object *object, size_t version,
+		       uint64_t off, uint64_t value)
 {
 	if (model_allows_word(object, version, off, value, court->now))
 		return true;
-	verdict_fail(court->verdict, "allocation %llu: at offset %llu is %#llx, which nobody stored there since", (unsigned long long)object->id,
-		 (unsigned long long)off, (unsigned long long)value);
+	verdict_fail(court->verdict,
+		     "allocation %llu: at offset %llu is %#llx, which nobody stored there since",
+		     (unsigned long long)object->id, (unsigned long long)off,
+		     (unsigned long long)value);
 	return false;
 }
 
 /* The bytes of one extent, @at in the allocation; what nobody wrote is zero. */
-static void check_extent(struct court *court, const struct object *object, size_t version, struct extent extent, uint64_t at)
+static void check_extent(struct court *court, const struct object *object, size_t version,
+			 struct extent extent, uint64_t at)
 {
 	const struct image *image = recorder_image(court->world->rec);
 	unsigned device = world_data_device(court->world);
 	uint64_t words[LINE / 8];
 
 	for (uint64_t off = 0; off < extent.len; off += LINE) {
-		off = image_find_nonzero(image, device, extent.off + off, extent.len - off) - extent.off;
+		off = image_find_nonzero(image, device, extent.off + off, extent.len - off) -
+		      extent.off;
 		off -= off % LINE;
 		if (off >= extent.len)
 			return;
@@ -70,7 +75,8 @@ static void check_extent(struct court *court, const struct object *object, size_
 }
 
 /* Lines that were stored to may be all zero now: those are not met above. */
-static void check_spots(struct court *court, const struct object *object, size_t version, const struct alloc *alloc)
+static void check_spots(struct court *court, const struct object *object, size_t version,
+			const struct alloc *alloc)
 {
 	const struct arena *arena = court->world->arena;
 
@@ -84,14 +90,16 @@ static void check_spots(struct court *court, const struct object *object, size_t
 				off -= extent.len;
 				continue;
 			}
-			image_read(recorder_image(court->world->rec), world_data_device(court->world), extent.off + off, &value, 8);
+			image_read(recorder_image(court->world->rec),
+				   world_data_device(court->world), extent.off + off, &value, 8);
 			check_word(court, object, version, object->spots[i].off, value);
 			break;
 		}
 	}
 }
 
-static void check_contents(struct court *court, const struct object *object, size_t version, const struct alloc *alloc)
+static void check_contents(struct court *court, const struct object *object, size_t version,
+			   const struct alloc *alloc)
 {
 	uint64_t at = 0;
 
@@ -106,13 +114,14 @@ static void check_contents(struct court *court, const struct object *object, siz
 
 static const char *name_of(const struct alloc *alloc, char text[32])
 {
-	snprintf(text, 32, "%.*s%s", alloc->name_len < 24 ? alloc->name_len : 24, alloc->name ? alloc->name : "",
-		 alloc->name_len > 24 ? "..." : "");
+	snprintf(text, 32, "%.*s%s", alloc->name_len < 24 ? alloc->name_len : 24,
+		 alloc->name ? alloc->name : "", alloc->name_len > 24 ? "..." : "");
 	return text;
 }
 
 /* Which version of it is this? NEVER, with a complaint, when it must not be so. */
-static size_t find_version(struct court *court, const struct object *object, const struct alloc *alloc, const size_t *seen)
+static size_t find_version(struct court *court, const struct object *object,
+			   const struct alloc *alloc, const size_t *seen)
 {
 	size_t first, last;
 	char text[32];
@@ -125,15 +134,51 @@ static size_t find_version(struct court *court, const struct object *object, con
 		last = absent ? 0 : *seen;
 	}
 	for (size_t v = first; alloc && v <= last && v < object->nr_versions; v++)
-		if (object->versions[v].state == OBJECT_PUBLISHED && model_matches(&object->versions[v], alloc))
+		if (object->versions[v].state == OBJECT_PUBLISHED &&
+		    model_matches(&object->versions[v], alloc))
 			return v;
 	if (alloc)
-		verdict_fail(court->verdict, "allocation %llu (%s, uid %u, %u extents from pfn %llu) is in no version that it may be in",
-			 (unsigned long long)object->id, name_of(alloc, text), alloc->uid, alloc->nr_extents,
-			 (unsigned long long)alloc->extents[0].off);
+		verdict_fail(court->verdict,
+			     "allocation %llu (%s, uid %u, %u extents from pfn %llu) is in no "
+			     "version that it may be in",
+			     (unsigned long long)object->id, name_of(alloc, text), alloc->uid,
+			     alloc->nr_extents, (unsigned long long)alloc->extents[0].off);
 	else if (!absent)
-		verdict_fail(court->verdict, "allocation %llu is lost", (unsigned long long)object->id);
+		verdict_fail(court->verdict, "allocation %llu is lost",
+			     (unsigned long long)object->id);
 	return NEVER;
+}
+
+/* Was it acknowledged by @now, as it was before it was gone? */
+static bool was_there(const struct object *old, uint64_t now)
+{
+	return old->versions[old->nr_versions - 2].acked <= now;
+}
+
+/*
+ * One allocation took over the name of another: both halves of that happened, or neither. What was
+ * acknowledged is judged with each of them.
+ */
+static void check_replaced(struct court *court, const struct object *old, size_t seen)
+{
+	for (size_t i = 0; old->replaced_by && i < court->model->nr_objects; i++) {
+		const struct object *by = &court->model->objects[i];
+		size_t version = court->verdict->seen[i];
+		bool took = version != NEVER && version >= old->by_version;
+
+		if (by->id != old->replaced_by || by->versions[old->by_version].begun > court->now)
+			continue;
+		if (took && seen != NEVER)
+			verdict_fail(court->verdict,
+				     "allocation %llu and what replaced it are there",
+				     (unsigned long long)old->id);
+		/* What was never there, since a cut came before it was, has not been replaced. */
+		if (!took && seen == NEVER && was_there(old, court->now) &&
+		    by->nr_versions == old->by_version + 1)
+			verdict_fail(court->verdict,
+				     "neither allocation %llu nor what replaced it is there",
+				     (unsigned long long)old->id);
+	}
 }
 
 static void check_objects(struct court *court, const size_t *seen)
@@ -148,7 +193,8 @@ static void check_objects(struct court *court, const size_t *seen)
 		errx(2, "out of memory");
 	for (size_t i = 0; i < model->nr_objects; i++) {
 		const struct object *object = &model->objects[i];
-		const struct alloc *alloc = arena_find(court->world->arena, object->slot, object->id);
+		const struct alloc *alloc =
+			arena_find(court->world->arena, object->slot, object->id);
 		size_t version = find_version(court, object, alloc, seen ? &seen[i] : NULL);
 
 		verdict->seen[i] = version;
@@ -156,10 +202,14 @@ static void check_objects(struct court *court, const size_t *seen)
 		if (alloc && version != NEVER)
 			check_contents(court, object, version, alloc);
 	}
-	for (const struct alloc *a = arena_next_slot(court->world->arena, 0); a; a = arena_next_slot(court->world->arena, a->slot + 1))
+	for (size_t i = 0; i < model->nr_objects; i++)
+		check_replaced(court, &model->objects[i], verdict->seen[i]);
+	for (const struct alloc *a = arena_next_slot(court->world->arena, 0); a;
+	     a = arena_next_slot(court->world->arena, a->slot + 1))
 		nr_there++;
 	if (nr_there != nr_found)
-		verdict_fail(verdict, "%llu allocations are there, %llu of them are known", (unsigned long long)nr_there, (unsigned long long)nr_found);
+		verdict_fail(verdict, "%llu allocations are there, %llu of them are known",
+			     (unsigned long long)nr_there, (unsigned long long)nr_found);
 }
 
 /* ---- what can be had ---- */
@@ -167,22 +217,31 @@ static void check_objects(struct court *court, const size_t *seen)
 static void check_fresh_id(struct court *court, uint64_t id)
 {
 	for (size_t i = 0; court->model && i < court->model->nr_objects; i++)
-		if (court->model->objects[i].given <= court->now && court->model->objects[i].id >= id)
-			verdict_fail(court->verdict, "a new allocation has id %llu, and there was a %llu already", (unsigned long long)id,
-				 (unsigned long long)court->model->objects[i].id);
+		if (court->model->objects[i].given <= court->now &&
+		    court->model->objects[i].id >= id)
+			verdict_fail(court->verdict,
+				     "a new allocation has id %llu, and there was a %llu already",
+				     (unsigned long long)id,
+				     (unsigned long long)court->model->objects[i].id);
 }
 
 static void check_not_shared(struct court *court, const struct alloc *mine, struct extent extent)
 {
 	const struct arena *arena = court->world->arena;
 
-	for (const struct alloc *a = arena_next_slot(arena, 0); a; a = arena_next_slot(arena, a->slot + 1)) {
+	for (const struct alloc *a = arena_next_slot(arena, 0); a;
+	     a = arena_next_slot(arena, a->slot + 1)) {
 		for (uint32_t i = 0; i < a->nr_extents; i++) {
 			struct extent other = arena_extent(arena, a, i);
 
-			if (other.off < extent.off + extent.len && extent.off < other.off + other.len)
-				verdict_fail(court->verdict, "allocation %llu was given space that %llu has, at offset %llu",
-					 (unsigned long long)mine->id, (unsigned long long)a->id, (unsigned long long)other.off);
+			if (other.off < extent.off + extent.len &&
+			    extent.off < other.off + other.len)
+				verdict_fail(court->verdict,
+					     "allocation %llu was given space that %llu has, at "
+					     "offset %llu",
+					     (unsigned long long)mine->id,
+					     (unsigned long long)a->id,
+					     (unsigned long long)other.off);
 		}
 	}
 }
@@ -194,27 +253,37 @@ static void check_not_bad(struct court *court, const struct alloc *mine)
 
 		for (uint32_t i = 0; bad->acked <= court->now && i < mine->nr_extents; i++)
 			if (bad->pfn - mine->extents[i].off < mine->extents[i].len)
-				verdict_fail(court->verdict, "pfn %llu is bad, and was handed out", (unsigned long long)bad->pfn);
+				verdict_fail(court->verdict, "pfn %llu is bad, and was handed out",
+					     (unsigned long long)bad->pfn);
 	}
 }
 
-/* What a session was just given: its alone, good, and zero. Then it stores something, which nobody else must ever see. */
+/*
+ * What a session was just given: its alone, good, and zero. Then it stores something, which nobody
+ * else must ever see.
+ */
 static void check_given(struct court *court, const struct alloc *alloc)
 {
-	static const uint64_t secret[LINE / 8] = { 0xdead, 0xdead, 0xdead, 0xdead, 0xdead, 0xdead, 0xdead, 0xdead };
+	static const uint64_t secret[LINE / 8] = { 0xdead, 0xdead, 0xdead, 0xdead,
+						   0xdead, 0xdead, 0xdead, 0xdead };
 	const struct image *image = recorder_image(court->world->rec);
 
 	check_fresh_id(court, alloc->id);
 	check_not_bad(court, alloc);
 	for (uint32_t i = 0; i < alloc->nr_extents; i++) {
 		struct extent extent = arena_extent(court->world->arena, alloc, i);
-		uint64_t end = extent.off + extent.len, found = image_find_nonzero(image, world_data_device(court->world), extent.off, extent.len);
+		uint64_t end = extent.off + extent.len,
+			 found = image_find_nonzero(image, world_data_device(court->world),
+						    extent.off, extent.len);
 
 		if (found < end)
-			verdict_fail(court->verdict, "what was handed out does not read as zeroes: offset %llu", (unsigned long long)found);
+			verdict_fail(court->verdict,
+				     "what was handed out does not read as zeroes: offset %llu",
+				     (unsigned long long)found);
 		check_not_shared(court, alloc, extent);
 		recorder_be_thread(WORLD_CLIENT);
-		media_store(court->world->client, alloc->extents[i].off << DESC_SHIFT, secret, LINE);
+		media_store(court->world->client, alloc->extents[i].off << DESC_SHIFT, secret,
+			    LINE);
 		media_persist(court->world->client, alloc->extents[i].off << DESC_SHIFT, LINE);
 		recorder_be_thread(-1);
 	}
@@ -231,8 +300,10 @@ static bool take(struct court *court, uint32_t uid, uint64_t len)
 	if (r == 0 && arena_settle(court->world->arena) < 0)
 		verdict_fail(court->verdict, "a settle failed");
 	/* A forged superblock may leave next to no slots. */
-	if (r < 0 && r != -ENOSPC && !(r == -ENFILE && arena_identity(court->world->arena)->nr_slots < FEW_SLOTS))
-		verdict_fail(court->verdict, "a reservation of %llu bytes is refused: %s", (unsigned long long)len, court->world->why.text);
+	if (r < 0 && r != -ENOSPC &&
+	    !(r == -ENFILE && arena_identity(court->world->arena)->nr_slots < FEW_SLOTS))
+		verdict_fail(court->verdict, "a reservation of %llu bytes is refused: %s",
+			     (unsigned long long)len, court->world->why.text);
 	if (r == 0)
 		check_given(court, alloc);
 	return r == 0;
@@ -258,8 +329,9 @@ static void check_sum(struct court *court)
 
 	arena_stats(court->world->arena, &stats);
 	if (stats.poisoned == 0 && stats.free + stats.used != stats.size)
-		verdict_fail(court->verdict, "of %llu bytes %llu are used and %llu free", (unsigned long long)stats.size,
-			 (unsigned long long)stats.used, (unsigned long long)stats.free);
+		verdict_fail(court->verdict, "of %llu bytes %llu are used and %llu free",
+			     (unsigned long long)stats.size, (unsigned long long)stats.used,
+			     (unsigned long long)stats.free);
 }
 
 /* ---- the whole ---- */
@@ -285,8 +357,8 @@ static void check_free(struct court *court)
 	check_arena(court);
 }
 
-void judge(struct verdict *verdict, struct world *world, const struct model *model, uint64_t now, const size_t *seen,
-	   const struct image *image)
+void judge(struct verdict *verdict, struct world *world, const struct model *model, uint64_t now,
+	   const size_t *seen, const struct image *image)
 {
 	struct court court = { verdict, world, model, now };
 	const char *reason;
@@ -315,14 +387,16 @@ void judge_check(struct verdict *verdict, struct world *world)
 	check_arena(&court);
 }
 
-void judge_objects(struct verdict *verdict, struct world *world, const struct model *model, uint64_t now, const size_t *seen)
+void judge_objects(struct verdict *verdict, struct world *world, const struct model *model,
+		   uint64_t now, const size_t *seen)
 {
 	struct court court = { verdict, world, model, now };
 
 	check_objects(&court, seen);
 }
 
-void judge_free(struct verdict *verdict, struct world *world, const struct model *model, uint64_t now)
+void judge_free(struct verdict *verdict, struct world *world, const struct model *model,
+		uint64_t now)
 {
 	struct court court = { verdict, world, model, now };
 
@@ -337,6 +411,7 @@ void judge_empty(struct verdict *verdict, struct world *world)
 	check_arena(&court);
 	arena_stats(world->arena, &stats);
 	if (stats.nr_published || stats.slots_used)
-		verdict_fail(verdict, "a new arena has %llu allocations", (unsigned long long)stats.nr_published);
+		verdict_fail(verdict, "a new arena has %llu allocations",
+			     (unsigned long long)stats.nr_published);
 	check_free(&court);
 }

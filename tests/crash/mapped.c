@@ -11,14 +11,16 @@ static void add(struct mapped *mapped, uint64_t id, struct extent bytes)
 {
 	if (mapped->nr == mapped->room) {
 		mapped->room = mapped->room ? mapped->room * 2 : 16;
-		mapped->ranges = reallocarray(mapped->ranges, mapped->room, sizeof(*mapped->ranges));
+		mapped->ranges =
+			reallocarray(mapped->ranges, mapped->room, sizeof(*mapped->ranges));
 		if (!mapped->ranges)
 			errx(2, "out of memory");
 	}
 	mapped->ranges[mapped->nr++] = (struct mapped_range){ id, bytes };
 }
 
-void mapped_add(struct mapped *mapped, const struct arena *arena, const struct alloc *alloc, uint64_t from)
+void mapped_add(struct mapped *mapped, const struct arena *arena, const struct alloc *alloc,
+		uint64_t from)
 {
 	uint64_t at = 0;
 

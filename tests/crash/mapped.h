@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * mapped: space that is no allocation's any more, and that a client which is alive still has mapped. Nobody else may be given it.
+ * mapped: space that is no allocation's any more, and that a client which is alive still has
+ * mapped. Nobody else may be given it.
  */
 #ifndef PMEMARENA_MAPPED_H
 #define PMEMARENA_MAPPED_H
@@ -18,7 +19,8 @@ struct mapped {
 };
 
 /* Byte @from of @alloc, and what is behind it, are about to go. */
-void mapped_add(struct mapped *mapped, const struct arena *arena, const struct alloc *alloc, uint64_t from);
+void mapped_add(struct mapped *mapped, const struct arena *arena, const struct alloc *alloc,
+		uint64_t from);
 /* The client has closed allocation @id. */
 void mapped_drop(struct mapped *mapped, uint64_t id);
 /* Whose it was; 0: nobody has it mapped. */

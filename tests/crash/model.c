@@ -53,6 +53,9 @@ static void describe(struct version *version, const struct alloc *alloc)
 	version->name_len = alloc->name_len;
 	if (alloc->name_len)
 		memcpy(version->name, alloc->name, alloc->name_len);
+	version->attributes_len = alloc->attributes_len;
+	if (alloc->attributes_len)
+		memcpy(version->attributes, alloc->attributes, alloc->attributes_len);
 	version->nr_extents = alloc->nr_extents;
 	version->extents = calloc(alloc->nr_extents, sizeof(*version->extents));
 	if (!version->extents)
@@ -73,9 +76,13 @@ void model_change(struct object *object, const struct alloc *alloc, uint64_t beg
 {
 	struct version *version;
 
-	object->versions = grown(object->versions, object->nr_versions, &object->room_versions, sizeof(*object->versions));
+	object->versions = grown(object->versions, object->nr_versions, &object->room_versions,
+				 sizeof(*object->versions));
 	version = &object->versions[object->nr_versions];
-	*version = (struct version){ .state = OBJECT_GONE, .begun = begun, .acked = NEVER, .undone = NEVER };
+	*version = (struct version){
+		.state = OBJECT_GONE, .begun = begun, .acked = NEVER, .undone = NEVER
+	};
+	object->replaced_by = 0;
 	if (alloc)
 		describe(version, alloc);
 	for (size_t i = 0; i < object->nr_spots; i++)
@@ -84,11 +91,19 @@ void model_change(struct object *object, const struct alloc *alloc, uint64_t beg
 	object->nr_versions++;
 }
 
+void model_replace(struct object *old, const struct object *by, uint64_t begun)
+{
+	model_change(old, NULL, begun);
+	old->replaced_by = by->id;
+	old->by_version = by->nr_versions - 1;
+}
+
 struct object *model_add(struct model *model, const struct alloc *alloc, uint64_t begun)
 {
 	struct object *object;
 
-	model->objects = grown(model->objects, model->nr_objects, &model->room_objects, sizeof(*model->objects));
+	model->objects = grown(model->objects, model->nr_objects, &model->room_objects,
+			       sizeof(*model->objects));
 	object = &model->objects[model->nr_objects++];
 	*object = (struct object){ .id = alloc->id, .slot = alloc->slot };
 	model_change(object, alloc, begun);
@@ -118,7 +133,8 @@ void model_ack(struct model *model, uint64_t now)
 		struct object *object = &model->objects[i];
 
 		for (size_t v = 0; v < object->nr_versions; v++)
-			if (object->versions[v].acked == NEVER && object->versions[v].undone == NEVER)
+			if (object->versions[v].acked == NEVER &&
+			    object->versions[v].undone == NEVER)
 				object->versions[v].acked = now;
 	}
 	model_ack_bad(model, now);
@@ -131,9 +147,11 @@ void model_ack_bad(struct model *model, uint64_t now)
 			model->bad[i].acked = now;
 }
 
-void model_write(struct object *object, uint64_t off, uint64_t value, uint64_t begun, uint64_t durable)
+void model_write(struct object *object, uint64_t off, uint64_t value, uint64_t begun,
+		 uint64_t durable)
 {
-	object->spots = grown(object->spots, object->nr_spots, &object->room_spots, sizeof(*object->spots));
+	object->spots =
+		grown(object->spots, object->nr_spots, &object->room_spots, sizeof(*object->spots));
 	object->spots[object->nr_spots++] = (struct spot){ off, value, begun, durable, SIZE_MAX };
 }
 
@@ -149,7 +167,8 @@ void model_forget_bad(struct model *model)
 		model->nr_bad--;
 }
 
-void model_possible(const struct object *object, uint64_t now, size_t *first, size_t *last, bool *absent)
+void model_possible(const struct object *object, uint64_t now, size_t *first, size_t *last,
+		    bool *absent)
 {
 	bool any = false;
 
@@ -174,13 +193,19 @@ void model_possible(const struct object *object, uint64_t now, size_t *first, si
 
 bool model_matches(const struct version *version, const struct alloc *alloc)
 {
-	if (version->uid != alloc->uid || version->gid != alloc->gid || version->mode != alloc->mode ||
-	    version->token != alloc->token)
+	if (version->uid != alloc->uid || version->gid != alloc->gid ||
+	    version->mode != alloc->mode || version->token != alloc->token)
 		return false;
-	if (version->name_len != alloc->name_len || (alloc->name_len && memcmp(version->name, alloc->name, alloc->name_len) != 0))
+	if (version->name_len != alloc->name_len ||
+	    (alloc->name_len && memcmp(version->name, alloc->name, alloc->name_len) != 0))
+		return false;
+	if (version->attributes_len != alloc->attributes_len ||
+	    (alloc->attributes_len &&
+	     memcmp(version->attributes, alloc->attributes, alloc->attributes_len) != 0))
 		return false;
 	return version->nr_extents == alloc->nr_extents &&
-	       memcmp(version->extents, alloc->extents, alloc->nr_extents * sizeof(*alloc->extents)) == 0;
+	       memcmp(version->extents, alloc->extents,
+		      alloc->nr_extents * sizeof(*alloc->extents)) == 0;
 }
 
 void model_see(struct object *object, size_t version, uint64_t now)
@@ -205,7 +230,8 @@ void model_see(struct object *object, size_t version, uint64_t now)
 }
 
 /* Spots are whole lines, so one word is one value of each; later durable ones hide earlier ones. */
-bool model_allows_word(const struct object *object, size_t version, uint64_t off, uint64_t value, uint64_t now)
+bool model_allows_word(const struct object *object, size_t version, uint64_t off, uint64_t value,
+		       uint64_t now)
 {
 	bool allowed = value == 0;
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * model: what was promised, and what was only begun, at each moment of a history. An object has versions, each with the
- * time (a mark in the recorder's log) at which it was begun and at which it was acknowledged. After a power cut at a time t an
- * object must be at its last version that was acknowledged by then, or at any later one that was begun by then.
+ * model: what was promised, and what was only begun, at each moment of a history. An object has
+ * versions, each with the time (a mark in the recorder's log) at which it was begun and at which it
+ * was acknowledged. After a power cut at a time t an object must be at its last version that was
+ * acknowledged by then, or at any later one that was begun by then.
  */
 #ifndef PMEMARENA_MODEL_H
 #define PMEMARENA_MODEL_H
@@ -21,6 +22,8 @@ struct version {
 	uint64_t token;
 	uint8_t  name_len;
 	char     name[ALLOC_MAX_NAME];
+	uint16_t attributes_len;
+	uint8_t  attributes[ALLOC_MAX_ATTRIBUTES];
 	struct extent *extents;         /* owned; pfns */
 	uint32_t nr_extents;
 };
@@ -29,7 +32,8 @@ struct version {
 struct spot {
 	uint64_t off, value;
 	uint64_t begun, durable;
-	size_t   until;                 /* versions from this one on do not have it: it was cut off */
+	/* versions from this one on do not have it: it was cut off */
+	size_t until;
 };
 
 struct object {
@@ -38,6 +42,9 @@ struct object {
 	uint64_t given;                 /* its id was out from then on */
 	bool     lingers;               /* freed, and a client still has it open */
 	bool     is_carved;             /* what is where in it has changed: nobody writes to it */
+	/* its last version is gone because this one took its name, in this version; 0: none did */
+	uint64_t replaced_by;
+	size_t by_version;
 	struct version *versions;       /* owned */
 	size_t nr_versions, room_versions;
 	struct spot *spots;             /* owned; later ones are later */
@@ -58,31 +65,41 @@ struct model {
 void model_init(struct model *model);
 void model_fini(struct model *model);
 
-/* A new object with what @alloc is now as its first version. The pointer is good until the next one is added. */
+/*
+ * A new object with what @alloc is now as its first version. The pointer is good until the next one
+ * is added.
+ */
 struct object *model_add(struct model *model, const struct alloc *alloc, uint64_t begun);
 struct object *model_find(const struct model *model, uint64_t id);     /* NULL */
 /* Another version. @alloc NULL: it is gone. */
 void model_change(struct object *object, const struct alloc *alloc, uint64_t begun);
+/* @old is gone with the last version of the one with @id, which has its name: both or neither. */
+void model_replace(struct object *old, const struct object *by, uint64_t begun);
 const struct version *model_last(const struct object *object);
 /* All that was begun is acknowledged now. */
 void model_ack(struct model *model, uint64_t now);
 
 /* A client stored at @off; durable at @durable, or NEVER. */
-void model_write(struct object *object, uint64_t off, uint64_t value, uint64_t begun, uint64_t durable);
+void model_write(struct object *object, uint64_t off, uint64_t value, uint64_t begun,
+		 uint64_t durable);
 void model_add_bad(struct model *model, uint64_t pfn);
 void model_ack_bad(struct model *model, uint64_t now);
-void model_forget_bad(struct model *model);     /* those that were not acknowledged: marked or not, nobody was told */
+/* those that were not acknowledged: marked or not, nobody was told */
+void model_forget_bad(struct model *model);
 
 /* Versions [*first, *last] are possible after a cut at @now; *absent: not to exist is, too. */
-void model_possible(const struct object *object, uint64_t now, size_t *first, size_t *last, bool *absent);
+void model_possible(const struct object *object, uint64_t now, size_t *first, size_t *last,
+		    bool *absent);
 /* Is that what a version says, but for its state? */
 bool model_matches(const struct version *version, const struct alloc *alloc);
 /*
- * Somebody has seen the object in this version (NEVER: not at all): it is acknowledged from @now on, and what was begun after it is undone.
+ * Somebody has seen the object in this version (NEVER: not at all): it is acknowledged from @now
+ * on, and what was begun after it is undone.
  */
 void model_see(struct object *object, size_t version, uint64_t now);
 
 /* May the word at @off (in the allocation) be @value, in this version, after a cut at @now? */
-bool model_allows_word(const struct object *object, size_t version, uint64_t off, uint64_t value, uint64_t now);
+bool model_allows_word(const struct object *object, size_t version, uint64_t off, uint64_t value,
+		       uint64_t now);
 
 #endif

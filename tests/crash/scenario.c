@@ -40,11 +40,19 @@ static const struct {
 	enum history_op op;
 	const char *name;
 } kinds[] = {
-	{ KIND_RANDOM, 0, "random" }, { KIND_ALONE, OP_CREATE, NULL }, { KIND_ALONE, OP_RENAME, NULL }, { KIND_ALONE, OP_FREE, NULL },
-	{ KIND_REUSE, 0, "reuse" }, { KIND_ALONE, OP_SCRUB, NULL }, { KIND_ALONE, OP_RESERVE, NULL }, { KIND_RANDOM, 0, "random" }, { KIND_ALONE, OP_PUBLISH, NULL },
-	{ KIND_ALONE, OP_GROW, NULL }, { KIND_ALONE, OP_SHRINK, NULL }, { KIND_FORMAT, 0, "format" }, { KIND_ALONE, OP_KILL, NULL },
-	{ KIND_RANDOM, 0, "random" }, { KIND_ALONE, OP_SETATTR, NULL }, { KIND_ALONE, OP_KILL, NULL }, { KIND_ALONE, OP_ABORT, NULL }, { KIND_ALONE, OP_POISON, NULL },
-	{ KIND_REUSE, 0, "reuse" }, { KIND_ALONE, OP_RESTART, NULL }, { KIND_TABLE, 0, "table" }, { KIND_IDS, 0, "ids" }, { KIND_RANDOM, 0, "random" },
+	{ KIND_RANDOM, 0, "random" },	  { KIND_ALONE, OP_CREATE, NULL },
+	{ KIND_ALONE, OP_RENAME, NULL },  { KIND_ALONE, OP_FREE, NULL },
+	{ KIND_REUSE, 0, "reuse" },	  { KIND_ALONE, OP_SCRUB, NULL },
+	{ KIND_ALONE, OP_RESERVE, NULL }, { KIND_RANDOM, 0, "random" },
+	{ KIND_ALONE, OP_PUBLISH, NULL }, { KIND_ALONE, OP_GROW, NULL },
+	{ KIND_ALONE, OP_SHRINK, NULL },  { KIND_FORMAT, 0, "format" },
+	{ KIND_ALONE, OP_KILL, NULL },	  { KIND_RANDOM, 0, "random" },
+	{ KIND_ALONE, OP_SETATTR, NULL }, { KIND_ALONE, OP_KILL, NULL },
+	{ KIND_ALONE, OP_ABORT, NULL },	  { KIND_ALONE, OP_POISON, NULL },
+	{ KIND_REUSE, 0, "reuse" },	  { KIND_ALONE, OP_RESTART, NULL },
+	{ KIND_TABLE, 0, "table" },	  { KIND_IDS, 0, "ids" },
+	{ KIND_RANDOM, 0, "random" },	  { KIND_ALONE, OP_REPLACE, NULL },
+	{ KIND_ALONE, OP_ATTRIBUTES, NULL },
 };
 #define NR_KINDS ((unsigned)(sizeof(kinds) / sizeof(kinds[0])))
 
@@ -60,19 +68,25 @@ static const char *kind_name(unsigned i)
 
 /* ---- before the recording ---- */
 
-/* Somebody used these devices: a line in each base page of the data, and all of the metadata but the superblocks. */
+/*
+ * Somebody used these devices: a line in each base page of the data, and all of the metadata but
+ * the superblocks.
+ */
 static void scribble(struct scenario *s)
 {
 	struct image *image = image_new();
-	uint64_t size = s->flavour.nr_pages * s->flavour.page_size + (UINT64_C(4) << 20), first = UINT64_C(3) << 20;
+	uint64_t size = s->flavour.nr_pages * s->flavour.page_size + (UINT64_C(4) << 20),
+		 first = UINT64_C(3) << 20;
 	unsigned device = image_device(image, "dev", size);
 
 	image_scribble(image, device, 4096, 400 << 10, s->history.seed);
 	image_scribble(image, device, (2 << 20) + 4096, 400 << 10, s->history.seed + 1);
 	for (uint64_t off = first; off < size; off += 4096)
-		image_scribble(image, device, off + history_random(&s->history.seed, 64) * 64, 64, off);
+		image_scribble(image, device, off + history_random(&s->history.seed, 64) * 64, 64,
+			       off);
 	if (s->flavour.apart)
-		image_scribble(image, image_device(image, "meta", UINT64_C(4) << 20), 4096, 400 << 10, s->history.seed + 2);
+		image_scribble(image, image_device(image, "meta", UINT64_C(4) << 20), 4096,
+			       400 << 10, s->history.seed + 2);
 	world_boot(&s->world, image);
 	image_free(image);
 }
@@ -82,16 +96,20 @@ static void must_open(struct scenario *s)
 	int r = world_open(&s->world);
 
 	if (r < 0)
-		errx(2, "%s: the arena does not open: %s: %s", s->title, strerror(-r), s->world.why.text);
+		errx(2, "%s: the arena does not open: %s: %s", s->title, strerror(-r),
+		     s->world.why.text);
 }
 
 static void steps(struct scenario *s, unsigned nr)
 {
-	static const enum history_op tame[] = { OP_RESERVE, OP_CREATE, OP_CREATE, OP_PUBLISH, OP_WRITE, OP_FREE, OP_RENAME, OP_GROW,
-						OP_SCRUB, OP_SETTLE };
+	static const enum history_op tame[] = { OP_RESERVE, OP_CREATE, OP_CREATE, OP_PUBLISH,
+						OP_WRITE,   OP_FREE,   OP_RENAME, OP_GROW,
+						OP_SCRUB,   OP_SETTLE };
 
 	for (unsigned i = 0; i < nr; i++)
-		history_step(&s->history, tame[history_random(&s->history.seed, sizeof(tame) / sizeof(tame[0]))]);
+		history_step(
+			&s->history,
+			tame[history_random(&s->history.seed, sizeof(tame) / sizeof(tame[0]))]);
 	history_settle(&s->history);
 }
 
@@ -162,8 +180,8 @@ static void steps_of_upkeep(struct scenario *s)
 }
 
 /*
- * Space and names that are given up and wanted by somebody else in the same settle. There is little of both; or there is nothing else,
- * so that pages become whole.
+ * Space and names that are given up and wanted by somebody else in the same settle. There is little
+ * of both; or there is nothing else, so that pages become whole.
  */
 static void record_reuse(struct scenario *s)
 {
@@ -181,7 +199,8 @@ static void record_reuse(struct scenario *s)
 	history_close_all(&s->history);
 	s->from = recorder_nr(s->world.rec);
 	for (unsigned i = 0; i < 3; i++) {
-		history_step(&s->history, releases[history_random(&s->history.seed, crowded ? 4 : 1)]);
+		history_step(&s->history,
+			     releases[history_random(&s->history.seed, crowded ? 4 : 1)]);
 		world_scrub_all(&s->world);
 		if (crowded)
 			history_reuse(&s->history);
@@ -270,7 +289,8 @@ static void record_table(struct scenario *s)
 
 /* ---- judges ---- */
 
-static void judge_history(struct verdict *verdict, void *arg, uint64_t now, const size_t *seen, const struct image *image)
+static void judge_history(struct verdict *verdict, void *arg, uint64_t now, const size_t *seen,
+			  const struct image *image)
 {
 	struct scenario *s = arg;
 
@@ -278,10 +298,12 @@ static void judge_history(struct verdict *verdict, void *arg, uint64_t now, cons
 }
 
 /*
- * A format was cut: the older arena as it was, or the new one, empty, or none; never something between. And what is not an arena can
- * be made one: by force, and without if nothing was there before.
+ * A format was cut: the older arena as it was, or the new one, empty, or none; never something
+ * between. And what is not an arena can be made one: by force, and without if nothing was there
+ * before.
  */
-static void judge_format(struct verdict *verdict, void *arg, uint64_t now, const size_t *seen, const struct image *image)
+static void judge_format(struct verdict *verdict, void *arg, uint64_t now, const size_t *seen,
+			 const struct image *image)
 {
 	struct scenario *s = arg;
 	bool was_used = s->model.nr_objects > 0;                /* by an arena */
@@ -292,7 +314,8 @@ static void judge_format(struct verdict *verdict, void *arg, uint64_t now, const
 	s->world.params.format = ARENA_FORMAT_NEVER;
 	world_boot(&s->world, image);
 	r = world_open(&s->world);
-	if (r == 0 && memcmp(arena_identity(s->world.arena)->uuid, s->older, sizeof(s->older)) == 0) {
+	if (r == 0 &&
+	    memcmp(arena_identity(s->world.arena)->uuid, s->older, sizeof(s->older)) == 0) {
 		world_kill(&s->world, false);
 		judge(verdict, &s->world, &s->model, s->world.now, NULL, image);
 	} else if (r == 0) {
@@ -301,9 +324,11 @@ static void judge_format(struct verdict *verdict, void *arg, uint64_t now, const
 		s->world.params.format = ARENA_FORMAT_IF_BLANK;
 		s->world.params.force = was_used;
 		if (was_used && arena_format(&s->world.params, &s->world.why) < 0)
-			verdict_fail(verdict, "it cannot be formatted again: %s", s->world.why.text);
+			verdict_fail(verdict, "it cannot be formatted again: %s",
+				     s->world.why.text);
 		else if (world_open(&s->world) < 0)
-			verdict_fail(verdict, "a device whose format was cut does not open: %s", s->world.why.text);
+			verdict_fail(verdict, "a device whose format was cut does not open: %s",
+				     s->world.why.text);
 		else
 			judge_empty(verdict, &s->world);
 	}
@@ -375,12 +400,22 @@ static uint64_t look_at(struct scenario *s)
 {
 	const struct scenario_params *p = s->params;
 	struct explorer explorer = {
-		.world = &s->world, .judge = s->kind == KIND_FORMAT ? judge_format : judge_history, .arg = s, .seed = p->seed + p->number,
-		.bound = p->bound, .sample = p->sample, .again = s->kind == KIND_FORMAT ? 0 : p->again, .only = p->only,
-		.title = s->title, .stop = p->stop, .tally = p->tally,
+		.world = &s->world,
+		.judge = s->kind == KIND_FORMAT ? judge_format : judge_history,
+		.arg = s,
+		.seed = p->seed + p->number,
+		.bound = p->bound,
+		.sample = p->sample,
+		.again = s->kind == KIND_FORMAT ? 0 : p->again,
+		.only = p->only,
+		.title = s->title,
+		.stop = p->stop,
+		.tally = p->tally,
 	};
 
-	/* Most scenarios are looked at briefly, so that there are many of them; some with all care. */
+	/*
+	 * Most scenarios are looked at briefly, so that there are many of them; some with all care.
+	 */
 	if (p->number / NR_KINDS % DEEP != DEEP - 1) {
 		explorer.bound /= 8;
 		explorer.sample = explorer.sample / 4 + 1;
@@ -415,11 +450,15 @@ static void choose(struct scenario *s)
 		s->flavour = flavours[p->number % 2];
 	if (s->kind == KIND_IDS && flavour->page_size == 4096)
 		s->flavour = flavours[3];
-	s->history = (struct history){ .world = &s->world, .model = &s->model, .print = p->print, .seed = p->seed * 1000003 + p->number };
+	s->history = (struct history){ .world = &s->world,
+				       .model = &s->model,
+				       .print = p->print,
+				       .seed = p->seed * 1000003 + p->number };
 	for (unsigned i = 0; i < 4; i++)
 		history_random(&s->history.seed, 1);
-	snprintf(s->title, sizeof(s->title), "explore --seed %" PRIu64 " --number %" PRIu64 " --flavour %s --what %s", p->seed, p->number,
-		 s->flavour.name, kind_name(kind));
+	snprintf(s->title, sizeof(s->title),
+		 "explore --seed %" PRIu64 " --number %" PRIu64 " --flavour %s --what %s", p->seed,
+		 p->number, s->flavour.name, kind_name(kind));
 }
 
 uint64_t scenario_run(const struct scenario_params *params)

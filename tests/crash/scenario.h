@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * scenario: what is recorded, and then explored: one operation alone after a short prelude, a random history, a format, a
- * table or a set of ids that runs full. A scenario's number says which, on which flavour, and what its seed is.
+ * scenario: what is recorded, and then explored: one operation alone after a short prelude, a
+ * random history, a format, a table or a set of ids that runs full. A scenario's number says which,
+ * on which flavour, and what its seed is.
  */
 #ifndef PMEMARENA_SCENARIO_H
 #define PMEMARENA_SCENARIO_H
@@ -10,7 +11,8 @@
 
 struct scenario_params {
 	uint64_t seed, number;
-	const char *flavour, *what;     /* NULL: by the number. what: an operation, "random", "format", "table", "ids" */
+	/* NULL: by the number. what: an operation, "random", "format", "table", "ids" */
+	const char *flavour, *what;
 	uint64_t bound, sample;
 	unsigned again;
 	const char *only;

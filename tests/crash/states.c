@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A state's number alone says which choices it is made of, so that a failure can be had again by its number. */
+/*
+ * A state's number alone says which choices it is made of, so that a failure can be had again by
+ * its number.
+ */
 #include <config.h>
 
 #include "tests/crash/states.h"
@@ -38,9 +41,13 @@ static uint64_t count_all(const struct cut *cut, uint64_t bound)
 	return nr;
 }
 
-void states_init(struct states *states, const struct cut *cut, uint64_t seed, uint64_t bound, uint64_t sample, bool lose)
+void states_init(struct states *states, const struct cut *cut, uint64_t seed, uint64_t bound,
+		 uint64_t sample, bool lose)
 {
-	*states = (struct states){ .cut = cut, .lose = lose, .seed = mix(seed + cut_point(cut)), .nr_all = count_all(cut, bound) };
+	*states = (struct states){ .cut = cut,
+				   .lose = lose,
+				   .seed = mix(seed + cut_point(cut)),
+				   .nr_all = count_all(cut, bound) };
 	/* One open line has no more than its subsets and its torn states. */
 	states->nr = states->nr_all + (cut_nr_lines(cut) ? sample : 0);
 	if (!states->nr_all)
@@ -87,18 +94,21 @@ static void draw(struct cut_choice *choices, const struct states *states, uint64
 		if (rnd(&seed, 5) >= likely)
 			choices[i].version = (uint32_t)rnd(&seed, nr);
 		if (tears && choices[i].version > 0 && rnd(&seed, 3) == 0)
-			choices[i].words = tear(cut_words(states->cut, i, choices[i].version), &seed);
+			choices[i].words =
+				tear(cut_words(states->cut, i, choices[i].version), &seed);
 	}
 }
 
 /* One line against all others. */
-static void single_out(struct cut_choice *choices, const struct states *states, uint64_t number, bool alone)
+static void single_out(struct cut_choice *choices, const struct states *states, uint64_t number,
+		       bool alone)
 {
 	size_t nr = cut_nr_lines(states->cut);
 	uint64_t seed = mix(states->seed + number), it = rnd(&seed, nr);
 
 	for (size_t i = 0; i < nr; i++)
-		choices[i] = (i == it) == alone ? newest(states->cut, i) : (struct cut_choice){ 0, 0xff };
+		choices[i] = (i == it) == alone ? newest(states->cut, i)
+						: (struct cut_choice){ 0, 0xff };
 }
 
 bool states_has_lost(const struct states *states, uint64_t number)
@@ -114,7 +124,8 @@ static void choose(struct cut_choice *choices, const struct states *states, uint
 		draw(choices, states, number);
 	else if (number < 2)                    /* nothing, everything */
 		for (size_t i = 0; i < cut_nr_lines(states->cut); i++)
-			choices[i] = number ? newest(states->cut, i) : (struct cut_choice){ 0, 0xff };
+			choices[i] =
+				number ? newest(states->cut, i) : (struct cut_choice){ 0, 0xff };
 	else if (number % 2)
 		draw(choices, states, number);
 	else
@@ -144,7 +155,8 @@ struct image *states_image(const struct states *states, uint64_t number)
 
 /* ---- a copy is lost ---- */
 
-static bool find_superblock(struct superblock *sb, const struct image *image, unsigned device, uint64_t off)
+static bool find_superblock(struct superblock *sb, const struct image *image, unsigned device,
+			    uint64_t off)
 {
 	uint8_t page[SUPERBLOCK_SIZE];
 
@@ -171,7 +183,9 @@ void states_lose_copy(struct image *image, int copy, bool junk)
 		if (sb.role == SUPERBLOCK_DATA)
 			continue;
 		lose(image, device, sb.zero_off[copy], (sb.nr_pages + 63) / 64 * 8, junk);
-		lose(image, device, sb.table_off[copy], (uint64_t)sb.nr_chunks * SUPERBLOCK_SLOTS_PER_CHUNK * SUPERBLOCK_SLOT_SIZE, junk);
+		lose(image, device, sb.table_off[copy],
+		     (uint64_t)sb.nr_chunks * SUPERBLOCK_SLOTS_PER_CHUNK * SUPERBLOCK_SLOT_SIZE,
+		     junk);
 	}
 }
 
@@ -182,8 +196,9 @@ void states_print(const struct states *states, uint64_t number)
 	for (size_t i = 0; i < cut_nr_lines(states->cut) && i < 64; i++) {
 		struct cut_line line = cut_line(states->cut, i);
 
-		fprintf(stderr, "    device %u, line %#llx: version %u of %u, words %02x\n", line.device, (unsigned long long)line.off,
-			choices[i].version, line.nr_versions - 1, choices[i].words);
+		fprintf(stderr, "    device %u, line %#llx: version %u of %u, words %02x\n",
+			line.device, (unsigned long long)line.off, choices[i].version,
+			line.nr_versions - 1, choices[i].words);
 	}
 	free(choices);
 }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * world: a machine with one arena on a recording media. It is formatted, opened, killed, switched off and on again; what
- * its clients store goes through the recorder, too. One world lives at a time, one thread uses it.
+ * world: a machine with one arena on a recording media. It is formatted, opened, killed, switched
+ * off and on again; what its clients store goes through the recorder, too. One world lives at a
+ * time, one thread uses it.
  *
- * The scrubber's jobs wait until the test lets one run, as a thread of its own: so the order of everything is the test's
- * to choose, and the same each time.
+ * The scrubber's jobs wait until the test lets one run, as a thread of its own: so the order of
+ * everything is the test's to choose, and the same each time.
  */
 #ifndef PMEMARENA_WORLD_H
 #define PMEMARENA_WORLD_H
@@ -39,10 +40,16 @@ struct world {
 	struct arena *arena;            /* NULL: down */
 	struct media *client;           /* the data area as clients map it; NULL: down */
 	struct holder *holder;          /* the client's; of the arena */
+	/*
+	 * the client's descriptor of the device, which carries its mark: by it the daemon sees that
+	 * the client may still have mapped what it freed; -1: none
+	 */
+	int      mark_fd;
 	struct arena_params params;
 	char     dir[64];
 	uint64_t now;                   /* marks in the log since world_init() */
-	bool     leaks;                 /* a daemon was killed in the middle of something: its memory is lost */
+	/* a daemon was killed in the middle of something: its memory is lost */
+	bool leaks;
 	struct why why;
 };
 
@@ -55,12 +62,21 @@ int  world_open(struct world *world);
 void world_close(struct world *world);          /* in order */
 
 /*
- * The daemon is gone, where it stands: after a jump of the recorder (@jumped), whose memory is lost, or between two operations. The
- * log goes on.
+ * The daemon is gone, where it stands: after a jump of the recorder (@jumped), whose memory is
+ * lost, or between two operations. The log goes on.
  */
 void world_kill(struct world *world, bool jumped);
+/* The client is gone, and with it all that it had mapped. The arena was closed or killed. */
+void world_unmap(struct world *world);
 /* Power comes back with these bytes on the devices. The arena was closed or killed. */
 void world_boot(struct world *world, const struct image *image);
+
+/*
+ * The exit status of a program that had worlds. It does not return when a daemon was killed in the
+ * middle of something in one of them: what that had allocated is nobody's, and a leak checker at
+ * the exit would complain of it.
+ */
+int world_exit(int status);
 
 /* A line in the log; returns the new time. */
 uint64_t world_mark(struct world *world);

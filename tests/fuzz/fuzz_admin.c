@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "daemon/admin_internal.h"
+#include "daemon/admin/admin_internal.h"
 #include "daemon/log.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
@@ -36,8 +36,9 @@ static void clean_up(void)
 		snprintf(path, sizeof(path), "%s/%s", dir, files[i]);
 		unlink(path);
 	}
-	/* The ledger and the plane are named for the arena's UUID. */
-	snprintf(command, sizeof(command), "rm -f %s/*.ledger %s/*.plane; rmdir %s", dir, dir, dir);
+	/* The ledger, the plane and the catalog are named for the arena's UUID. */
+	snprintf(command, sizeof(command), "rm -f %s/*.ledger %s/*.plane %s/*.catalog; rmdir %s", dir, dir,
+		 dir, dir);
 	must(system(command) == 0);
 }
 
@@ -68,24 +69,43 @@ static void check_answer(const char *text)
 	struct json_object *answer = json_tokener_parse(text), *value;
 
 	must(answer && json_object_is_type(answer, json_type_object));
-	must(strchr(text, '\n') == NULL);
+	must(strchr(text, '\n') == text + strlen(text) - 1);
 	must(json_object_object_get_ex(answer, "jsonrpc", &value) && strcmp(json_object_get_string(value), "2.0") == 0);
 	must(json_object_object_get_ex(answer, "id", &value));
 	must(json_object_object_get_ex(answer, "result", &value) != json_object_object_get_ex(answer, "error", &value));
 	json_object_put(answer);
 }
 
+/* Whatever is followed: a step is one that is, or is not, and has a shape. */
+static void follow(struct admin_trace *trace)
+{
+	const struct trace_field fields[] = {
+		TRACE_STRING("arena", "main"),
+		TRACE_NUMBER("id", 1),
+		TRACE_NUMBER("uid", 0),
+		TRACE_BYTES("name", "\xff\0a", 3),
+	};
+	const struct trace_step step = { "arena.free", fields, 4 };
+
+	if (trace && admin_trace_wants(trace, &step))
+		must(admin_trace_wants(trace, &step));
+	json_object_put(admin_trace_shape(&step));
+	admin_trace_free(trace);
+}
+
 static void ask(const uint8_t *line, size_t length)
 {
-	struct admin_call call = { .service = service, .sessions = sessions, .is_admin = true };
+	static const struct conn_peer root = { .pid = 1 };
+	struct admin_call call = { .service = service, .sessions = sessions, .peer = &root, .is_admin = true };
 	char *copy = malloc(length + !length), *answer;
 
 	/* As large as the line to the byte, so that the sanitizer sees a read behind its end. */
 	must(copy != NULL);
 	memcpy(copy, line, length);
-	answer = admin_rpc(&call, copy, length);
+	must(admin_rpc(&answer, &call, copy, length) == 0);
 	if (answer)
 		check_answer(answer);
+	follow(call.trace);
 	free(answer);
 	free(copy);
 }

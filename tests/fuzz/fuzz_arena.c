@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * fuzz_arena: an arena's superblocks, table and zero map, written over by the input. The input is a list of edits; what it touched
- * may be given right checksums again, so that what lies behind them is reached, too. Whatever opens must be without
- * contradiction, serve, be repaired, and open again.
+ * fuzz_arena: an arena's superblocks, table and zero map, written over by the input. The input is a
+ * list of edits; what it touched may be given right checksums again, so that what lies behind them
+ * is reached, too. Whatever opens must be without contradiction, serve, be repaired, and open
+ * again.
  *
  *	byte 0    which arena; bit 7: checksums of superblocks, bit 6: of slots are made right
  *	edits     kind (2 bits: what; copies), 2 bytes where, 1 byte how long, bytes
@@ -17,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/arena/table_slot.h"
+#include "daemon/books/table_slot.h"
 #include "daemon/media/crc.h"
 #include "tests/crash/injury.h"
 #include "tests/crash/judge.h"
@@ -95,8 +96,8 @@ static void seal_slot(struct image *image, const struct patient *p, int copy, ui
 	table_free(table);
 }
 
-static void edit_copy(struct image *image, const struct patient *p, enum what what, int copy, uint16_t where, const uint8_t *bytes, uint8_t len,
-		      uint8_t flags)
+static void edit_copy(struct image *image, const struct patient *p, enum what what, int copy,
+		      uint16_t where, const uint8_t *bytes, uint8_t len, uint8_t flags)
 {
 	unsigned device = what == LABEL ? (unsigned)image_find(image, "dev") : p->meta_device;
 	uint64_t base = copy ? p->sb.poison_unit : 0, at = where % (SUPERBLOCK_SIZE - 256);
@@ -132,7 +133,8 @@ static void edit(struct image *image, const struct patient *p, struct input *in,
 			bytes[b] = take(in);
 		for (int copy = 0; copy < 2; copy++)
 			if (kind >> 2 & (1 << copy))
-				edit_copy(image, p, (enum what)(kind & 3), copy, where, bytes, len, flags);
+				edit_copy(image, p, (enum what)(kind & 3), copy, where, bytes, len,
+					  flags);
 	}
 }
 
@@ -147,7 +149,11 @@ static void use(struct world *world, struct input *in)
 	uint64_t len = (uint64_t)take(in) << (12 + op % 12);
 
 	if (op % 6 == 5)
-		arena_reserve(&fresh, world->arena, &caller, &(struct arena_ask){ .len = len + 1, .publish = op & 32, .name = name, .name_len = 2 }, NULL);
+		arena_reserve(
+			&fresh, world->arena, &caller,
+			&(struct arena_ask){
+				.len = len + 1, .publish = op & 32, .name = name, .name_len = 2 },
+			NULL);
 	else if (op % 6 == 4)
 		world_scrub_all(world);
 	else if (a && op % 6 == 3)
@@ -155,7 +161,8 @@ static void use(struct world *world, struct input *in)
 	else if (a && op % 6 == 2)
 		arena_resize(world->arena, &caller, a, len + 1, NULL);
 	else if (a && op % 6 == 1)
-		arena_setattr(world->arena, &caller, a, op / 6 & 7, 1000 + op % 2, 5, 0600, NULL);
+		arena_setattr(world->arena, &caller, a,
+			      &(struct arena_attrs){ op / 6 & 7, 1000 + op % 2, 5, 0600 }, NULL);
 	else if (a)
 		arena_rename(world->arena, &caller, a, name, op % 5, NULL);
 	if (op & 128)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * fuzz_config: any bytes as a configuration file. What loads must print as something that loads as the same; what
- * does not must say why.
+ * fuzz_config: any bytes as a configuration file. What loads must print as something that loads as
+ * the same; what does not must say why.
  */
 #include <config.h>
 
-#include "daemon/config.h"
+#include "daemon/config/config.h"
 
 #include <stdint.h>
 #include <stdio.h>

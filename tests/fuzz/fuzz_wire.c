@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * fuzz_wire: any bytes as a message, read as each of the three kinds of items. What the reader lets through can be written
- * again, and reads as the same.
+ * fuzz_wire: any bytes as a message, read as each of the three kinds of items. What the reader lets
+ * through can be written again, and reads as the same.
  */
 #include <config.h>
 
-#include "lib/wire.h"
+#include "lib/wire/wire.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +16,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static uint64_t written[WIRE_MAX / 8];
 
-/* Item by item from @r into a message of our own: its length, or 0 when the sender did not keep the protocol. */
+/*
+ * Item by item from @r into a message of our own: its length, or 0 when the sender did not keep the
+ * protocol.
+ */
 static size_t copy_requests(struct wire_reader *r)
 {
 	struct wire_request request;
@@ -47,8 +50,10 @@ static void requests(const void *message, size_t length)
 	must(wire_open(&copy, written, copied) == 0);
 	while (wire_next_request(&r, &a, &name_a) == 1) {
 		must(wire_next_request(&copy, &b, &name_b) == 1);
-		must(a.flags == b.flags && a.arena == b.arena && a.slot == b.slot && a.id == b.id && a.len == b.len && a.arg == b.arg);
-		must(a.uid == b.uid && a.gid == b.gid && a.mode == b.mode && a.name_len == b.name_len);
+		must(a.flags == b.flags && a.arena == b.arena && a.slot == b.slot && a.id == b.id &&
+		     a.len == b.len && a.arg == b.arg);
+		must(a.uid == b.uid && a.gid == b.gid && a.mode == b.mode &&
+		     a.name_len == b.name_len);
 		must(memcmp(name_a, name_b, a.name_len) == 0);
 	}
 	must(wire_next_request(&copy, &b, &name_b) == 0);
@@ -84,7 +89,8 @@ static void results(const void *message, size_t length)
 	must(wire_open(&copy, written, copied) == 0);
 	while (wire_next_result(&r, &a, &extents_a, &text_a) == 1) {
 		must(wire_next_result(&copy, &b, &extents_b, &text_b) == 1);
-		must(a.result == b.result && a.id == b.id && a.len == b.len && a.nr_inline == b.nr_inline && a.text_len == b.text_len);
+		must(a.result == b.result && a.id == b.id && a.len == b.len &&
+		     a.nr_inline == b.nr_inline && a.text_len == b.text_len);
 		must(memcmp(extents_a, extents_b, a.nr_inline * sizeof(*extents_a)) == 0);
 		must(memcmp(text_a, text_b, a.text_len) == 0);
 	}
@@ -93,6 +99,7 @@ static void results(const void *message, size_t length)
 static void raws(const void *message, size_t length)
 {
 	struct wire_welcome welcome;
+	struct wire_window window;
 	struct wire_arena arena;
 	struct wire_reader r;
 
@@ -100,6 +107,9 @@ static void raws(const void *message, size_t length)
 	if (wire_next_raw(&r, &welcome, sizeof(welcome)) == 1)
 		while (wire_next_raw(&r, &arena, sizeof(arena)) == 1)
 			;
+	must(wire_open(&r, message, length) == 0);
+	while (wire_next_raw(&r, &window, sizeof(window)) == 1)
+		;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

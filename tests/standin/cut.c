@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The replay of a recorder's log under the persistence model of cut.h. Open lines are in an array, found by a hash;
- * versions carry the number of the log entry that made them, so that a thread's pending flush names what it covered
- * even when the line was closed and opened again since.
+ * The replay of a recorder's log under the persistence model of cut.h. Open lines are in an array,
+ * found by a hash; versions carry the number of the log entry that made them, so that a thread's
+ * pending flush names what it covered even when the line was closed and opened again since.
  */
 #include <config.h>
 
@@ -97,7 +97,8 @@ const struct recorder_entry *cut_next(const struct cut *cut)
 
 static struct line **bucket(struct cut *cut, unsigned device, uint64_t off)
 {
-	uint64_t hash = (off / CUT_LINE + device * UINT64_C(0x9e3779b9)) * UINT64_C(0x9e3779b97f4a7c15);
+	uint64_t hash =
+		(off / CUT_LINE + device * UINT64_C(0x9e3779b9)) * UINT64_C(0x9e3779b97f4a7c15);
 
 	return &cut->buckets[hash >> 52];
 }
@@ -115,7 +116,9 @@ static struct line *open_line(struct cut *cut, unsigned device, uint64_t off)
 {
 	struct line *line = must(calloc(1, sizeof(*line))), **head = bucket(cut, device, off);
 
-	*line = (struct line){ .next = *head, .index = cut->nr, .device = device, .off = off, .nr = 1, .room = 4 };
+	*line = (struct line){
+		.next = *head, .index = cut->nr, .device = device, .off = off, .nr = 1, .room = 4
+	};
 	*head = line;
 	line->versions = must(calloc(line->room, sizeof(*line->versions)));
 	image_read(cut->certain, device, off, line->versions[0].bytes, CUT_LINE);
@@ -143,7 +146,8 @@ static void add_version(struct cut *cut, struct line *line, const unsigned char 
 {
 	if (line->nr == line->room) {
 		line->room *= 2;
-		line->versions = must(reallocarray(line->versions, line->room, sizeof(*line->versions)));
+		line->versions =
+			must(reallocarray(line->versions, line->room, sizeof(*line->versions)));
 	}
 	line->versions[line->nr].entry = cut->point;
 	memcpy(line->versions[line->nr++].bytes, bytes, CUT_LINE);
@@ -164,7 +168,8 @@ static void store_line(struct cut *cut, const struct recorder_entry *entry, uint
 {
 	struct line *line = find(cut, entry->device, off);
 	uint64_t begin = off > entry->off ? off : entry->off;
-	uint64_t end = off + CUT_LINE < entry->off + entry->len ? off + CUT_LINE : entry->off + entry->len;
+	uint64_t end =
+		off + CUT_LINE < entry->off + entry->len ? off + CUT_LINE : entry->off + entry->len;
 	unsigned char old[CUT_LINE], new[CUT_LINE];
 
 	if (line)
@@ -180,7 +185,8 @@ static void store_line(struct cut *cut, const struct recorder_entry *entry, uint
 
 static void store(struct cut *cut, const struct recorder_entry *entry)
 {
-	for (uint64_t off = entry->off - entry->off % CUT_LINE; off < entry->off + entry->len; off += CUT_LINE)
+	for (uint64_t off = entry->off - entry->off % CUT_LINE; off < entry->off + entry->len;
+	     off += CUT_LINE)
 		store_line(cut, entry, off);
 }
 
@@ -193,7 +199,8 @@ static bool touches(const struct recorder_entry *entry, const struct line *line)
 static void zero_line(struct cut *cut, const struct recorder_entry *entry, struct line *line)
 {
 	uint64_t begin = line->off > entry->off ? line->off : entry->off;
-	uint64_t end = line->off + CUT_LINE < entry->off + entry->len ? line->off + CUT_LINE : entry->off + entry->len;
+	uint64_t end = line->off + CUT_LINE < entry->off + entry->len ? line->off + CUT_LINE
+								      : entry->off + entry->len;
 	unsigned char new[CUT_LINE];
 
 	memcpy(new, line->versions[line->nr - 1].bytes, CUT_LINE);
@@ -202,7 +209,10 @@ static void zero_line(struct cut *cut, const struct recorder_entry *entry, struc
 		add_version(cut, line, new);
 }
 
-/* Ranges are large and mostly zero already: look at open lines, then at what is not zero for certain. */
+/*
+ * Ranges are large and mostly zero already: look at open lines, then at what is not zero for
+ * certain.
+ */
 static void zero(struct cut *cut, const struct recorder_entry *entry, struct pendings *list)
 {
 	uint64_t off = entry->off, end = entry->off + entry->len;
@@ -214,7 +224,8 @@ static void zero(struct cut *cut, const struct recorder_entry *entry, struct pen
 		zero_line(cut, entry, cut->lines[i]);
 		add_pending(list, cut->lines[i]);
 	}
-	while (off < end && (off = image_find_nonzero(cut->certain, entry->device, off, end - off)) < end) {
+	while (off < end &&
+	       (off = image_find_nonzero(cut->certain, entry->device, off, end - off)) < end) {
 		uint64_t start = off - off % CUT_LINE;
 		struct line *line = find(cut, entry->device, start);
 
@@ -327,7 +338,8 @@ static void apply(struct image *image, const struct line *line, struct cut_choic
 	memcpy(bytes, line->versions[choice.version].bytes, CUT_LINE);
 	for (unsigned w = 0; w < CUT_LINE / WORD; w++)
 		if (!(choice.words & 1U << w))
-			memcpy(bytes + w * WORD, line->versions[choice.version - 1].bytes + w * WORD, WORD);
+			memcpy(bytes + w * WORD,
+			       line->versions[choice.version - 1].bytes + w * WORD, WORD);
 	image_write(image, line->device, line->off, bytes, CUT_LINE);
 }
 

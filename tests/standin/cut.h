@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * cut: walks through a recorder's log and tells, at every point, which states of the device a power cut may leave. The
- * model is that of x86 with ADR, in units of a 64-byte line:
+ * cut: walks through a recorder's log and tells, at every point, which states of the device a power
+ * cut may leave. The model is that of x86 with ADR, in units of a 64-byte line:
  *
- *  - A line that was stored to and not made durable is *open*. It has versions: 0 is what is certain to be on the
- *    device, the others are what it held after each later store, up to what the processor sees. Any of them may be
- *    on the device, flushed or not: caches evict when they like.
- *  - Lines are independent of each other. Within a line stores arrive in order, and the last one that did may be torn:
- *    any of its aligned 8-byte words may be missing.
- *  - A thread's fence makes certain what that thread flushed (or stored non-temporally) before; later stores to the
- *    same lines stay open. Another thread's flushes are not its business.
+ *  - A line that was stored to and not made durable is *open*. It has versions: 0 is what is
+ *    certain to be on the device, the others are what it held after each later store, up to what
+ *    the processor sees. Any of them may be on the device, flushed or not: caches evict when they
+ *    like.
+ *  - Lines are independent of each other. Within a line stores arrive in order, and the last one
+ *    that did may be torn: any of its aligned 8-byte words may be missing.
+ *  - A thread's fence makes certain what that thread flushed (or stored non-temporally) before;
+ *    later stores to the same lines stay open. Another thread's flushes are not its business.
  *
- * With page granularity more becomes durable than this model grants, so that what holds here holds there.
+ * With page granularity more becomes durable than this model grants, so that what holds here holds
+ * there.
  *
  *         cut_new(&cut, rec);
  *         do {
@@ -19,8 +21,8 @@
  *                 state = cut_image(cut, choices);
  *         } while (cut_step(cut));
  *
- * The states at a point include those of every earlier point since the last fence, so it is enough to look before
- * each fence (cut_next() tells what comes) and at the end.
+ * The states at a point include those of every earlier point since the last fence, so it is enough
+ * to look before each fence (cut_next() tells what comes) and at the end.
  */
 #ifndef PMEMARENA_CUT_H
 #define PMEMARENA_CUT_H
@@ -39,7 +41,8 @@ struct cut_line {
 
 struct cut_choice {
 	uint32_t version;
-	uint8_t  words;                 /* of the version's store, which 8-byte words arrived: 0xff all; no matter for version 0 */
+	/* of the version's store, which 8-byte words arrived: 0xff all; no matter for version 0 */
+	uint8_t words;
 };
 
 /* Stands before the first entry. The recorder's log must not change while the cut lives. */
@@ -48,7 +51,8 @@ void cut_free(struct cut *cut);
 
 size_t cut_point(const struct cut *cut);                        /* entries behind it */
 const struct recorder_entry *cut_next(const struct cut *cut);   /* NULL at the end */
-bool cut_step(struct cut *cut);                                 /* over the next entry; false at the end */
+/* over the next entry; false at the end */
+bool cut_step(struct cut *cut);
 
 size_t cut_nr_lines(const struct cut *cut);
 struct cut_line cut_line(const struct cut *cut, size_t i);

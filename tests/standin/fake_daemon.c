@@ -17,7 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "lib/conn.h"
+#include "lib/wire/conn.h"
 
 #define PATIENCE_MS 10000
 
@@ -52,8 +52,14 @@ static void describe_arena(struct fake_daemon *fake, uint32_t index)
 	struct wire_arena *arena = &fake->arenas[index];
 
 	*arena = (struct wire_arena){
-		.index = index, .page_size = FAKE_PAGE, .size = FAKE_SIZE, .data_off = 0, .device_size = FAKE_SIZE, .align = 4096,
-		.granularity = 1, .nr_slots = FAKE_SLOTS,
+		.index = index,
+		.page_size = FAKE_PAGE,
+		.size = FAKE_SIZE,
+		.data_off = 0,
+		.device_size = FAKE_SIZE,
+		.align = 4096,
+		.granularity = 1,
+		.nr_slots = FAKE_SLOTS,
 	};
 	memset(arena->uuid, (int)index + 1, sizeof(arena->uuid));
 	snprintf(arena->name, sizeof(arena->name), "arena%u", index);
@@ -72,8 +78,9 @@ struct fake_daemon *fake_new(fake_script *script, void *arg)
 
 	fake->script = script;
 	fake->arg = arg;
-	fake->sock = -1;
+	fake->sock = fake->got_fd = -1;
 	fake->nr_arenas = 2;
+	fake->session = FAKE_SESSION;
 	fake->buf = aligned_alloc(8, WIRE_MAX);
 	fake->device = new_memfd("device", FAKE_SIZE);
 	fake->plane = new_memfd("plane", FAKE_SLOTS * 8);
@@ -88,10 +95,18 @@ struct fake_daemon *fake_new(fake_script *script, void *arg)
 	return fake;
 }
 
+static void forget_fd(struct fake_daemon *fake)
+{
+	if (fake->got_fd >= 0)
+		close(fake->got_fd);
+	fake->got_fd = -1;
+}
+
 void fake_free(struct fake_daemon *fake)
 {
 	ck_assert_int_eq(pthread_join(fake->thread, NULL), 0);
 	fake_stop(fake);
+	forget_fd(fake);
 	unlink(fake->path);
 	rmdir(fake->dir);
 	munmap(fake->ids, FAKE_SLOTS * 8);
@@ -144,11 +159,15 @@ bool fake_receive(struct fake_daemon *fake, struct fake_ask *ask)
 {
 	static _Thread_local uint8_t buf[WIRE_MAX] __attribute__((aligned(8)));
 	struct wire_reader reader;
+	int nr_fds = 0;
 	ssize_t n;
 
 	wait_for(fake->sock, POLLIN);
-	n = conn_recv(fake->sock, buf, sizeof(buf), NULL, 0, NULL);
+	forget_fd(fake);
+	n = conn_recv(fake->sock, buf, sizeof(buf), &fake->got_fd, 1, &nr_fds);
 	ck_assert_int_ge(n, 0);
+	if (nr_fds == 0)
+		fake->got_fd = -1;
 	if (n == 0)
 		return false;
 	ck_assert_int_eq(wire_open(&reader, buf, (size_t)n), 0);
@@ -167,7 +186,8 @@ void fake_await(struct fake_daemon *fake)
 
 void fake_expect(struct fake_daemon *fake, struct fake_ask *ask, uint16_t opcode)
 {
-	ck_assert_msg(fake_receive(fake, ask), "the client hung up instead of sending %s", wire_opcode_name(opcode));
+	ck_assert_msg(fake_receive(fake, ask), "the client hung up instead of sending %s",
+		      wire_opcode_name(opcode));
 	ck_assert_str_eq(wire_opcode_name(ask->opcode), wire_opcode_name(opcode));
 }
 
@@ -177,7 +197,8 @@ void fake_send_fds(struct fake_daemon *fake, size_t length, const int *fds, int 
 
 	while ((r = conn_send(fake->sock, fake->buf, length, fds, nr_fds)) == -EAGAIN)
 		wait_for(fake->sock, POLLOUT);
-	ck_assert_msg(r == 0 || r == -EPIPE || r == -ECONNRESET, "sending failed: %s", strerror(-r));
+	ck_assert_msg(r == 0 || r == -EPIPE || r == -ECONNRESET, "sending failed: %s",
+		      strerror(-r));
 }
 
 void fake_send(struct fake_daemon *fake, size_t length)
@@ -188,9 +209,15 @@ void fake_send(struct fake_daemon *fake, size_t length)
 static size_t write_welcome(struct fake_daemon *fake, bool resumed)
 {
 	struct wire_welcome welcome = {
-		.version = WIRE_VERSION, .nr_arenas = (uint16_t)fake->nr_arenas, .session = FAKE_SESSION, .token = "secret",
-		.resumed = resumed, .last_tag = resumed ? fake->last_tag : 0, .read_tag = resumed ? fake->read_tag : 0,
-		.max_items = WIRE_MAX_ITEMS, .features = fake->features,
+		.version = WIRE_VERSION,
+		.nr_arenas = (uint16_t)fake->nr_arenas,
+		.session = fake->session,
+		.secret = "secret",
+		.resumed = resumed,
+		.last_tag = resumed ? fake->last_tag : 0,
+		.read_tag = resumed ? fake->read_tag : 0,
+		.max_items = WIRE_MAX_ITEMS,
+		.features = fake->features,
 	};
 	struct wire_writer writer;
 
@@ -240,10 +267,14 @@ static void answer_attach(struct fake_daemon *fake, const struct fake_ask *ask)
 }
 
 /* What fits, from the one that was asked for on. */
-static void answer_extents(struct fake_daemon *fake, struct wire_writer *writer, const struct wire_request *item)
+static void answer_extents(struct fake_daemon *fake, struct wire_writer *writer,
+			   const struct wire_request *item)
 {
-	struct wire_extent page = { item->id * FAKE_PAGE % FAKE_SIZE, FAKE_PAGE }, *all = fake->nr_extents ? fake->extents : &page;
-	struct wire_result result = { .arena = item->arena, .slot = item->slot, .id = item->id, .version = 1 };
+	struct wire_extent page = { item->id * FAKE_PAGE % FAKE_SIZE, FAKE_PAGE },
+			   *all = fake->nr_extents ? fake->extents : &page;
+	struct wire_result result = {
+		.arena = item->arena, .slot = item->slot, .id = item->id, .version = 1
+	};
 	uint32_t left;
 
 	result.nr_extents = fake->nr_extents ? fake->nr_extents : 1;
@@ -251,18 +282,23 @@ static void answer_extents(struct fake_daemon *fake, struct wire_writer *writer,
 	if (fake->nr_a_reply && left > fake->nr_a_reply)
 		left = fake->nr_a_reply;
 	result.nr_inline = (uint16_t)left;
-	ck_assert_int_eq(wire_add_result(writer, &result, all + (left ? item->arg : 0), NULL, 0), 0);
+	ck_assert_int_eq(wire_add_result(writer, &result, all + (left ? item->arg : 0), NULL, 0),
+			 0);
 }
 
-static void answer_item(struct fake_daemon *fake, struct wire_writer *writer, const struct fake_ask *ask, uint32_t i)
+static void answer_item(struct fake_daemon *fake, struct wire_writer *writer,
+			const struct fake_ask *ask, uint32_t i)
 {
 	struct wire_request item = ask->items[i];
-	struct wire_result result = { .arena = item.arena, .len = FAKE_PAGE, .mode = 0600, .nr_extents = 1, .version = 1 };
-	bool is_new = ask->opcode == WIRE_RESERVE || ((ask->opcode == WIRE_OPEN || ask->opcode == WIRE_STAT) && item.name_len > 0);
+	struct wire_result result = {
+		.arena = item.arena, .len = FAKE_PAGE, .mode = 0600, .nr_extents = 1, .version = 1
+	};
+	bool is_new = ask->opcode == WIRE_RESERVE || ask->opcode == WIRE_CARVE ||
+		      ((ask->opcode == WIRE_OPEN || ask->opcode == WIRE_STAT) && item.name_len > 0);
 
 	result.id = is_new ? ++fake->next_id : item.id;
 	result.slot = is_new ? (uint32_t)result.id : item.slot;
-	if (ask->opcode == WIRE_RESERVE && !(item.flags & WIRE_PUBLISH))
+	if (ask->opcode == WIRE_RESERVE && !(item.flags & WIRE_AND_PUBLISH))
 		result.flags = WIRE_IS_RESERVED;
 	if (ask->opcode == WIRE_RESERVE)
 		result.flags |= fake->result_flags;
@@ -270,7 +306,9 @@ static void answer_item(struct fake_daemon *fake, struct wire_writer *writer, co
 		__atomic_store_n(&fake->ids[result.slot], result.id, __ATOMIC_RELEASE);
 	if (result.slot < FAKE_SLOTS && (ask->opcode == WIRE_FREE || ask->opcode == WIRE_ABORT))
 		__atomic_store_n(&fake->ids[result.slot], 0, __ATOMIC_RELEASE);
-	ck_assert_int_eq(wire_add_result(writer, &result, NULL, ask->names[i], ask->opcode == WIRE_STAT ? item.name_len : 0), 0);
+	ck_assert_int_eq(wire_add_result(writer, &result, NULL, ask->names[i],
+					 ask->opcode == WIRE_STAT ? item.name_len : 0),
+			 0);
 }
 
 void fake_answer(struct fake_daemon *fake, const struct fake_ask *ask)

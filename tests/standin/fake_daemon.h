@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * fake_daemon: the daemon's end of the socket, played by a thread that follows a script: so a test decides what is answered, in which
- * order, and when the daemon dies.
+ * fake_daemon: the daemon's end of the socket, played by a thread that follows a script: so a test
+ * decides what is answered, in which order, and when the daemon dies.
  */
 #ifndef PMEMARENA_FAKE_DAEMON_H
 #define PMEMARENA_FAKE_DAEMON_H
@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "lib/wire.h"
+#include "lib/wire/wire.h"
 
 #define FAKE_SESSION  77
 #define FAKE_PAGE     (UINT64_C(2) << 20)
@@ -30,13 +30,17 @@ struct fake_daemon {
 	uint64_t *ids;                  /* the plane, mapped writable */
 	uint32_t nr_arenas;
 	struct wire_arena arenas[4];    /* what WELCOME says; may be changed by the script */
+	uint64_t session;               /* the number of the next one; FAKE_SESSION at first */
 	uint64_t next_id;
-	struct wire_extent extents[8];  /* if nr_extents is not 0: of every allocation, instead of one page of its own */
+	/* if nr_extents is not 0: of every allocation, instead of one page of its own */
+	struct wire_extent extents[8];
 	uint32_t nr_extents, nr_a_reply;        /* 0: all in one */
 	uint32_t last_flags;            /* of the item that was answered last */
+	int      got_fd;                /* owned; came with the last message; -1: none */
 	uint64_t last_tag, read_tag;    /* what a resumed session is told */
 	uint64_t features;              /* what any session is */
-	uint32_t result_flags;          /* of what is made, besides those that follow from the request */
+	/* of what is made, besides those that follow from the request */
+	uint32_t result_flags;
 	uint8_t *buf;                   /* one message out */
 };
 
@@ -75,10 +79,14 @@ void fake_send_fds(struct fake_daemon *fake, size_t length, const int *fds, int 
 void fake_welcome(struct fake_daemon *fake, struct wire_hello *hello, bool resumed);
 /* The WELCOME alone. */
 void fake_send_welcome(struct fake_daemon *fake, bool resumed);
-/* What a daemon would say to @ask: allocations succeed with a new id, and are one extent of a page at id * FAKE_PAGE. */
+/*
+ * What a daemon would say to @ask: allocations succeed with a new id, and are one extent of a page
+ * at id * FAKE_PAGE.
+ */
 void fake_answer(struct fake_daemon *fake, const struct fake_ask *ask);
 /* The same with this result for each item. */
-void fake_refuse(struct fake_daemon *fake, const struct fake_ask *ask, int result, const char *text);
+void fake_refuse(struct fake_daemon *fake, const struct fake_ask *ask, int result,
+		 const char *text);
 /* fake_answer() until the client hangs up. */
 void fake_serve(struct fake_daemon *fake);
 

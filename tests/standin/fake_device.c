@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * device.h over a table; see fake_device.h. It does what the real one promises and nothing more, so that a test of what
- * stands above says nothing about real devices.
+ * device.h over a table; see fake_device.h. It does what the real one promises and nothing more, so
+ * that a test of what stands above says nothing about real devices.
  */
 #include <config.h>
 
@@ -29,16 +29,24 @@ struct device {
 static struct fake_device table[FAKE_DEVICE_MAX];
 static size_t nr_devices;
 
-struct fake_device *fake_device_add(enum device_kind kind, const char *path, uint64_t size, uint64_t align)
+struct fake_device *fake_device_add(enum device_kind kind, const char *path, uint64_t size,
+				    uint64_t align)
 {
 	struct fake_device *line = &table[nr_devices];
 
 	if (nr_devices == FAKE_DEVICE_MAX)
 		errx(2, "more than %d fake devices", FAKE_DEVICE_MAX);
 	*line = (struct fake_device){ .info = {
-		.kind = kind, .size = size, .align = kind == DEVICE_FILE ? 4096 : align, .resource = UINT64_MAX,
-		.numa_node = -1, .region_id = -1, .persistence = "unknown", .health = "unknown", .unsafe_shutdowns = -1,
-	} };
+					      .kind = kind,
+					      .size = size,
+					      .align = kind == DEVICE_FILE ? 4096 : align,
+					      .resource = UINT64_MAX,
+					      .numa_node = -1,
+					      .region_id = -1,
+					      .persistence = "unknown",
+					      .health = "unknown",
+					      .unsafe_shutdowns = -1,
+				      } };
 	snprintf(line->info.path, sizeof(line->info.path), "%s", path);
 	snprintf(line->info.mode, sizeof(line->info.mode), kind == DEVICE_FILE ? "file" : "devdax");
 	if (kind == DEVICE_DAX)
@@ -77,7 +85,8 @@ static int open_again(int *fd, const struct fake_device *line, int flags)
 	return 0;
 }
 
-static int find_or_create(struct fake_device **out, const struct device_request *request, struct why *why)
+static int find_or_create(struct fake_device **out, const struct device_request *request,
+			  struct why *why)
 {
 	struct fake_device *line = fake_device_find(request->spec);
 
@@ -86,7 +95,8 @@ static int find_or_create(struct fake_device **out, const struct device_request 
 	if (!line)
 		return why_set(why, -ENOENT, "there is no fake device %s", request->spec);
 	if (line->open_err < 0)
-		return why_set(why, line->open_err, "%s: %s", request->spec, strerror(-line->open_err));
+		return why_set(why, line->open_err, "%s: %s", request->spec,
+			       strerror(-line->open_err));
 	if (line->is_open && !request->read_only)
 		return why_set(why, -EBUSY, "%s is in use by another process", request->spec);
 	*out = line;
@@ -110,11 +120,19 @@ int device_open(struct device **out, const struct device_request *request, struc
 		close(fd);
 		return why_set(why, -ENOMEM, "out of memory");
 	}
-	*device = (struct device){ .line = line, .info = line->info, .fd = fd, .read_only = request->read_only };
+	*device = (struct device){
+		.line = line, .info = line->info, .fd = fd, .read_only = request->read_only
+	};
 	if (!request->read_only)
 		line->is_open = true;
 	*out = device;
 	return 0;
+}
+
+/* Nothing of it is a file that was made. */
+void device_keep(struct device *device)
+{
+	(void)device;
 }
 
 void device_close(struct device *device)
@@ -146,9 +164,9 @@ int device_reopen(int *fd, const struct device *device, int flags)
 	return open_again(fd, device->line, flags);
 }
 
-int device_mark(int fd, uint64_t number, bool shared)
+int device_mark(int fd, uint64_t number)
 {
-	struct flock lock = { .l_type = shared ? F_RDLCK : F_WRLCK, .l_len = 1 };
+	struct flock lock = { .l_type = F_RDLCK, .l_len = 1 };
 
 	if (number >= MARK_LIMIT)
 		return -EINVAL;
@@ -158,7 +176,7 @@ int device_mark(int fd, uint64_t number, bool shared)
 	return errno == EAGAIN ? -EBUSY : -errno;
 }
 
-int device_is_marked(const struct device *device, uint64_t number)
+int device_is_marked(struct device *device, uint64_t number)
 {
 	struct flock lock = { .l_type = F_WRLCK, .l_len = 1 };
 
@@ -168,6 +186,57 @@ int device_is_marked(const struct device *device, uint64_t number)
 		if (device->line->held[i] == number)
 			return 1;
 	lock.l_start = (off_t)(MARK_FIRST + number);
+	if (fcntl(device->fd, F_OFD_GETLK, &lock) < 0)
+		return -errno;
+	return lock.l_type != F_UNLCK;
+}
+
+int device_claim_whole(struct device *device, struct why *why)
+{
+	(void)device, (void)why;
+	return 0;
+}
+
+/* Nobody is hostile here. */
+void device_look(struct device *device)
+{
+	(void)device;
+}
+
+void device_look_end(struct device *device)
+{
+	(void)device;
+}
+
+void device_watch(struct device *device)
+{
+	(void)device;
+}
+
+void device_blame(struct device *device, uint64_t number)
+{
+	(void)device, (void)number;
+}
+
+const struct device_stranger *device_stranger(const struct device *device)
+{
+	(void)device;
+	return NULL;
+}
+
+uint64_t device_mark_byte(uint64_t number)
+{
+	return MARK_FIRST + number;
+}
+
+int device_has_marks(struct device *device)
+{
+	struct flock lock = { .l_type = F_WRLCK,
+			      .l_start = (off_t)MARK_FIRST,
+			      .l_len = (off_t)MARK_LIMIT };
+
+	if (device->line->nr_held)
+		return 1;
 	if (fcntl(device->fd, F_OFD_GETLK, &lock) < 0)
 		return -errno;
 	return lock.l_type != F_UNLCK;
@@ -205,18 +274,18 @@ int device_badblocks(const struct device *device, struct device_range **out, siz
 	return 0;
 }
 
-int device_deep_flush(const struct device *device)
-{
-	(void)device;
-	return -EOPNOTSUPP;
-}
-
 int device_find_foreign(const struct device *device, char *name, size_t len)
 {
 	if (!device->line->foreign[0])
 		return 0;
 	snprintf(name, len, "%s", device->line->foreign);
 	return 1;
+}
+
+uint64_t device_cut(const struct device *device)
+{
+	(void)device;
+	return 0;
 }
 
 bool device_is_present(const struct device *device)

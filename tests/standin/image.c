@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A device is an array of leaves, a leaf an array of pages; both are counted, shared between copies, and copied by the
- * first write to a shared one. A missing leaf or page is zeroes.
+ * A device is an array of leaves, a leaf an array of pages; both are counted, shared between
+ * copies, and copied by the first write to a shared one. A missing leaf or page is zeroes.
  */
 #include <config.h>
 
@@ -225,7 +225,8 @@ void image_zero(struct image *image, unsigned device, uint64_t off, uint64_t len
 		if (!look(store, off))
 			continue;
 		if (n == PAGE) {
-			struct page **at = &own_leaf(&store->leaves[off / LEAF_SPAN])->pages[off / PAGE % FANOUT];
+			struct page **at = &own_leaf(&store->leaves[off / LEAF_SPAN])
+						    ->pages[off / PAGE % FANOUT];
 
 			put_page(*at);
 			*at = NULL;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * image: the bytes of a few devices, in memory, as copy-on-write pages. Copying an image costs next to nothing however
- * large the devices are, so that a test can keep one for every state that a power cut may leave. What was never
- * written is zero and takes no memory.
+ * image: the bytes of a few devices, in memory, as copy-on-write pages. Copying an image costs next
+ * to nothing however large the devices are, so that a test can keep one for every state that a
+ * power cut may leave. What was never written is zero and takes no memory.
  *
- * For tests: running out of memory ends the process. One thread at a time for an image and all its copies.
+ * For tests: running out of memory ends the process. One thread at a time for an image and all its
+ * copies.
  */
 #ifndef PMEMARENA_IMAGE_H
 #define PMEMARENA_IMAGE_H
@@ -33,9 +34,13 @@ void image_read(const struct image *image, unsigned device, uint64_t off, void *
 void image_write(struct image *image, unsigned device, uint64_t off, const void *src, uint64_t len);
 void image_zero(struct image *image, unsigned device, uint64_t off, uint64_t len);
 /* Every byte pseudo-random: a device that somebody used before. */
-void image_scribble(struct image *image, unsigned device, uint64_t off, uint64_t len, uint64_t seed);
+void image_scribble(struct image *image, unsigned device, uint64_t off, uint64_t len,
+		    uint64_t seed);
 
-/* The first nonzero byte in [off, off + len), or off + len. Skips what was never written in big steps. */
+/*
+ * The first nonzero byte in [off, off + len), or off + len. Skips what was never written in big
+ * steps.
+ */
 uint64_t image_find_nonzero(const struct image *image, unsigned device, uint64_t off, uint64_t len);
 bool image_equal(const struct image *a, const struct image *b);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * media.h over an image, with a log. One mutex around every operation gives the log its order; thread numbers are
- * given out at a thread's first operation.
+ * media.h over an image, with a log. One mutex around every operation gives the log its order;
+ * thread numbers are given out at a thread's first operation.
  */
 #include <config.h>
 
@@ -221,7 +221,8 @@ void recorder_forget(struct recorder *rec, enum recorder_op op, uint64_t n)
 	rec->until_forgotten = n;
 }
 
-static int add_range(struct recorder *rec, struct poison *ranges, unsigned *nr, const char *path, uint64_t off, uint64_t len)
+static int add_range(struct recorder *rec, struct poison *ranges, unsigned *nr, const char *path,
+		     uint64_t off, uint64_t len)
 {
 	int device = image_find(rec->now, path);
 
@@ -265,10 +266,12 @@ static bool is_counted(enum recorder_op op)
 }
 
 /* Does the device answer to this operation? Called with the lock; a jump leaves without it. */
-static int consult(struct recorder *rec, enum recorder_op op, unsigned device, uint64_t off, uint64_t len)
+static int consult(struct recorder *rec, enum recorder_op op, unsigned device, uint64_t off,
+		   uint64_t len)
 {
 	rec->counts[op]++;
-	if (!rec->failed && rec->until_failure != NEVER && is_counted(op) && rec->until_failure-- == 0)
+	if (!rec->failed && rec->until_failure != NEVER && is_counted(op) &&
+	    rec->until_failure-- == 0)
 		rec->failed = true;
 	if (rec->failed && rec->env) {
 		sigjmp_buf *env = rec->env;
@@ -299,10 +302,13 @@ static bool is_forgotten(struct recorder *rec, enum recorder_op op)
 }
 
 /* A change of one range: ask for trouble, do it, write it down. */
-static int change(struct media *media, enum recorder_op op, uint64_t off, const void *src, uint64_t len)
+static int change(struct media *media, enum recorder_op op, uint64_t off, const void *src,
+		  uint64_t len)
 {
 	struct recorder *rec = media->rec;
-	struct recorder_entry entry = { .op = op, .device = media->device, .off = media->off + off, .len = len };
+	struct recorder_entry entry = {
+		.op = op, .device = media->device, .off = media->off + off, .len = len
+	};
 	int r;
 
 	pthread_mutex_lock(&rec->lock);
@@ -325,7 +331,9 @@ static int change(struct media *media, enum recorder_op op, uint64_t off, const 
 
 const char *media_granularity_name(enum media_granularity granularity)
 {
-	return granularity == MEDIA_BYTE ? "byte" : granularity == MEDIA_CACHE_LINE ? "cache-line" : "page";
+	return granularity == MEDIA_BYTE	 ? "byte"
+	       : granularity == MEDIA_CACHE_LINE ? "cache-line"
+						 : "page";
 }
 
 static int check_open(const struct device_info *info, uint64_t off, uint64_t len, struct why *why)
@@ -337,7 +345,8 @@ static int check_open(const struct device_info *info, uint64_t off, uint64_t len
 	return 0;
 }
 
-int media_open(struct media **out, struct device *device, uint64_t off, uint64_t len, struct why *why)
+int media_open(struct media **out, struct device *device, uint64_t off, uint64_t len,
+	       struct why *why)
 {
 	const struct device_info *info = device_info(device);
 	struct recorder *rec = current;
@@ -353,8 +362,12 @@ int media_open(struct media **out, struct device *device, uint64_t off, uint64_t
 	media = must(calloc(1, sizeof(*media)));
 	pthread_mutex_lock(&rec->lock);
 	*media = (struct media){
-		.rec = rec, .device = image_device(rec->now, info->path, info->size), .off = off, .len = len,
-		.is_file = info->kind == DEVICE_FILE, .writable = (flags & O_ACCMODE) == O_RDWR,
+		.rec = rec,
+		.device = image_device(rec->now, info->path, info->size),
+		.off = off,
+		.len = len,
+		.is_file = info->kind == DEVICE_FILE,
+		.writable = (flags & O_ACCMODE) == O_RDWR,
 	};
 	image_device(rec->base, info->path, info->size);
 	rec->nr_media++;
@@ -408,6 +421,11 @@ int media_read(struct media *media, void *dst, uint64_t off, uint64_t len)
 	return r;
 }
 
+int media_peek(struct media *media, void *dst, uint64_t off, uint64_t len)
+{
+	return media_read(media, dst, off, len);
+}
+
 int media_store(struct media *media, uint64_t off, const void *src, uint64_t len)
 {
 	int r = check_write(media, off, len);
@@ -421,7 +439,8 @@ int media_store64(struct media *media, uint64_t off, uint64_t value)
 
 	if (r < 0)
 		return r;
-	return off % sizeof(value) ? -EINVAL : change(media, RECORDER_STORE, off, &value, sizeof(value));
+	return off % sizeof(value) ? -EINVAL
+				   : change(media, RECORDER_STORE, off, &value, sizeof(value));
 }
 
 int media_flush(struct media *media, uint64_t off, uint64_t len)
@@ -436,6 +455,12 @@ int media_fence(struct media *media)
 	return change(media, RECORDER_FENCE, 0, NULL, 0);
 }
 
+/* Nothing is written back: what fails here fails at once. */
+int media_broken(const struct media *media)
+{
+	return 0;
+}
+
 int media_persist(struct media *media, uint64_t off, uint64_t len)
 {
 	int r = media_flush(media, off, len);
@@ -448,11 +473,6 @@ int media_zero(struct media *media, uint64_t off, uint64_t len)
 	int r = check_write(media, off, len);
 
 	return r < 0 || !len ? r : change(media, RECORDER_ZERO, off, NULL, len);
-}
-
-int media_deep_flush(struct media *media, uint64_t off, uint64_t len)
-{
-	return media_persist(media, off, len);
 }
 
 int media_punch(struct media *media, uint64_t off, uint64_t len)
@@ -484,7 +504,8 @@ bool media_take_poison(struct media *media, uint64_t *off, uint64_t *len)
 	for (unsigned i = 0; i < rec->nr_notices; i++) {
 		struct poison notice = rec->notices[i];
 
-		if (notice.device != media->device || notice.off < media->off || notice.off - media->off >= media->len)
+		if (notice.device != media->device || notice.off < media->off ||
+		    notice.off - media->off >= media->len)
 			continue;
 		rec->notices[i] = rec->notices[--rec->nr_notices];
 		*off = notice.off - media->off;

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * cacher: a cache and many threads that reserve, write, check, release and publish pieces of it. The daemon may be killed meanwhile.
+ * cacher: a cache and many threads that reserve, write, check, release and publish pieces of it.
+ * The daemon may be killed meanwhile.
  *
- *	cacher churn NR BOUND   until standard input ends; every piece is checked for what was written to it, every published one is opened by
- *	                        another session and read. Prints rounds, published, unknown
+ *	cacher churn NR BOUND   until standard input ends; every piece is checked for what was
+ *	                        written to it, every published one is opened by another session and
+ *	                        read. Says "open" first; prints rounds, published, unknown
  *	cacher rules            what each call promises, one by one
- *	cacher hold BOUND LEN   leases a lot, has nothing in use, says "idle"; then a line for each line of input: the bytes leased
+ *	cacher hold BOUND LEN   leases a lot, has nothing in use, says "idle"; then a line for each
+ *	                        line of input: the bytes leased
  *	cacher keep BOUND LEN   the same with every piece in use, each published under a name
  */
 #include <config.h>
@@ -36,12 +39,18 @@ static atomic_ulong nr_rounds, nr_published, nr_unknown, nr_lost;
 __attribute__((noreturn))
 static void fail(const char *file, int line, const char *what, int r)
 {
-	fprintf(stderr, "%s:%d: %s: %d %s (%s)\n", file, line, what, r, strerror(r < 0 ? -r : 0), pma_message());
+	fprintf(stderr, "%s:%d: %s: %d %s (%s)\n", file, line, what, r, strerror(r < 0 ? -r : 0),
+		pma_message());
 	exit(EXIT_FAILURE);
 }
 
 #define OK(call) do { int r_ = (call); if (r_ < 0) fail(__FILE__, __LINE__, #call, r_); } while (0)
-#define REFUSED(err, call) do { int r_ = (call); if (r_ != -(err)) fail(__FILE__, __LINE__, #call " is not refused with " #err, r_); } while (0)
+#define REFUSED(err, call)                                                                \
+	do {                                                                              \
+		int r_ = (call);                                                          \
+		if (r_ != -(err))                                                         \
+			fail(__FILE__, __LINE__, #call " is not refused with " #err, r_); \
+	} while (0)
 #define CHECK(what) do { if (!(what)) fail(__FILE__, __LINE__, #what, 0); } while (0)
 
 /* ---- contents ---- */
@@ -92,7 +101,8 @@ struct worker {
 
 static uint64_t random_len(unsigned *seed)
 {
-	static const uint64_t lens[] = { 1, 4 * KIB, 4 * KIB, 4 * KIB, 8 * KIB, 60 * KIB, 300 * KIB, 1536 * KIB, 2 * MIB, 6 * MIB };
+	static const uint64_t lens[] = { 1,	   4 * KIB,   4 * KIB,	  4 * KIB, 8 * KIB,
+					 60 * KIB, 300 * KIB, 1536 * KIB, 2 * MIB, 6 * MIB };
 
 	return lens[(unsigned)rand_r(seed) % (sizeof(lens) / sizeof(*lens))];
 }
@@ -101,7 +111,8 @@ static void reserve_one(struct worker *w)
 {
 	struct kept *kept = &w->kept[w->nr];
 	bool zeroed = rand_r(&w->seed) % 8 == 0;
-	int r = pma_cache_reserve(&kept->piece, cache, random_len(&w->seed), zeroed ? PMA_ZEROED : 0);
+	int r = pma_cache_reserve(&kept->piece, cache, random_len(&w->seed),
+				  zeroed ? PMA_ZEROED : 0);
 
 	if (r == -ENOBUFS || r == -ENOSPC || r == -ESTALE || r == -ENOTCONN)
 		return;
@@ -126,7 +137,7 @@ static void release_one(struct worker *w, unsigned i)
 static void check_published(const struct pma_publication *what, uint64_t mark, uint64_t len)
 {
 	struct pma_handle handle = what->handle;
-	struct pma_map *map;
+	struct pma_mapping *map;
 	int r = pma_open(&handle, other, what->name, PMA_READ_ONLY);
 
 	if (r == 0)
@@ -146,7 +157,8 @@ static void publish_some(struct worker *w)
 
 	for (unsigned i = 0; i < nr; i++) {
 		snprintf(names[i], sizeof(names[i]), "%u-%" PRIu64, w->number, w->kept[i].mark);
-		OK(pma_persist(w->kept[i].piece.map, w->kept[i].piece.address, w->kept[i].piece.len));
+		OK(pma_persist(w->kept[i].piece.map, w->kept[i].piece.address,
+			       w->kept[i].piece.len));
 		what[i] = (struct pma_publication){ .piece = &w->kept[i].piece, .name = names[i] };
 	}
 	pma_cache_publish(cache, what, nr);
@@ -195,9 +207,11 @@ static int churn(unsigned nr, uint64_t bound)
 {
 	struct worker *workers = calloc(nr, sizeof(*workers));
 	struct pollfd input = { .fd = STDIN_FILENO, .events = POLLIN };
-	struct pma_cache_stat stat;
+	struct pma_cache_info stat;
 
 	OK(pma_cache_open(&cache, pma, 0, bound));
+	puts("open");
+	fflush(stdout);
 	for (unsigned i = 0; i < nr; i++) {
 		workers[i].number = workers[i].seed = i + 1;
 		pthread_create(&workers[i].thread, NULL, work, &workers[i]);
@@ -210,7 +224,8 @@ static int churn(unsigned nr, uint64_t bound)
 	pma_cache_stat(&stat, cache);
 	CHECK(stat.in_use == 0);
 	pma_cache_close(cache);
-	printf("%lu %lu %lu\n", atomic_load(&nr_rounds), atomic_load(&nr_published), atomic_load(&nr_unknown));
+	printf("%lu %lu %lu\n", atomic_load(&nr_rounds), atomic_load(&nr_published),
+	       atomic_load(&nr_unknown));
 	return 0;
 }
 
@@ -236,12 +251,15 @@ static void rule_of_lengths(void)
 	pma_cache_close(cache);
 }
 
-/* All of the bound can be had in pieces, no more, and again after they are released, in other sizes. */
+/*
+ * All of the bound can be had in pieces, no more, and again after they are released, in other
+ * sizes.
+ */
 static void rule_of_the_bound(void)
 {
 	static const uint64_t lens[] = { 4096, 64 * KIB, 2 * MIB, 8 * MIB, 4096 };
 	struct pma_piece *pieces = calloc(8 * MIB / 4096, sizeof(*pieces)), more;
-	struct pma_cache_stat stat;
+	struct pma_cache_info stat;
 
 	OK(pma_cache_open(&cache, pma, 0, 8 * MIB));
 	for (size_t i = 0; i < sizeof(lens) / sizeof(*lens); i++) {
@@ -276,7 +294,8 @@ static void rule_of_reuse(void)
 	memset(a.address, 0x5a, a.len);
 	OK(pma_cache_release(cache, &a));
 	OK(pma_cache_reserve(&a, cache, 4096, 0));
-	CHECK(a.address == address && *(char *)a.address == 0x5a);      /* our own, and not zeroed unless asked for */
+	/* our own, and not zeroed unless asked for */
+	CHECK(a.address == address && *(char *)a.address == 0x5a);
 	OK(pma_cache_release(cache, &a));
 	OK(pma_cache_reserve(&a, cache, 8192, PMA_ZEROED));
 	CHECK(a.address == address && is_zero(&a));
@@ -292,8 +311,8 @@ static void rule_of_publishing(void)
 {
 	struct pma_piece pieces[3];
 	struct pma_publication what[3];
-	struct pma_cache_stat stat;
-	struct pma_stat info;
+	struct pma_cache_info stat;
+	struct pma_info info;
 	struct pma_handle handle = { 0 };
 
 	OK(pma_cache_open(&cache, pma, 0, 16 * MIB));
@@ -301,7 +320,11 @@ static void rule_of_publishing(void)
 		OK(pma_cache_reserve(&pieces[i], cache, i == 2 ? 2 * MIB : 4096, 0));
 		write_piece(&pieces[i], 77);
 		OK(pma_persist(pieces[i].map, pieces[i].address, pieces[i].len));
-		what[i] = (struct pma_publication){ .piece = &pieces[i], .name = i == 1 ? NULL : i == 0 ? "zero" : "two", .mode = i == 2 ? 0644 : 0 };
+		what[i] = (struct pma_publication){ .piece = &pieces[i],
+						    .name = i == 1   ? NULL
+							    : i == 0 ? "zero"
+								     : "two",
+						    .mode = i == 2 ? 0644 : 0 };
 	}
 	OK(pma_cache_publish(cache, what, 0));
 	OK(pma_cache_publish(cache, what, 3));
@@ -312,7 +335,10 @@ static void rule_of_publishing(void)
 	CHECK(info.len == 2 * MIB && info.mode == 0644 && info.handle.id == what[2].handle.id);
 	pma_cache_stat(&stat, cache);
 	CHECK(stat.in_use == 0);
-	/* The address goes on being what it was, also after others freed it; and nobody else gets the space meanwhile. */
+	/*
+	 * The address goes on being what it was, also after others freed it; and nobody else gets
+	 * the space meanwhile.
+	 */
 	OK(pma_free(other, what[2].handle));
 	CHECK(!pma_is_valid(pma, what[2].handle) && has_mark(pieces[2].address, 2 * MIB, 77));
 	OK(pma_free(pma, what[1].handle));
@@ -341,12 +367,15 @@ static void rule_of_publishing(void)
 	OK(pma_close(other, handle));
 }
 
-/* What this session opens again is its own business, and the cache's mapping does not get in the way. */
+/*
+ * What this session opens again is its own business, and the cache's mapping does not get in the
+ * way.
+ */
 static void rule_of_handles(void)
 {
 	struct pma_publication what = { .name = "h" };
 	struct pma_piece piece;
-	struct pma_map *map;
+	struct pma_mapping *map;
 
 	OK(pma_cache_open(&cache, pma, 0, 4 * MIB));
 	OK(pma_cache_reserve(&piece, cache, 2 * MIB, 0));
@@ -403,7 +432,7 @@ static int hold(uint64_t bound, uint64_t len, bool keep)
 {
 	uint64_t nr = bound / len;
 	struct pma_piece *pieces = calloc(nr, sizeof(*pieces));
-	struct pma_cache_stat stat;
+	struct pma_cache_info stat;
 	char line[16], name[32];
 
 	OK(pma_cache_open(&cache, pma, 0, bound));

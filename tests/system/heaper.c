@@ -3,10 +3,12 @@
  * heaper: heaps on an arena.
  *
  *	heaper rules                    what each call promises, one by one
- *	heaper churn NR                 threads allocate, check and free, each also what others allocated, until standard input ends; prints rounds and
+ *	heaper churn NR                 threads allocate, check and free, each also what others
+ *	                                allocated, until standard input ends; prints rounds and
  *	                                extents
- *	heaper fill MAX SIZE            objects of SIZE until there is no room: prints why and how many bytes; frees all and does it again; then waits
- *	                                for the end of standard input
+ *	heaper fill MAX SIZE            objects of SIZE until there is no room: prints why and how
+ *	                                many bytes; frees all and does it again; then waits for the
+ *	                                end of standard input
  */
 #include <config.h>
 
@@ -34,7 +36,8 @@ static void fail(int line, const char *what)
 
 	if (heap)
 		pma_heap_why(heap, why, sizeof(why));
-	fprintf(stderr, "heaper.c:%d: %s (errno %d, %s; %s)\n", line, what, errno, pma_message(), why);
+	fprintf(stderr, "heaper.c:%d: %s (errno %d, %s; %s)\n", line, what, errno, pma_message(),
+		why);
 	exit(EXIT_FAILURE);
 }
 
@@ -106,10 +109,13 @@ static void rule_of_calls(void)
 	heap = NULL;
 }
 
-/* One object larger than the first extent, and back to small ones; an object that has to move to another extent when it grows. */
+/*
+ * One object larger than the first extent, and back to small ones; an object that has to move to
+ * another extent when it grows.
+ */
 static void rule_of_growing(void)
 {
-	struct pma_heap_stat stat;
+	struct pma_heap_info stat;
 	unsigned char *large, *small, *moved;
 
 	CHECK(pma_heap_open(&heap, pma, 0, 16 * MIB, 0) == 0);
@@ -120,7 +126,8 @@ static void rule_of_growing(void)
 	CHECK(large);
 	fill_object(large, 40 * MIB, 9);
 	pma_heap_stat(&stat, heap);
-	CHECK(stat.nr_extents == 2 && stat.reserved >= 56 * MIB && stat.allocated >= 40 * MIB && stat.max_bytes == UINT64_MAX);
+	CHECK(stat.nr_extents == 2 && stat.reserved >= 56 * MIB && stat.allocated >= 40 * MIB &&
+	      stat.max_bytes == UINT64_MAX);
 	moved = pma_heap_realloc(heap, small, 30 * MIB);
 	CHECK(moved && has_mark(moved, 100, 3) && has_mark(large, 40 * MIB, 9));
 	CHECK(pma_heap_free(heap, large) == 0 && pma_heap_free(heap, moved) == 0);
@@ -130,14 +137,18 @@ static void rule_of_growing(void)
 	heap = NULL;
 }
 
-/* One that is too large for any arena is nobody else's trouble; one that just fits takes one extent. */
+/*
+ * One that is too large for any arena is nobody else's trouble; one that just fits takes one
+ * extent.
+ */
 static void rule_of_refusals(void)
 {
-	struct pma_heap_stat stat;
+	struct pma_heap_info stat;
 	char why[512];
 
 	CHECK(pma_heap_open(&heap, pma, 0, 16 * MIB, 0) == 0);
-	CHECK(!pma_heap_malloc(heap, UINT64_C(1) << 40) && pma_heap_why(heap, why, sizeof(why)) == -EINVAL && strstr(why, "more than arena"));
+	CHECK(!pma_heap_malloc(heap, UINT64_C(1) << 40) &&
+	      pma_heap_why(heap, why, sizeof(why)) == -EINVAL && strstr(why, "more than arena"));
 	for (unsigned i = 0; i < 50; i++)
 		CHECK(pma_heap_malloc(heap, MIB));
 	pma_heap_close(heap);
@@ -225,7 +236,7 @@ static void *work(void *arg)
 
 static void churn(unsigned nr)
 {
-	struct pma_heap_stat stat;
+	struct pma_heap_info stat;
 	pthread_t threads[64];
 
 	CHECK(pma_heap_open(&heap, pma, 0, 16 * MIB, 0) == 0);
@@ -239,7 +250,9 @@ static void churn(unsigned nr)
 	for (unsigned i = 0; i < nr; i++)
 		pthread_join(threads[i], NULL);
 	for (unsigned i = 0; i < SHARED; i++)
-		CHECK(!shared[i].memory || (has_mark(shared[i].memory, shared[i].size, shared[i].mark) && pma_heap_free(heap, shared[i].memory) == 0));
+		CHECK(!shared[i].memory ||
+		      (has_mark(shared[i].memory, shared[i].size, shared[i].mark) &&
+		       pma_heap_free(heap, shared[i].memory) == 0));
 	pma_heap_stat(&stat, heap);
 	printf("%lu %u\n", atomic_load(&nr_rounds), stat.nr_extents);
 	pma_heap_close(heap);
@@ -264,7 +277,7 @@ static uint64_t fill_up(size_t size, void ***first)
 
 static void fill(uint64_t max, size_t size)
 {
-	struct pma_heap_stat stat;
+	struct pma_heap_info stat;
 	void **first = NULL, **next;
 	uint64_t bytes, again;
 	char why[512];
@@ -281,7 +294,9 @@ static void fill(uint64_t max, size_t size)
 		CHECK(pma_heap_free(heap, first) == 0);
 	}
 	again = fill_up(size, &first);
-	/* memkind may keep small objects from what was just freed in one piece, for some seconds. */
+	/*
+	 * memkind may keep small objects from what was just freed in one piece, for some seconds.
+	 */
 	CHECK(again >= (size % 4096 == 0 ? bytes / 10 * 9 : 1));
 	fflush(stdout);
 	while (getchar() != EOF)

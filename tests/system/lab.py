@@ -28,37 +28,49 @@ MiB = 1 << 20
 # tmpfs: a commit to a file of a disk is the disk's latency, hundreds of times in a test.
 ROOM = os.environ.get("PMEMARENA_LAB", "/dev/shm" if os.access("/dev/shm", os.W_OK) else None)
 
+# The directory of each test stays, for somebody to look at. The daemon does not.
+KEEP = bool(os.environ.get("PMEMARENA_KEEP"))
+
 # ---- the wire ----
 
 MAGIC, VERSION, MAX, MAX_ITEMS = 0x31414D50, 1, 65536, 256
-(HELLO, ATTACH, RESERVE, COMMIT, ABORT, FREE, OPEN, CLOSE, RESIZE, RENAME, SETATTR, STAT, EXTENTS, LIST, SUBSCRIBE, CARVE) = range(1, 17)
+(HELLO, ATTACH, RESERVE, PUBLISH, ABORT, FREE, OPEN, CLOSE, RESIZE, RENAME, SETATTR, STAT, EXTENTS, LIST, SUBSCRIBE, CARVE,
+ WINDOW, PIN, USAGE) = range(1, 20)
 REPLY, EVENT = 0x8000, 0xC000
-REPEATS, CARVES = 1, 2
-PUBLISH, CONTIGUOUS, READ_ONLY, WANT_UID, UNMAPPED, SET_UID, SET_GID, SET_MODE, UNSUBSCRIBE, LEASE, KEEP_OPEN, RECALLS = (1 << i for i in range(12))
+REPEATS, CARVES, LENDS, WINDOWS, USAGES, REPLACES, ATTRIBUTES = 1, 2, 4, 8, 16, 32, 128
+(AND_PUBLISH, CONTIGUOUS, READ_ONLY, WANT_UID, UNMAPPED, SET_UID, SET_GID, SET_MODE, UNSUBSCRIBE, LEASE, KEEP_OPEN, RECALLS, LENT, IF_CLOSED,
+ DONE, REPLACE) = (1 << i for i in range(16))
+WITH_ATTRIBUTES = 1 << 20
 IS_RESERVED, IS_POISONED, IS_LEASED, WAS_DONE = (1 << i for i in range(4))
+HAS_ATTRIBUTES = 1 << 8
 EVENT_PUBLISHED, EVENT_FREED, EVENT_RENAMED, EVENT_RESIZED, EVENT_SETATTRED, EVENT_POISONED, EVENT_RECALL, EVENT_OFFLINE, EVENT_LOST = range(1, 10)
 
 HEADER = struct.Struct("<IHHIIQQ")
 HELLO_ITEM = struct.Struct("<HHIQQ16s24x")
 WELCOME = struct.Struct("<iHHQQ16sQIIQ")
 ARENA = struct.Struct("<iI16s64sQQQQQIIQII96sQ")
-REQUEST = struct.Struct("<HHIIIQQQIII12x")
+USAGE_ITEM = struct.Struct("<iI12Q24x")
+WINDOW_ITEM = struct.Struct("<iIQ16sII24x")
+REQUEST = struct.Struct("<HHIIIQQQIIIH10x")
 RESULT = struct.Struct("<HHiIIQQIIIIIHHQQQ16x")
 EXTENT = struct.Struct("<QQ")
 assert [s.size for s in (HEADER, HELLO_ITEM, WELCOME, ARENA, REQUEST, RESULT)] == [32, 64, 64, 256, 64, 96]
 
 
-def pack_request(name=b"", flags=0, arena=0, slot=0, id=0, len_=0, arg=0, uid=0, gid=0, mode=0):
-    padded = name + b"\0" * (-len(name) % 8)
-    return REQUEST.pack(REQUEST.size + len(padded), len(name), flags, arena, slot, id, len_, arg, uid, gid, mode) + padded
+def pack_request(name=b"", flags=0, arena=0, slot=0, id=0, len_=0, arg=0, uid=0, gid=0, mode=0, attributes=b""):
+    flags |= WITH_ATTRIBUTES if attributes else 0
+    text = name + attributes
+    padded = text + b"\0" * (-len(text) % 8)
+    return REQUEST.pack(REQUEST.size + len(padded), len(name), flags, arena, slot, id, len_, arg, uid, gid, mode, len(attributes)) + padded
 
 
 class Result:
     def __init__(self, data):
         (size, nr, self.result, self.arena, self.slot, self.id, self.len, self.uid, self.gid, self.mode, self.flags, self.nr_extents,
-         text_len, _, self.version, self.created_ns, self.cursor) = RESULT.unpack_from(data)
+         text_len, attributes_len, self.version, self.created_ns, self.cursor) = RESULT.unpack_from(data)
         self.extents = [EXTENT.unpack_from(data, RESULT.size + i * EXTENT.size) for i in range(nr)]
-        text = data[RESULT.size + nr * EXTENT.size:][:text_len]
+        rest = data[RESULT.size + nr * EXTENT.size:]
+        text, self.attributes = rest[:text_len], rest[text_len:][:attributes_len]
         self.name = text if self.result == 0 else b""
         self.message = text.decode(errors="replace") if self.result < 0 else ""
         self.size = size
@@ -78,6 +90,10 @@ class Message:
             self.arenas = [ARENA.unpack_from(data, at + WELCOME.size + i * ARENA.size) for i in range(self.count - 1)]
         elif self.opcode == ATTACH | REPLY:
             self.arenas = [ARENA.unpack_from(data, at)]
+        elif self.opcode == WINDOW | REPLY:
+            self.window = WINDOW_ITEM.unpack_from(data, at)
+        elif self.opcode == USAGE | REPLY:
+            self.usage = USAGE_ITEM.unpack_from(data, at)
         else:
             for _ in range(self.count):
                 self.results.append(Result(data[at:]))
@@ -104,12 +120,12 @@ class Client:
         control = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
         self.sock.sendmsg([data], control)
 
-    def send(self, opcode, *items, tag=None, repeats=0):
+    def send(self, opcode, *items, tag=None, repeats=0, fds=()):
         if tag is None:
             self.tag += 1
             tag = self.tag
         body = b"".join(items)
-        self.send_raw(HEADER.pack(MAGIC, VERSION, opcode, HEADER.size + len(body), len(items), tag, repeats) + body)
+        self.send_raw(HEADER.pack(MAGIC, VERSION, opcode, HEADER.size + len(body), len(items), tag, repeats) + body, fds)
         return tag
 
     def receive(self):
@@ -124,9 +140,9 @@ class Client:
                 fds.frombytes(payload[:len(payload) - len(payload) % 4])
         return Message(data, list(fds)) if data else None
 
-    def call(self, opcode, *items, repeats=0):
+    def call(self, opcode, *items, repeats=0, fds=()):
         """All results of one message; events that come meanwhile are kept in self.events."""
-        tag = self.send(opcode, *items, repeats=repeats)
+        tag = self.send(opcode, *items, repeats=repeats, fds=fds)
         while True:
             message = self.receive()
             assert message, "the daemon hung up"
@@ -153,7 +169,7 @@ class Client:
 
     def create(self, name=b"", len_=4096, **fields):
         flags = fields.pop("flags", 0)
-        return self.ok(RESERVE, name=name, len_=len_, flags=flags | PUBLISH, **fields)
+        return self.ok(RESERVE, name=name, len_=len_, flags=flags | AND_PUBLISH, **fields)
 
     def is_hung_up_on(self):
         return self.receive() is None
@@ -372,9 +388,9 @@ def open_to_all(lab):
     os.chmod(lab.admin_socket, 0o666)
 
 
-def wait_until(condition):
+def wait_until(condition, timeout=TIMEOUT):
     """For what has no reply to wait for: asks the daemon again and again, and each asking is a round trip."""
-    deadline = time.monotonic() + TIMEOUT
+    deadline = time.monotonic() + timeout
     while not condition():
         if time.monotonic() > deadline:
             return False
@@ -400,7 +416,10 @@ def run_one(function):
     finally:
         signal.alarm(0)
         lab.close()
-        shutil.rmtree(directory, ignore_errors=True)
+        if KEEP:
+            print(f"KEPT {directory}: the arena, the log and the runtime directory", flush=True)
+        else:
+            shutil.rmtree(directory, ignore_errors=True)
 
 
 def too_long(*_):

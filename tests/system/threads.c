@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * threads: one connection and many threads that create, map, write, rename, look up and free allocations of their own,
- * until standard input ends. The daemon may be killed and started again meanwhile: what that does to a request is
- * in the manual, and nothing else may happen.
+ * threads: one connection and many threads that create, map, write, rename, look up and free
+ * allocations of their own, until standard input ends. The daemon may be killed and started again
+ * meanwhile: what that does to a request is in the manual, and nothing else may happen.
  *
- *	threads NR        prints how many rounds went through and how often a request's fate was unknown
+ *	threads NR        prints how many rounds went through and how often a request's fate was
+ *	                  unknown
  */
 #include <config.h>
 
@@ -59,11 +60,14 @@ static struct pma_handle create(const char *name, uint64_t len)
 	return handle;
 }
 
-/* The other way to the same: reserved first. A reservation whose fate is unknown has a name that is taken, or not. */
+/*
+ * The other way to the same: reserved first. A reservation whose fate is unknown has a name that is
+ * taken, or not.
+ */
 static struct pma_handle reserve_and_publish(const char *name, uint64_t len)
 {
 	struct pma_handle handle;
-	struct pma_stat stat;
+	struct pma_info stat;
 	int r = pma_reserve(&handle, pma, name, len, 0);
 
 	while (is_unknown(r)) {
@@ -88,7 +92,7 @@ static struct pma_handle reserve_and_publish(const char *name, uint64_t len)
 
 static void use(struct pma_handle handle, const char *name, uint64_t len)
 {
-	struct pma_map *map;
+	struct pma_mapping *map;
 	char *memory;
 
 	check(pma_map(&map, pma, handle, PMA_MAP_WRITE), "map", name);
@@ -108,7 +112,7 @@ static void use(struct pma_handle handle, const char *name, uint64_t len)
 
 static void look(struct pma_handle handle, const char *name)
 {
-	struct pma_stat stat;
+	struct pma_info stat;
 
 	check(pma_stat_name(&stat, pma, 0, name), "stat", name);
 	if (stat.handle.id != handle.id || !pma_is_valid(pma, handle))

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * worker: one client of a torture test. Creates, fills, checks, resizes, renames and frees allocations of its own at random, until its
- * standard input ends, and remembers what was acknowledged. Each page that it owns carries a stamp; a stamp that is not its own is
- * somebody else's write, a page that is not zero at first is somebody else's past.
+ * worker: one client of a torture test. Creates, fills, checks, resizes, renames and frees
+ * allocations of its own at random, until its standard input ends, and remembers what was
+ * acknowledged. Each page that it owns carries a stamp; a stamp that is not its own is somebody
+ * else's write, a page that is not zero at first is somebody else's past.
  *
  *	worker SOCKET SEED        exit status 0: everything acknowledged was there to the end
  *
- * The daemon may be killed and started again at any time, as long as it is back before the session's time is over: each request is done
- * once, and none has a fate that is unknown.
+ * The daemon may be killed and started again at any time, as long as it is back before the
+ * session's time is over: each request is done once, and none has a fate that is unknown.
  */
 #include <config.h>
 
@@ -71,7 +72,7 @@ static uint64_t random_len(void)
 /* Pages below @filled have the stamp, the others are zero; then all get it. */
 static void check_and_stamp(struct mine *m)
 {
-	struct pma_map *map;
+	struct pma_mapping *map;
 	uint8_t *base;
 	int r = pma_map(&map, pma, m->handle, PMA_MAP_WRITE);
 
@@ -81,10 +82,13 @@ static void check_and_stamp(struct mine *m)
 		uint64_t *page = (uint64_t *)(void *)(base + at);
 
 		if (at < m->filled && (page[0] != m->stamp || page[1] != at))
-			fail("%s: offset %" PRIu64 " has stamp %" PRIx64 "/%" PRIx64 ", mine is %" PRIx64, m->name, at, page[0], page[1], m->stamp);
+			fail("%s: offset %" PRIu64 " has stamp %" PRIx64 "/%" PRIx64
+			     ", mine is %" PRIx64,
+			     m->name, at, page[0], page[1], m->stamp);
 		for (unsigned i = 0; at >= m->filled && i < PAGE / 8; i++)
 			if (page[i])
-				fail("%s: offset %" PRIu64 " is not zero at first: %" PRIx64, m->name, at + i * 8, page[i]);
+				fail("%s: offset %" PRIu64 " is not zero at first: %" PRIx64,
+				     m->name, at + i * 8, page[i]);
 		page[0] = m->stamp;
 		page[1] = at;
 		page[PAGE / 8 - 1] = m->stamp;
@@ -97,7 +101,11 @@ static void check_and_stamp(struct mine *m)
 /* Under a token, and once more, as a program does that forgot that it had an answer. */
 static int create_once(struct pma_handle *handle, const char *name, uint64_t len)
 {
-	struct pma_op op = { .opcode = PMA_OP_CREATE, .name = name, .len = len, .token = next_stamp }, again = op;
+	struct pma_op op = { .opcode = PMA_OP_CREATE,
+			     .name = name,
+			     .len = len,
+			     .token = next_stamp },
+		      again = op;
 
 	check(pma_run(pma, &op, 1), "create");
 	if (op.result < 0 || rnd(2)) {
@@ -106,8 +114,10 @@ static int create_once(struct pma_handle *handle, const char *name, uint64_t len
 	}
 	check(pma_run(pma, &again, 1), "create again");
 	check(again.result, "create again");
-	if (op.was_done || !again.was_done || again.handle.id != op.handle.id || again.len != op.len)
-		fail("%s: created twice: id %" PRIu64 ", then %" PRIu64, name, op.handle.id, again.handle.id);
+	if (op.was_done || !again.was_done || again.handle.id != op.handle.id ||
+	    again.len != op.len)
+		fail("%s: created twice: id %" PRIu64 ", then %" PRIu64, name, op.handle.id,
+		     again.handle.id);
 	*handle = again.handle;
 	return 0;
 }
@@ -122,7 +132,8 @@ static void create(struct mine *m)
 	memset(m, 0, sizeof(*m));
 	snprintf(m->name, sizeof(m->name), "w%d-%" PRIu64, (int)getpid(), ++next_stamp);
 	m->stamp = (uint64_t)getpid() << 32 | next_stamp;
-	r = two_steps ? pma_reserve(&handle, pma, m->name, len, 0) : create_once(&handle, m->name, len);
+	r = two_steps ? pma_reserve(&handle, pma, m->name, len, 0)
+		      : create_once(&handle, m->name, len);
 	if (r == -ENOSPC || r == -EDQUOT || r == -ENFILE)
 		return;
 	check(r, "create");
@@ -143,7 +154,7 @@ static void drop(struct mine *m)
 static void resize(struct mine *m)
 {
 	uint64_t len = random_len();
-	struct pma_stat stat;
+	struct pma_info stat;
 	int r = pma_resize(pma, m->handle, len);
 
 	if (r == -ENOSPC)
@@ -166,7 +177,7 @@ static void rename_it(struct mine *m)
 
 static void verify(struct mine *m)
 {
-	struct pma_stat stat;
+	struct pma_info stat;
 
 	check(pma_stat_name(&stat, pma, 0, m->name), "an acknowledged allocation is lost");
 	if (stat.handle.id != m->handle.id)

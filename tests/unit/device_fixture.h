@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A directory of its own, a file name in it and at most one open device, for every test of daemon/device/. */
+/*
+ * A directory of its own, a file name in it and at most one open device, for every test of
+ * daemon/device/.
+ */
 #ifndef PMEMARENA_DEVICE_FIXTURE_H
 #define PMEMARENA_DEVICE_FIXTURE_H
 
@@ -42,10 +45,14 @@ static inline int open_device(const char *path, uint64_t size, bool read_only)
 {
 	struct device_request request = { .spec = path, .size = size, .read_only = read_only };
 
-	return device_open(&device, &request, &why);
+	int r = device_open(&device, &request, &why);
+
+	if (r == 0)
+		device_keep(device);
+	return r;
 }
 
-/* Opens, says, closes: for what is expected to be refused. */
+/* Opens, says, keeps, closes: for what is expected to be refused. */
 static inline int try_device(const char *path, uint64_t size, bool read_only)
 {
 	struct device_request request = { .spec = path, .size = size, .read_only = read_only };
@@ -55,6 +62,7 @@ static inline int try_device(const char *path, uint64_t size, bool read_only)
 	why.text[0] = '\0';
 	r = device_open(&tried, &request, &why);
 	ck_assert(r < 0 ? !tried && why.text[0] : tried != NULL);
+	device_keep(tried);
 	device_close(tried);
 	return r;
 }

@@ -58,7 +58,8 @@ static bool strikes(const char *name)
 		return strikes(#name) ? failure : __real_##name args; \
 	}
 
-WRAPPED(void *, mmap, (void *a, size_t l, int p, int f, int fd, off_t o), (a, l, p, f, fd, o), (void *)-1)
+WRAPPED(void *, mmap, (void *a, size_t l, int p, int f, int fd, off_t o), (a, l, p, f, fd, o),
+	(void *)-1)
 WRAPPED(int, mprotect, (void *a, size_t l, int p), (a, l, p), -1)
 WRAPPED(int, madvise, (void *a, size_t l, int v), (a, l, v), -1)
 WRAPPED(int, ftruncate, (int fd, off_t l), (fd, l), -1)

@@ -12,7 +12,10 @@
 
 struct memmap *new_memmap(uint64_t bytes, uint8_t order, uint32_t max_vmas)
 {
-	struct memmap_params params = { .nr_pfns = bytes >> DESC_SHIFT, .order = order, .numa_node = -1, .max_vmas = max_vmas };
+	struct memmap_params params = { .nr_pfns = bytes >> DESC_SHIFT,
+					.order = order,
+					.numa_node = -1,
+					.max_vmas = max_vmas };
 	struct memmap *mm;
 
 	ck_assert_int_eq(memmap_new(&mm, &params, NULL), 0);
@@ -58,7 +61,8 @@ static void put_line(FILE *out, const char *line, uint64_t start, uint64_t end)
 	uint64_t from, to, off;
 	char access[8], name[256] = "";
 
-	if (sscanf(line, "%lx-%lx %7s %lx %*s %*s %255s", &from, &to, access, &off, name) < 4 || to <= start || from >= end)
+	if (sscanf(line, "%lx-%lx %7s %lx %*s %*s %255s", &from, &to, access, &off, name) < 4 ||
+	    to <= start || from >= end)
 		return;
 	if (name[0] == '\0')
 		off = 0;
@@ -69,7 +73,8 @@ static void put_line(FILE *out, const char *line, uint64_t start, uint64_t end)
 
 char *plane_text(const struct memmap *mm, uint64_t nr_pfns)
 {
-	uint64_t start = (uint64_t)(uintptr_t)(memmap_desc(mm, 1) - 1), end = start + nr_pfns * sizeof(struct desc);
+	uint64_t start = (uint64_t)(uintptr_t)(memmap_desc(mm, 1) - 1),
+		 end = start + nr_pfns * sizeof(struct desc);
 	char line[512], *text;
 	size_t len;
 	FILE *out = open_memstream(&text, &len), *f = fopen("/proc/self/maps", "r");
@@ -106,8 +111,8 @@ void assert_plain_page(const struct memmap *mm, uint64_t page, uint8_t order)
 	ck_assert_int_eq(head->kind, DESC_HEAD);
 	ck_assert_int_eq(head->order, order);
 	for (uint64_t i = 1; i < UINT64_C(1) << order; i++)
-		ck_assert_msg(is_plain(memmap_desc(mm, (page << order) + i)), "page %llu tail %llu", (unsigned long long)page,
-			      (unsigned long long)i);
+		ck_assert_msg(is_plain(memmap_desc(mm, (page << order) + i)), "page %llu tail %llu",
+			      (unsigned long long)page, (unsigned long long)i);
 }
 
 void reset_tails(struct memmap *mm, uint64_t page, uint8_t order)

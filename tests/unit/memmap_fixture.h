@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* memmap_fixture: what the tests of the memmap share: one to test, its mappings as /proc tells them, and what a plain page is. */
+/*
+ * memmap_fixture: what the tests of the memmap share: one to test, its mappings as /proc tells
+ * them, and what a plain page is.
+ */
 #ifndef PMEMARENA_MEMMAP_FIXTURE_H
 #define PMEMARENA_MEMMAP_FIXTURE_H
 
@@ -12,9 +15,13 @@ struct memmap *new_memmap(uint64_t bytes, uint8_t order, uint32_t max_vmas);
 
 uint64_t count_vmas(void);              /* of this process */
 uint64_t count_fds(void);
-uint64_t vmas_of(const struct memmap *mm);              /* of this process, by the memmap's account */
+/* of this process, by the memmap's account */
+uint64_t vmas_of(const struct memmap *mm);
 
-/* The mappings of the tail plane one a line, relative to its start: two memmaps in the same state say the same. The caller frees it. */
+/*
+ * The mappings of the tail plane one a line, relative to its start: two memmaps in the same state
+ * say the same. The caller frees it.
+ */
 char *plane_text(const struct memmap *mm, uint64_t nr_pfns);
 uint64_t count_lines(const char *text);
 

@@ -16,7 +16,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "lib/conn.h"
+#include "lib/wire/conn.h"
+#include "tests/unit/unit.h"
 
 static char dir[64], path[96], asked[4096];
 static const char *answer;              /* to be sent, all at once or byte by byte */
@@ -84,11 +85,15 @@ START_TEST(test_admin_call_gives_the_result)
 	char *result;
 
 	is_slow = _i;
-	answer_with("{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"schema\":1,\"path\":\"/dev/dax0.0\",\"n\":18446744073709551615}}\n");
-	ck_assert_msg(pma_admin_call(&result, NULL, path, "status", "{\"arena\":\"main\"}") == 0, "%s", pma_message());
+	answer_with("{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"schema\":1,\"path\":\"/dev/"
+		    "dax0.0\",\"n\":18446744073709551615}}\n");
+	ck_assert_msg(pma_admin_call(&result, NULL, path, "status", "{\"arena\":\"main\"}") == 0,
+		      "%s", pma_message());
 	pthread_join(thread, NULL);
-	ck_assert_str_eq(asked, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"status\",\"params\":{\"arena\":\"main\"}}\n");
-	ck_assert_str_eq(result, "{\"schema\":1,\"path\":\"/dev/dax0.0\",\"n\":18446744073709551615}");
+	ck_assert_str_eq(asked, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"status\",\"params\":{"
+				"\"arena\":\"main\"}}\n");
+	ck_assert_str_eq(result,
+			 "{\"schema\":1,\"path\":\"/dev/dax0.0\",\"n\":18446744073709551615}");
 	free(result);
 }
 END_TEST
@@ -98,7 +103,8 @@ START_TEST(test_admin_call_gives_the_daemons_error)
 	char *result;
 	int code = 0;
 
-	answer_with("{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":-32601,\"message\":\"there is no method \\\"x\\\"\"}}\n");
+	answer_with("{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":-32601,\"message\":\"there "
+		    "is no method \\\"x\\\"\"}}\n");
 	ck_assert_int_eq(pma_admin_call(&result, &code, path, "x", NULL), -EREMOTE);
 	pthread_join(thread, NULL);
 	ck_assert_str_eq(asked, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"x\"}\n");
@@ -107,11 +113,18 @@ START_TEST(test_admin_call_gives_the_daemons_error)
 }
 END_TEST
 
-static const struct { const char *answer; int r; } wrongs[] = {
-	{ "hello\n", -EPROTO }, { "[]\n", -EPROTO }, { "{}\n", -EPROTO }, { "\n", -EPROTO }, { "{\"jsonrpc\":\"2.0\",\"id\":1}\n", -EPROTO },
-	{ "{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":7}\n", -EPROTO }, { "{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{}}\n", -EPROTO },
+static const struct { const char *answer; int r;
+} wrongs[] = {
+	{ "hello\n", -EPROTO },
+	{ "[]\n", -EPROTO },
+	{ "{}\n", -EPROTO },
+	{ "\n", -EPROTO },
+	{ "{\"jsonrpc\":\"2.0\",\"id\":1}\n", -EPROTO },
+	{ "{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":7}\n", -EPROTO },
+	{ "{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{}}\n", -EPROTO },
 	{ "{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":null}\n", -EPROTO },
-	{ "", -ENOTCONN }, { "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}", -ENOTCONN },
+	{ "", -ENOTCONN },
+	{ "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}", -ENOTCONN },
 };
 
 START_TEST(test_admin_wrong_answer_is_refused)
@@ -119,7 +132,8 @@ START_TEST(test_admin_wrong_answer_is_refused)
 	char *result;
 
 	answer_with(wrongs[_i].answer);
-	ck_assert_msg(pma_admin_call(&result, NULL, path, "status", NULL) == wrongs[_i].r, "%s", wrongs[_i].answer);
+	ck_assert_msg(pma_admin_call(&result, NULL, path, "status", NULL) == wrongs[_i].r, "%s",
+		      wrongs[_i].answer);
 	pthread_join(thread, NULL);
 }
 END_TEST
@@ -140,7 +154,8 @@ START_TEST(test_admin_without_a_daemon_says_so)
 {
 	char *result;
 
-	ck_assert_int_eq(pma_admin_call(&result, NULL, "/nonexistent/admin.sock", "status", NULL), -ENOENT);
+	ck_assert_int_eq(pma_admin_call(&result, NULL, "/nonexistent/admin.sock", "status", NULL),
+			 -ENOENT);
 	ck_assert_ptr_nonnull(strstr(pma_message(), "/nonexistent/admin.sock"));
 	setenv("PMEMARENA_ADMIN_SOCKET", "/nonexistent/env.sock", 1);
 	ck_assert_int_eq(pma_admin_call(&result, NULL, NULL, "status", NULL), -ENOENT);
@@ -157,7 +172,8 @@ static bool note(const char *json, void *arg)
 }
 
 #define REPLY "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"schema\":1}}\n"
-#define EVENT(what) "{\"jsonrpc\":\"2.0\",\"method\":\"event\",\"params\":{\"event\":\"" what "\"}}\n"
+#define EVENT(what) \
+	"{\"jsonrpc\":\"2.0\",\"method\":\"event\",\"params\":{\"event\":\"" what "\"}}\n"
 
 START_TEST(test_admin_watch_goes_on_until_told)
 {
@@ -181,25 +197,16 @@ START_TEST(test_admin_watch_ends_with_the_daemon)
 }
 END_TEST
 
-int main(void)
+static void add_tests(TCase *t)
 {
-	Suite *s = suite_create("admin");
-	TCase *t = tcase_create("admin");
-	SRunner *runner;
-	int nr_failed;
-
-	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_loop_test(t, test_admin_call_gives_the_result, 0, 2);
 	tcase_add_test(t, test_admin_call_gives_the_daemons_error);
-	tcase_add_loop_test(t, test_admin_wrong_answer_is_refused, 0, (int)(sizeof(wrongs) / sizeof(*wrongs)));
+	tcase_add_loop_test(t, test_admin_wrong_answer_is_refused,
+			    0, (int)(sizeof(wrongs) / sizeof(*wrongs)));
 	tcase_add_test(t, test_admin_wrong_params_are_refused_here);
 	tcase_add_test(t, test_admin_without_a_daemon_says_so);
 	tcase_add_test(t, test_admin_watch_goes_on_until_told);
 	tcase_add_test(t, test_admin_watch_ends_with_the_daemon);
-	suite_add_tcase(s, t);
-	runner = srunner_create(s);
-	srunner_run_all(runner, CK_ENV);
-	nr_failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return nr_failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
+
+UNIT("admin", { .add = add_tests, .setup = setup, .teardown = teardown });

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * alloc: the object, half-built and whole, and permissions: every mode against every kind of caller.
+ * alloc: the object, half-built and whole, and permissions: every mode against every kind of
+ * caller.
  *
  * Links with --wrap=calloc,--wrap=malloc.
  */
@@ -12,6 +13,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "tests/unit/unit.h"
 
 static int64_t fail_after = -1;         /* so many succeed, then all fail; -1: none fails */
 
@@ -41,7 +44,8 @@ void *__wrap_malloc(size_t size)
 
 static const uint32_t none[1], friends[] = { 7, 50, 9 }, strangers[] = { 7, 9 };
 
-static bool allows(uint32_t mode, uint32_t uid, const uint32_t *groups, int nr_groups, uint32_t want)
+static bool allows(uint32_t mode, uint32_t uid, const uint32_t *groups, int nr_groups,
+		   uint32_t want)
 {
 	struct alloc alloc = { .uid = 1000, .gid = 50, .mode = mode };
 
@@ -88,10 +92,14 @@ START_TEST(test_alloc_allows_what_the_first_class_that_matches_says)
 {
 	for (uint32_t mode = 0; mode < 01000; mode++) {
 		for (uint32_t want = 2; want <= 6; want += 2) {
-			ck_assert(allows(mode, 1000, none, 0, want) == ((mode >> 6 & want) == want));
-			ck_assert(allows(mode, 1000, friends, 3, want) == ((mode >> 6 & want) == want));
-			ck_assert(allows(mode, 1001, friends, 3, want) == ((mode >> 3 & want) == want));
-			ck_assert(allows(mode, 1001, strangers, 2, want) == ((mode & want) == want));
+			ck_assert(allows(mode, 1000, none, 0, want) ==
+				  ((mode >> 6 & want) == want));
+			ck_assert(allows(mode, 1000, friends, 3, want) ==
+				  ((mode >> 6 & want) == want));
+			ck_assert(allows(mode, 1001, friends, 3, want) ==
+				  ((mode >> 3 & want) == want));
+			ck_assert(allows(mode, 1001, strangers, 2, want) ==
+				  ((mode & want) == want));
 			ck_assert(allows(mode, 1001, none, 0, want) == ((mode & want) == want));
 			ck_assert(allows(mode, 0, none, 0, want));
 		}
@@ -115,22 +123,13 @@ START_TEST(test_alloc_wanting_nothing_is_allowed)
 }
 END_TEST
 
-int main(void)
+static void add_tests(TCase *t)
 {
-	Suite *suite = suite_create("alloc");
-	TCase *tc = tcase_create("alloc");
-	SRunner *runner;
-	int nr_failed;
-
-	tcase_add_test(tc, test_alloc_new_has_room_for_its_extents);
-	tcase_add_test(tc, test_alloc_new_fails_without_memory);
-	tcase_add_test(tc, test_alloc_allows_what_the_first_class_that_matches_says);
-	tcase_add_test(tc, test_alloc_owner_and_group_can_be_worse_off_than_others);
-	tcase_add_test(tc, test_alloc_wanting_nothing_is_allowed);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	nr_failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return nr_failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	tcase_add_test(t, test_alloc_new_has_room_for_its_extents);
+	tcase_add_test(t, test_alloc_new_fails_without_memory);
+	tcase_add_test(t, test_alloc_allows_what_the_first_class_that_matches_says);
+	tcase_add_test(t, test_alloc_owner_and_group_can_be_worse_off_than_others);
+	tcase_add_test(t, test_alloc_wanting_nothing_is_allowed);
 }
+
+UNIT("alloc", { .add = add_tests });

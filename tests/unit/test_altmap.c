@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "tests/unit/unit.h"
+
 START_TEST(test_altmap_claim_is_aligned_to_its_own_size)
 {
 	struct altmap map = { .base = 512, .reserve = 3, .free = 1000 };
@@ -18,7 +20,8 @@ START_TEST(test_altmap_claim_is_aligned_to_its_own_size)
 	ck_assert_uint_eq(off, 515 * 4096);
 	ck_assert_int_eq(altmap_claim(&off, &map, 16 * 4096), 0);
 	ck_assert_uint_eq(off, 528 * 4096);
-	ck_assert_int_eq(altmap_claim(&off, &map, 6 * 4096), 0);        /* 6 = 2 * 3: aligned to 2 */
+	/* 6 = 2 * 3: aligned to 2 */
+	ck_assert_int_eq(altmap_claim(&off, &map, 6 * 4096), 0);
 	ck_assert_uint_eq(off, 544 * 4096);
 	ck_assert_uint_eq(map.align, 12);
 	ck_assert_uint_eq(altmap_left(&map), 1000 - 23 - 12);
@@ -36,9 +39,11 @@ START_TEST(test_altmap_odd_or_too_large_is_refused_and_changes_nothing)
 	ck_assert_int_eq(altmap_claim(&off, &map, UINT64_MAX & ~UINT64_C(4095)), -ENOSPC);
 	ck_assert_uint_eq(off, 77);
 	ck_assert_uint_eq(altmap_left(&map), 10);
-	ck_assert(!altmap_fits(&map, 0) && !altmap_fits(&map, 4097) && !altmap_fits(&map, 11 * 4096) && altmap_fits(&map, 10 * 4096));
+	ck_assert(!altmap_fits(&map, 0) && !altmap_fits(&map, 4097) &&
+		  !altmap_fits(&map, 11 * 4096) && altmap_fits(&map, 10 * 4096));
 	ck_assert_int_eq(altmap_claim(&off, &map, 4096), 0);
-	ck_assert_int_eq(altmap_claim(&off, &map, 8 * 4096), -ENOSPC);  /* would fit, but not aligned */
+	/* would fit, but not aligned */
+	ck_assert_int_eq(altmap_claim(&off, &map, 8 * 4096), -ENOSPC);
 	ck_assert_int_eq(altmap_claim(&off, &map, 9 * 4096), 0);
 	ck_assert_uint_eq(altmap_left(&map), 0);
 	ck_assert_int_eq(altmap_claim(&off, &map, 4096), -ENOSPC);
@@ -78,21 +83,12 @@ START_TEST(test_altmap_skip_reaches_the_next_unit)
 }
 END_TEST
 
-int main(void)
+static void add_tests(TCase *t)
 {
-	Suite *suite = suite_create("altmap");
-	TCase *tc = tcase_create("altmap");
-	SRunner *runner;
-	int failed;
-
-	tcase_add_test(tc, test_altmap_claim_is_aligned_to_its_own_size);
-	tcase_add_test(tc, test_altmap_odd_or_too_large_is_refused_and_changes_nothing);
-	tcase_add_test(tc, test_altmap_random_claims_never_overlap);
-	tcase_add_test(tc, test_altmap_skip_reaches_the_next_unit);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	tcase_add_test(t, test_altmap_claim_is_aligned_to_its_own_size);
+	tcase_add_test(t, test_altmap_odd_or_too_large_is_refused_and_changes_nothing);
+	tcase_add_test(t, test_altmap_random_claims_never_overlap);
+	tcase_add_test(t, test_altmap_skip_reaches_the_next_unit);
 }
+
+UNIT("altmap", { .add = add_tests });

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The arena core over a recording media and table-driven devices: every state a request can meet, and random histories. */
+/*
+ * The arena core over a recording media and table-driven devices: every state a request can meet,
+ * and random histories.
+ */
 #include <config.h>
 
 #include <check.h>
@@ -9,75 +12,20 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "daemon/arena/arena.h"
-#include "tests/standin/fake_device.h"
-#include "tests/standin/recorder.h"
-
-#define MiB (UINT64_C(1) << 20)
-#define KiB (UINT64_C(1) << 10)
-
-static struct recorder *rec;
-static struct scrubber *scrubber;
-static struct quota *quota;
-static char dir[64];
-static struct arena_params params;
-static struct arena *arena;
-static struct holder *holder;
-static struct why why;
-
-static struct caller caller_of(uint32_t uid)
-{
-	return (struct caller){ .uid = uid, .gid = uid, .holder = holder };
-}
+#include "tests/unit/arena_fixture.h"
 
 static void new_params(enum device_kind kind, uint64_t size, uint64_t page_size)
 {
 	fake_device_add(kind, "dev", size, kind == DEVICE_DAX ? 2 * MiB : 4096);
-	params = (struct arena_params){
-		.name = "test", .device = "dev", .metadata = kind == DEVICE_DAX ? "device" : NULL, .size = size, .page_size = page_size,
-		.nr_slots = 2048, .format = ARENA_FORMAT_IF_BLANK, .numa_node = -1, .runtime_dir = dir, .scrubber = scrubber, .quota = quota,
-	};
+	params = arena_params_for(kind == DEVICE_DAX ? "device" : NULL, 2048);
+	params.size = size;
+	params.page_size = page_size;
 }
 
-static void open_arena(void)
-{
-	int r = arena_open(&arena, &params, &why);
-
-	ck_assert_msg(r == 0, "%d: %s", r, why.text);
-	ck_assert_int_eq(arena_join(&holder, arena, 1, 1000), 0);
-}
-
-static void setup(void)
-{
-	rec = recorder_new();
-	ck_assert_int_eq(scrubber_new(&scrubber, 0, 0), 0);
-	ck_assert_int_eq(quota_new(&quota), 0);
-	strcpy(dir, "/tmp/test-arena-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(dir));
-	why.text[0] = '\0';
-}
-
-static void clear_dir(void)
-{
-	char command[128];
-
-	snprintf(command, sizeof(command), "rm -f %s/*", dir);
-	ck_assert_int_eq(system(command), 0);
-}
-
-static void teardown(void)
-{
-	arena_close(arena);
-	arena = NULL;
-	clear_dir();
-	rmdir(dir);
-	scrubber_free(scrubber);
-	quota_free(quota);
-	recorder_free(rec);
-	fake_device_reset();
-}
-
-/* The daemon is killed: nothing more reaches the device. The ledger stays, unless the machine went down as well. */
+/*
+ * The daemon is killed: nothing more reaches the device. The ledger stays, unless the machine went
+ * down as well.
+ */
 static void crash(bool machine)
 {
 	struct image *image = image_copy(recorder_image(rec));
@@ -88,46 +36,7 @@ static void crash(bool machine)
 	image_free(image);
 	if (machine)
 		clear_dir();
-	quota_free(quota);
-	ck_assert_int_eq(quota_new(&quota), 0);
-	params.quota = quota;
-}
-
-static int reserve(struct alloc **out, const char *name, uint64_t len, bool publish)
-{
-	struct caller caller = caller_of(1000);
-	struct arena_ask ask = { .name = name, .name_len = name ? (uint8_t)strlen(name) : 0, .len = len, .publish = publish };
-	int r;
-
-	while ((r = arena_reserve(out, arena, &caller, &ask, &why)) == -EAGAIN)
-		ck_assert(arena_collect(scrubber));
-	return r;
-}
-
-static struct alloc *create(const char *name, uint64_t len)
-{
-	struct alloc *alloc;
-	int r = reserve(&alloc, name, len, true);
-
-	ck_assert_msg(r == 0, "%s", why.text);
-	ck_assert_int_eq(arena_settle(arena), 0);
-	return alloc;
-}
-
-static struct alloc *find(const char *name)
-{
-	return arena_find_name(arena, name, (uint8_t)strlen(name));
-}
-
-static void complain(void *arg, const char *what)
-{
-	(void)arg;
-	fprintf(stderr, "check: %s\n", what);
-}
-
-static void assert_clean(void)
-{
-	ck_assert_int_eq(arena_check(arena, complain, NULL), 0);
+	renew_quota();
 }
 
 START_TEST(test_arena_blank_device_is_formatted_and_reopened)
@@ -139,7 +48,7 @@ START_TEST(test_arena_blank_device_is_formatted_and_reopened)
 	arena_close(arena);
 	open_arena();
 	ck_assert_ptr_nonnull(find("a"));
-	ck_assert_uint_ge(arena_alloc_bytes(find("a")), 3 * MiB);
+	ck_assert_uint_ge(alloc_bytes(find("a")), 3 * MiB);
 	assert_clean();
 }
 END_TEST
@@ -349,7 +258,7 @@ static struct alloc *model_alloc(const struct model *m)
 
 	ck_assert_msg(alloc != NULL, "%s is lost", m->name);
 	ck_assert_uint_eq(alloc->id, m->id);
-	ck_assert_uint_ge(arena_alloc_bytes(alloc), m->len);
+	ck_assert_uint_ge(alloc_bytes(alloc), m->len);
 	return alloc;
 }
 
@@ -402,7 +311,8 @@ static void assert_model(void)
 			model_alloc(&model[i]);
 			nr++;
 		}
-	for (struct alloc *a = arena_next_slot(arena, 0); a; a = arena_next_slot(arena, a->slot + 1))
+	for (struct alloc *a = arena_next_slot(arena, 0); a;
+	     a = arena_next_slot(arena, a->slot + 1))
 		nr--;
 	ck_assert_uint_eq(nr, 0);
 }
@@ -430,7 +340,8 @@ START_TEST(test_arena_random_histories_survive_kills)
 		if (rnd(3) == 0)
 			crash(rnd(2));
 		else
-			arena_close(arena), quota_free(quota), quota_new(&quota), params.quota = quota;
+			arena_close(arena), quota_free(quota), quota_new(&quota),
+				params.quota = quota;
 		open_arena();
 		assert_model();
 		assert_clean();
@@ -438,29 +349,18 @@ START_TEST(test_arena_random_histories_survive_kills)
 }
 END_TEST
 
-int main(void)
+static void add_tests(TCase *t)
 {
-	Suite *suite = suite_create("arena");
-	TCase *tc = tcase_create("arena");
-	SRunner *runner;
-	int failed;
-
-	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_set_timeout(tc, 120);
-	tcase_add_loop_test(tc, test_arena_blank_device_is_formatted_and_reopened, 0, 3);
-	tcase_add_test(tc, test_arena_reservation_survives_the_daemon_not_the_machine);
-	tcase_add_test(tc, test_arena_name_twice_is_refused);
-	tcase_add_test(tc, test_arena_freed_name_and_space_come_back);
-	tcase_add_test(tc, test_arena_full_says_largest_free_extent);
-	tcase_add_test(tc, test_arena_free_split_page_is_whole_after_upkeep);
-	tcase_add_test(tc, test_arena_only_one_free_page_stays_split);
-	tcase_add_test(tc, test_arena_free_split_page_is_nobodys_shortage);
-	tcase_add_test(tc, test_arena_free_split_page_that_goes_bad_is_left_to_everybody);
-	tcase_add_loop_test(tc, test_arena_random_histories_survive_kills, 0, 9);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	tcase_add_loop_test(t, test_arena_blank_device_is_formatted_and_reopened, 0, 3);
+	tcase_add_test(t, test_arena_reservation_survives_the_daemon_not_the_machine);
+	tcase_add_test(t, test_arena_name_twice_is_refused);
+	tcase_add_test(t, test_arena_freed_name_and_space_come_back);
+	tcase_add_test(t, test_arena_full_says_largest_free_extent);
+	tcase_add_test(t, test_arena_free_split_page_is_whole_after_upkeep);
+	tcase_add_test(t, test_arena_only_one_free_page_stays_split);
+	tcase_add_test(t, test_arena_free_split_page_is_nobodys_shortage);
+	tcase_add_test(t, test_arena_free_split_page_that_goes_bad_is_left_to_everybody);
+	tcase_add_loop_test(t, test_arena_random_histories_survive_kills, 0, 9);
 }
+
+UNIT("arena", { .add = add_tests, .setup = setup_arena, .teardown = teardown_arena, .timeout_s = 120 });

@@ -4,11 +4,13 @@
  */
 #include <config.h>
 
-#include "daemon/arena/backed.h"
+#include "daemon/space/backed.h"
 
 #include <check.h>
 #include <errno.h>
 #include <stdlib.h>
+
+#include "tests/unit/unit.h"
 
 #define NR_PAGES 200
 #define MAX_FREE 10
@@ -121,25 +123,15 @@ START_TEST(test_backed_new_fails_for_any_missing_memory)
 }
 END_TEST
 
-int main(void)
+static void add_tests(TCase *t)
 {
-	Suite *suite = suite_create("backed");
-	TCase *tcase = tcase_create("backed");
-	SRunner *runner;
-	int nr_failed;
-
-	tcase_add_checked_fixture(tcase, setup, teardown);
-	tcase_add_test(tcase, test_backed_use_is_remembered_until_forgotten);
-	tcase_add_test(tcase, test_backed_keep_counts_what_is_free);
-	tcase_add_test(tcase, test_backed_keep_twice_counts_once);
-	tcase_add_test(tcase, test_backed_keep_of_what_was_never_used_is_refused);
-	tcase_add_test(tcase, test_backed_keep_beyond_the_bound_is_refused_and_forgotten);
-	tcase_add_test(tcase, test_backed_none_has_none);
-	tcase_add_test(tcase, test_backed_new_fails_for_any_missing_memory);
-	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	nr_failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return nr_failed > 0;
+	tcase_add_test(t, test_backed_use_is_remembered_until_forgotten);
+	tcase_add_test(t, test_backed_keep_counts_what_is_free);
+	tcase_add_test(t, test_backed_keep_twice_counts_once);
+	tcase_add_test(t, test_backed_keep_of_what_was_never_used_is_refused);
+	tcase_add_test(t, test_backed_keep_beyond_the_bound_is_refused_and_forgotten);
+	tcase_add_test(t, test_backed_none_has_none);
+	tcase_add_test(t, test_backed_new_fails_for_any_missing_memory);
 }
+
+UNIT("backed", { .add = add_tests, .setup = setup, .teardown = teardown });

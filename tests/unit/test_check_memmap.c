@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The check of descriptors: an arena in every state is clean, and each way to spoil one descriptor is found, by the check and by the slow verifier. */
+/*
+ * The check of descriptors: an arena in every state is clean, and each way to spoil one descriptor
+ * is found, by the check and by the slow verifier.
+ */
 #include <config.h>
 
 #include <check.h>
@@ -11,6 +14,7 @@
 #include "daemon/arena/arena_internal.h"
 #include "tests/standin/fake_device.h"
 #include "tests/standin/recorder.h"
+#include "tests/unit/unit.h"
 
 #define MiB (UINT64_C(1) << 20)
 #define KiB (UINT64_C(1) << 10)
@@ -26,7 +30,9 @@ static struct holder *holder;
 static struct alloc *create(const char *name, uint64_t len)
 {
 	struct caller caller = { .uid = 1000, .gid = 1000, .holder = holder };
-	struct arena_ask ask = { .name = name, .name_len = (uint8_t)strlen(name), .len = len, .publish = true };
+	struct arena_ask ask = {
+		.name = name, .name_len = (uint8_t)strlen(name), .len = len, .publish = true
+	};
 	struct alloc *alloc = NULL;
 
 	ck_assert_int_eq(arena_reserve(&alloc, arena, &caller, &ask, NULL), 0);
@@ -36,8 +42,14 @@ static struct alloc *create(const char *name, uint64_t len)
 
 static void setup(void)
 {
-	struct arena_params params = { .name = "test", .device = "dev", .size = 512 * MiB, .page_size = 2 * MiB, .nr_slots = 2048,
-				       .format = ARENA_FORMAT_IF_BLANK, .numa_node = -1, .runtime_dir = dir };
+	struct arena_params params = { .name = "test",
+				       .device = "dev",
+				       .size = 512 * MiB,
+				       .page_size = 2 * MiB,
+				       .nr_slots = 2048,
+				       .format = ARENA_FORMAT_IF_BLANK,
+				       .numa_node = -1,
+				       .runtime_dir = dir };
 
 	rec = recorder_new();
 	ck_assert_int_eq(scrubber_new(&scrubber, 0, 0), 0);
@@ -75,21 +87,84 @@ static uint64_t verify_all(void)
 }
 
 static uint64_t page_at(const struct alloc *alloc) { return alloc->extents[0].off >> 9; }
-static struct desc *head(const struct alloc *alloc) { return memmap_head(arena->mm, page_at(alloc)); }
+static struct desc *head(const struct alloc *alloc)
+{
+	return memmap_head(arena->mm, page_at(alloc));
+}
 static struct desc *bad_head(void) { return memmap_head(arena->mm, 150); }
 static struct desc *free_head(void) { return memmap_head(arena->mm, page_at(whole) + 40); }
 
 /* Each changes one thing and says where; undone by putting the bytes back. */
-static struct desc *spoil_head_kind(struct desc *old) { struct desc *d = head(whole); *old = *d; d->kind = DESC_TAIL; return d; }
-static struct desc *spoil_head_order(struct desc *old) { struct desc *d = head(whole); *old = *d; d->order = 18; return d; }
-static struct desc *lose_owner(struct desc *old) { struct desc *d = head(whole) + 2; *old = *d; d->object = 0; return d; }
-static struct desc *change_owner(struct desc *old) { struct desc *d = head(whole); *old = *d; d->object = small->slot + 1; return d; }
-static struct desc *give_free_page(struct desc *old) { struct desc *d = free_head(); *old = *d; d->object = whole->slot + 1; return d; }
-static struct desc *name_nobody(struct desc *old) { struct desc *d = free_head(); *old = *d; d->object = 1900; return d; }
-static struct desc *call_it_split(struct desc *old) { struct desc *d = free_head(); *old = *d; d->flags |= DESC_SPLIT; return d; }
-static struct desc *count_too_little(struct desc *old) { struct desc *d = head(small); *old = *d; d->nr_used = 7; return d; }
-static struct desc *count_too_much(struct desc *old) { struct desc *d = head(small); *old = *d; d->nr_used = 513; return d; }
-static struct desc *lose_bad_count(struct desc *old) { struct desc *d = bad_head(); *old = *d; d->nr_poisoned = 0; return d; }
+static struct desc *spoil_head_kind(struct desc *old)
+{
+	struct desc *d = head(whole);
+	*old = *d;
+	d->kind = DESC_TAIL;
+	return d;
+}
+static struct desc *spoil_head_order(struct desc *old)
+{
+	struct desc *d = head(whole);
+	*old = *d;
+	d->order = 18;
+	return d;
+}
+static struct desc *lose_owner(struct desc *old)
+{
+	struct desc *d = head(whole) + 2;
+	*old = *d;
+	d->object = 0;
+	return d;
+}
+static struct desc *change_owner(struct desc *old)
+{
+	struct desc *d = head(whole);
+	*old = *d;
+	d->object = small->slot + 1;
+	return d;
+}
+static struct desc *give_free_page(struct desc *old)
+{
+	struct desc *d = free_head();
+	*old = *d;
+	d->object = whole->slot + 1;
+	return d;
+}
+static struct desc *name_nobody(struct desc *old)
+{
+	struct desc *d = free_head();
+	*old = *d;
+	d->object = 1900;
+	return d;
+}
+static struct desc *call_it_split(struct desc *old)
+{
+	struct desc *d = free_head();
+	*old = *d;
+	d->flags |= DESC_SPLIT;
+	return d;
+}
+static struct desc *count_too_little(struct desc *old)
+{
+	struct desc *d = head(small);
+	*old = *d;
+	d->nr_used = 7;
+	return d;
+}
+static struct desc *count_too_much(struct desc *old)
+{
+	struct desc *d = head(small);
+	*old = *d;
+	d->nr_used = 513;
+	return d;
+}
+static struct desc *lose_bad_count(struct desc *old)
+{
+	struct desc *d = bad_head();
+	*old = *d;
+	d->nr_poisoned = 0;
+	return d;
+}
 
 static struct desc *spoil_tail_kind(struct desc *old)
 {
@@ -152,8 +227,10 @@ START_TEST(test_check_memmap_finds_each_wrong_descriptor)
 {
 	struct desc old, *at = wrongs[_i].spoil(&old);
 
-	ck_assert_msg(arena_check_memmap(arena, NULL, NULL) > 0, "%s is not found", wrongs[_i].name);
-	ck_assert_msg((verify_all() > 0) == wrongs[_i].slow_too, "%s and the slow verifier", wrongs[_i].name);
+	ck_assert_msg(arena_check_memmap(arena, NULL, NULL) > 0, "%s is not found",
+		      wrongs[_i].name);
+	ck_assert_msg((verify_all() > 0) == wrongs[_i].slow_too, "%s and the slow verifier",
+		      wrongs[_i].name);
 	*at = old;
 	ck_assert_int_eq(arena_check_memmap(arena, NULL, NULL), 0);
 }
@@ -174,20 +251,11 @@ START_TEST(test_check_memmap_slow_verifier_comes_round)
 }
 END_TEST
 
-int main(void)
+static void add_tests(TCase *t)
 {
-	Suite *suite = suite_create("check_memmap");
-	TCase *tc = tcase_create("check_memmap");
-	SRunner *runner = srunner_create(suite);
-	int failed;
-
-	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_add_test(tc, test_check_memmap_sound_arena_is_clean);
-	tcase_add_loop_test(tc, test_check_memmap_finds_each_wrong_descriptor, 0, NR_WRONGS);
-	tcase_add_test(tc, test_check_memmap_slow_verifier_comes_round);
-	suite_add_tcase(suite, tc);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	tcase_add_test(t, test_check_memmap_sound_arena_is_clean);
+	tcase_add_loop_test(t, test_check_memmap_finds_each_wrong_descriptor, 0, NR_WRONGS);
+	tcase_add_test(t, test_check_memmap_slow_verifier_comes_round);
 }
+
+UNIT("check_memmap", { .add = add_tests, .setup = setup, .teardown = teardown });

@@ -7,53 +7,99 @@
 #include <check.h>
 #include <errno.h>
 #include <poll.h>
-#include <pmemarena.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "tests/standin/fake_daemon.h"
+#include "tests/unit/client_fixture.h"
 
-static struct pma *pma;
-static struct fake_daemon *fake;
+/* ---- connecting ---- */
 
-static void connect_with(uint32_t reconnect_ms, uint32_t busy_poll_us)
+static void serve_a_hidden_arena(struct fake_daemon *daemon)
 {
-	struct pma_options *options;
-
-	ck_assert_int_eq(pma_options_new(&options), 0);
-	ck_assert_int_eq(pma_options_set_socket(options, fake->path), 0);
-	ck_assert_int_eq(pma_options_set_reconnect_ms(options, reconnect_ms), 0);
-	ck_assert_int_eq(pma_options_set_busy_poll_us(options, busy_poll_us), 0);
-	ck_assert_msg(pma_connect(&pma, options) == 0, "%s", pma_message());
-	pma_options_free(options);
+	daemon->arenas[0] = (struct wire_arena){ .index = 0, .state = 2 };
+	serve(daemon);
 }
 
-static void begin(fake_script *script)
+/* Its place is counted, so that the others have the numbers that they have for everybody. */
+START_TEST(test_client_arena_that_is_hidden_is_an_empty_place)
 {
-	fake = fake_new(script, NULL);
-	connect_with(5000, 0);
-}
+	struct pma_arena arena;
+	uint32_t index = 7;
+	char hidden[128];
 
-static void end(void)
-{
-	pma_disconnect(pma);
-	fake_free(fake);
+	begin(serve_a_hidden_arena);
+	ck_assert_uint_eq(pma_arena_count(pma), 2);
+	ck_assert_int_eq(pma_arena_get(&arena, pma, 0), -ENOENT);
+	snprintf(hidden, sizeof(hidden), "%s", pma_message());
+	ck_assert_int_eq(pma_arena_get(&arena, pma, 9), -ENOENT);
+	*strchr(hidden, '0') = '9';
+	ck_assert_str_eq(hidden, pma_message());
+	ck_assert_int_eq(pma_arena_find(&index, pma, ""), -ENOENT);
+	ck_assert_int_eq(pma_arena_find(&index, pma, "00000000-0000-0000-0000-000000000000"),
+			 -ENOENT);
+	ck_assert_uint_eq(index, 7);
+	ck_assert_int_eq(pma_arena_find(&index, pma, "arena1"), 0);
+	ck_assert_uint_eq(index, 1);
+	end();
 }
+END_TEST
 
-static void serve(struct fake_daemon *daemon)
+static void take_an_arena_away(struct fake_daemon *daemon)
 {
+	struct fake_ask ask;
+
 	fake_welcome(daemon, NULL, false);
+	fake_expect(daemon, &ask, WIRE_STAT);
+	fake_hang_up(daemon);
+	daemon->arenas[1] = (struct wire_arena){ .index = 1, .state = 2 };
+	fake_welcome(daemon, NULL, true);
 	fake_serve(daemon);
 }
 
-static struct pma_handle handle_of(uint64_t id)
+/* It is another right, not another arena: the connection goes on. */
+START_TEST(test_client_arena_that_is_taken_away_is_gone_after_a_reconnection)
 {
-	return (struct pma_handle){ .arena = 0, .slot = (uint32_t)id, .id = id };
+	struct pma_arena arena;
+	struct pma_info stat;
+
+	begin(take_an_arena_away);
+	ck_assert_int_eq(pma_arena_get(&arena, pma, 1), 0);
+	ck_assert_int_eq(pma_stat(&stat, pma, handle_of(1)), 0);
+	ck_assert_int_eq(pma_arena_get(&arena, pma, 1), -ENOENT);
+	ck_assert_int_eq(pma_arena_get(&arena, pma, 0), 0);
+	end();
+}
+END_TEST
+
+static bool has_no_memory;
+
+int __real_madvise(void *at, size_t len, int advice);
+int __wrap_madvise(void *at, size_t len, int advice);
+
+int __wrap_madvise(void *at, size_t len, int advice)
+{
+	if (!has_no_memory)
+		return __real_madvise(at, len, advice);
+	errno = ENOMEM;
+	return -1;
 }
 
-/* ---- connecting ---- */
+/*
+ * What is made once a process was not made: that is over when there is memory again. The first
+ * test: nothing is made yet.
+ */
+START_TEST(test_client_shortage_at_the_first_connect_is_not_for_ever)
+{
+	has_no_memory = true;
+	ck_assert_int_eq(pma_connect(&pma, NULL), -ENOMEM);
+	has_no_memory = false;
+	begin(serve);
+	end();
+}
+END_TEST
 
 START_TEST(test_client_connect_learns_the_arenas)
 {
@@ -139,7 +185,7 @@ static void expect_create(struct fake_daemon *daemon)
 	ck_assert_uint_eq(ask->count, 1);
 	ck_assert_str_eq(ask->names[0], "greeting");
 	ck_assert_uint_eq(ask->items[0].len, 8192);
-	ck_assert_uint_eq(ask->items[0].flags, WIRE_PUBLISH | WIRE_KEEP_OPEN | WIRE_CONTIGUOUS);
+	ck_assert_uint_eq(ask->items[0].flags, WIRE_AND_PUBLISH | WIRE_KEEP_OPEN | WIRE_CONTIGUOUS);
 	fake_answer(daemon, ask);
 	fake_expect(daemon, ask, WIRE_SETATTR);
 	ck_assert_uint_eq(ask->tag, 2);
@@ -172,7 +218,7 @@ START_TEST(test_client_senseless_arguments_are_refused_here)
 {
 	char endless[PMA_MAX_NAME + 2];
 	struct pma_handle handle;
-	struct pma_stat stats[1];
+	struct pma_info stats[1];
 	uint64_t cursor = 0;
 	size_t nr = 0;
 
@@ -194,7 +240,7 @@ END_TEST
 
 START_TEST(test_client_stat_tells_everything)
 {
-	struct pma_stat stat;
+	struct pma_info stat;
 
 	begin(serve);
 	ck_assert_int_eq(pma_stat_name(&stat, pma, 1, "some name"), 0);
@@ -229,7 +275,8 @@ START_TEST(test_client_run_groups_neighbours)
 	int nr_messages = 0;
 
 	for (int i = 0; i < 600; i++)
-		ops[i] = (struct pma_op){ .opcode = PMA_OP_OPEN, .handle = handle_of((uint64_t)i + 1) };
+		ops[i] = (struct pma_op){ .opcode = PMA_OP_OPEN,
+					  .handle = handle_of((uint64_t)i + 1) };
 	ops[300].opcode = PMA_OP_CLOSE;
 	fake = fake_new(count_messages, &nr_messages);
 	connect_with(5000, 0);
@@ -248,12 +295,14 @@ END_TEST
 START_TEST(test_client_run_of_long_names_fits_into_messages)
 {
 	static char names[500][PMA_MAX_NAME + 1];
-	static struct pma_stat stats[500];
+	static struct pma_info stats[500];
 	struct pma_op ops[500] = { 0 };
 
 	for (int i = 0; i < 500; i++) {
 		memset(names[i], 'a' + i % 26, PMA_MAX_NAME);
-		ops[i] = (struct pma_op){ .opcode = PMA_OP_STAT, .name = names[i], .stat = &stats[i] };
+		ops[i] = (struct pma_op){ .opcode = PMA_OP_STAT,
+					  .name = names[i],
+					  .stat = &stats[i] };
 	}
 	begin(serve);
 	ck_assert_int_eq(pma_run(pma, ops, 500), 0);
@@ -268,8 +317,9 @@ END_TEST
 START_TEST(test_client_run_goes_on_after_senseless_ones)
 {
 	struct pma_op ops[] = {
-		{ .opcode = PMA_OP_OPEN, .name = "a" }, { .opcode = PMA_OP_OPEN, .name = "" }, { .opcode = (enum pma_opcode)99 },
-		{ .opcode = PMA_OP_OPEN, .name = "b" }, { .opcode = PMA_OP_FREE, .name = "a" },
+		{ .opcode = PMA_OP_OPEN, .name = "a" }, { .opcode = PMA_OP_OPEN, .name = "" },
+		{ .opcode = (enum pma_opcode)99 },	{ .opcode = PMA_OP_OPEN, .name = "b" },
+		{ .opcode = PMA_OP_FREE, .name = "a" },
 	};
 
 	begin(serve);
@@ -278,7 +328,8 @@ START_TEST(test_client_run_goes_on_after_senseless_ones)
 	ck_assert_int_eq(ops[1].result, -EINVAL);
 	ck_assert_int_eq(ops[2].result, -EINVAL);
 	ck_assert_int_eq(ops[3].result, 0);
-	ck_assert_int_eq(ops[4].result, -EINVAL);
+	/* The daemon here is an older one: it frees by handles only. */
+	ck_assert_int_eq(ops[4].result, -EOPNOTSUPP);
 	ck_assert_int_eq(pma_run(pma, ops, 0), 0);
 	end();
 }
@@ -307,7 +358,9 @@ static void expect_no_overtaking(struct fake_daemon *daemon)
 START_TEST(test_client_run_waits_where_order_matters)
 {
 	struct pma_op ops[] = {
-		{ .opcode = PMA_OP_CREATE, .name = "a", .len = 1 }, { .opcode = PMA_OP_OPEN, .name = "a" }, { .opcode = PMA_OP_STAT, .name = "a" },
+		{ .opcode = PMA_OP_CREATE, .name = "a", .len = 1 },
+		{ .opcode = PMA_OP_OPEN, .name = "a" },
+		{ .opcode = PMA_OP_STAT, .name = "a" },
 	};
 
 	begin(expect_no_overtaking);
@@ -323,7 +376,8 @@ START_TEST(test_client_run_of_very_many_never_deadlocks)
 	struct pma_op *ops = calloc(nr, sizeof(*ops));
 
 	for (size_t i = 0; i < nr; i++)
-		ops[i] = (struct pma_op){ .opcode = i % 2 ? PMA_OP_STAT : PMA_OP_OPEN, .handle = handle_of(i + 1) };
+		ops[i] = (struct pma_op){ .opcode = i % 2 ? PMA_OP_STAT : PMA_OP_OPEN,
+					  .handle = handle_of(i + 1) };
 	begin(serve);
 	ck_assert_int_eq(pma_run(pma, ops, nr), 0);
 	for (size_t i = 0; i < nr; i++)
@@ -354,7 +408,7 @@ static void answer_backwards(struct fake_daemon *daemon)
 static void *stat_often(void *arg)
 {
 	uint64_t id = (uintptr_t)arg;
-	struct pma_stat stat;
+	struct pma_info stat;
 
 	for (int round = 0; round < 50; round++) {
 		ck_assert_int_eq(pma_stat(&stat, pma, handle_of(id)), 0);
@@ -368,7 +422,8 @@ static void run_threads(void *(*body)(void *), int nr)
 	pthread_t threads[NR_THREADS];
 
 	for (int i = 0; i < nr; i++)
-		ck_assert_int_eq(pthread_create(&threads[i], NULL, body, (void *)(uintptr_t)(i + 1)), 0);
+		ck_assert_int_eq(
+			pthread_create(&threads[i], NULL, body, (void *)(uintptr_t)(i + 1)), 0);
 	for (int i = 0; i < nr; i++)
 		ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
 }
@@ -386,7 +441,7 @@ END_TEST
 
 START_TEST(test_client_child_is_told_and_the_parent_goes_on)
 {
-	struct pma_stat stat;
+	struct pma_info stat;
 	int status;
 	pid_t child;
 
@@ -396,7 +451,8 @@ START_TEST(test_client_child_is_told_and_the_parent_goes_on)
 	if (child == 0) {
 		int r = pma_stat(&stat, pma, handle_of(1));
 
-		if (r != -EPERM || !strstr(pma_message(), "fork") || pma_get_fd(pma) != -EPERM || pma_dispatch(pma) != -EPERM)
+		if (r != -EPERM || !strstr(pma_message(), "fork") || pma_get_fd(pma) != -EPERM ||
+		    pma_dispatch(pma) != -EPERM)
 			_exit(1);
 		pma_disconnect(pma);
 		_exit(pma_connect(&pma, NULL) < 0 ? 0 : 2);
@@ -408,14 +464,16 @@ START_TEST(test_client_child_is_told_and_the_parent_goes_on)
 }
 END_TEST
 
-#define NR(array) ((int)(sizeof(array) / sizeof(*(array))))
-
 static void add_tests(TCase *t)
 {
+	tcase_add_test(t, test_client_shortage_at_the_first_connect_is_not_for_ever);
 	tcase_add_test(t, test_client_connect_learns_the_arenas);
+	tcase_add_test(t, test_client_arena_that_is_hidden_is_an_empty_place);
+	tcase_add_test(t, test_client_arena_that_is_taken_away_is_gone_after_a_reconnection);
 	tcase_add_test(t, test_client_without_a_daemon_says_so);
 	tcase_add_test(t, test_client_socket_comes_from_the_environment);
-	tcase_add_loop_test(t, test_client_refused_welcome_is_the_error_of_connect, 0, NR(refusals));
+	tcase_add_loop_test(t, test_client_refused_welcome_is_the_error_of_connect, 0,
+			    NR(refusals));
 	tcase_add_test(t, test_client_requests_say_what_was_asked);
 	tcase_add_test(t, test_client_senseless_arguments_are_refused_here);
 	tcase_add_test(t, test_client_stat_tells_everything);
@@ -428,19 +486,4 @@ static void add_tests(TCase *t)
 	tcase_add_test(t, test_client_child_is_told_and_the_parent_goes_on);
 }
 
-int main(void)
-{
-	Suite *s = suite_create("client");
-	TCase *t = tcase_create("client");
-	SRunner *runner;
-	int nr_failed;
-
-	tcase_set_timeout(t, 30);
-	add_tests(t);
-	suite_add_tcase(s, t);
-	runner = srunner_create(s);
-	srunner_run_all(runner, CK_ENV);
-	nr_failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return nr_failed ? EXIT_FAILURE : EXIT_SUCCESS;
-}
+UNIT("client", { .add = add_tests, .timeout_s = 30 });

@@ -4,18 +4,21 @@
  */
 #include <config.h>
 
-#include "lib/conn.h"
+#include "lib/wire/conn.h"
 
 #include <check.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#include "tests/unit/unit.h"
 
 static int pair[2];
 static char dir[64], path[96];
@@ -139,7 +142,10 @@ static void send_many_fds(int sock, int nr)
 {
 	char control[CMSG_SPACE(16 * sizeof(int))] __attribute__((aligned(8))) = "";
 	struct iovec iov = { .iov_base = control, .iov_len = 1 };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = CMSG_SPACE((size_t)nr * sizeof(int)) };
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = control,
+			      .msg_controllen = CMSG_SPACE((size_t)nr * sizeof(int)) };
 	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
 
 	cmsg->cmsg_level = SOL_SOCKET;
@@ -159,7 +165,8 @@ START_TEST(test_conn_unwanted_descriptors_are_refused_and_closed)
 	for (int max = 0; max <= 2; max++) {
 		for (int nr = max + 1; nr <= 16; nr++) {
 			send_many_fds(pair[0], nr);
-			ck_assert_int_eq(conn_recv(pair[1], buf, sizeof(buf), fds, max, &nr_fds), -EPROTO);
+			ck_assert_int_eq(conn_recv(pair[1], buf, sizeof(buf), fds, max, &nr_fds),
+					 -EPROTO);
 		}
 	}
 	ck_assert_int_eq(count_fds(), before);
@@ -188,6 +195,38 @@ START_TEST(test_conn_peer_is_who_we_are)
 	ck_assert_uint_eq(peer.gid, getegid());
 	ck_assert_int_eq(peer.pid, getpid());
 	ck_assert_int_eq(peer.nr_groups, getgroups(64, groups));
+	conn_peer_fini(&peer);
+	conn_peer_fini(&peer);
+}
+END_TEST
+
+/* Each test is a process of its own: nobody else gets these groups. */
+START_TEST(test_conn_peer_in_thousands_of_groups_has_them_all)
+{
+	static gid_t groups[5000];
+	struct conn_peer peer;
+	int of_many[2];
+
+	for (int i = 0; i < 5000; i++)
+		groups[i] = (gid_t)(70000 + i);
+	if (getenv("CK_FORK") && strcmp(getenv("CK_FORK"), "no") == 0)
+		return;
+	if (setgroups(5000, groups) < 0)
+		return;                 /* takes root */
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, of_many), 0);
+	ck_assert_int_eq(conn_peer(of_many[0], &peer), 0);
+	ck_assert_int_eq(peer.nr_groups, 5000);
+	for (int i = 0; i < 5000; i++)
+		ck_assert_uint_eq(peer.groups[i], groups[i]);
+	conn_peer_fini(&peer);
+}
+END_TEST
+
+START_TEST(test_conn_peer_of_what_is_no_socket_is_refused)
+{
+	struct conn_peer peer;
+
+	ck_assert_int_eq(conn_peer(-1, &peer), -EBADF);
 }
 END_TEST
 
@@ -258,14 +297,8 @@ START_TEST(test_conn_bad_paths_have_their_errors)
 }
 END_TEST
 
-int main(void)
+static void add_tests(TCase *t)
 {
-	Suite *s = suite_create("conn");
-	TCase *t = tcase_create("conn");
-	SRunner *runner;
-	int nr_failed;
-
-	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, test_conn_packets_keep_their_boundaries);
 	tcase_add_test(t, test_conn_hang_up_is_zero_and_sending_is_epipe);
 	tcase_add_test(t, test_conn_hang_up_with_unread_packets_is_zero);
@@ -276,14 +309,12 @@ int main(void)
 	tcase_add_test(t, test_conn_unwanted_descriptors_are_refused_and_closed);
 	tcase_add_test(t, test_conn_descriptors_with_a_packet_too_large_are_closed);
 	tcase_add_test(t, test_conn_peer_is_who_we_are);
+	tcase_add_test(t, test_conn_peer_in_thousands_of_groups_has_them_all);
+	tcase_add_test(t, test_conn_peer_of_what_is_no_socket_is_refused);
 	tcase_add_test(t, test_conn_listen_and_connect);
 	tcase_add_test(t, test_conn_listen_replaces_a_stale_socket_and_nothing_else);
 	tcase_add_test(t, test_conn_abstract_names_work);
 	tcase_add_test(t, test_conn_bad_paths_have_their_errors);
-	suite_add_tcase(s, t);
-	runner = srunner_create(s);
-	srunner_run_all(runner, CK_ENV);
-	nr_failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return nr_failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
+
+UNIT("conn", { .add = add_tests, .setup = setup, .teardown = teardown });

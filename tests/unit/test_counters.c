@@ -2,10 +2,12 @@
 /* counters: what falls into which bucket, and what percentiles say of it. */
 #include <config.h>
 
-#include "daemon/counters.h"
+#include "daemon/service/counters.h"
 
 #include <check.h>
 #include <stdlib.h>
+
+#include "tests/unit/unit.h"
 
 START_TEST(test_histogram_counts_each_value_in_one_bucket)
 {
@@ -62,21 +64,12 @@ START_TEST(test_histogram_percentiles_are_bounds)
 }
 END_TEST
 
-int main(void)
+static void add_tests(TCase *t)
 {
-	Suite *suite = suite_create("counters");
-	TCase *tc = tcase_create("counters");
-	SRunner *runner;
-	int failed;
-
-	tcase_add_test(tc, test_histogram_counts_each_value_in_one_bucket);
-	tcase_add_test(tc, test_histogram_bound_holds_what_is_below_it);
-	tcase_add_test(tc, test_histogram_empty_has_no_percentile);
-	tcase_add_test(tc, test_histogram_percentiles_are_bounds);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	tcase_add_test(t, test_histogram_counts_each_value_in_one_bucket);
+	tcase_add_test(t, test_histogram_bound_holds_what_is_below_it);
+	tcase_add_test(t, test_histogram_empty_has_no_percentile);
+	tcase_add_test(t, test_histogram_percentiles_are_bounds);
 }
+
+UNIT("counters", { .add = add_tests });

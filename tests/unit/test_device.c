@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Devices as far as a machine without persistent memory has them: regular files, what is refused, and reopening.
- * Device-dax itself is tested in the guest.
+ * Devices as far as a machine without persistent memory has them: regular files, what is refused,
+ * and reopening. Device-dax itself is tested in the guest.
  */
 #include <config.h>
 
@@ -16,7 +16,9 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "daemon/device/device_internal.h"
 #include "tests/unit/device_fixture.h"
+#include "tests/unit/unit.h"
 
 static unsigned nr_fds(void)
 {
@@ -33,6 +35,30 @@ static bool exists(const char *path)
 {
 	return access(path, F_OK) == 0;
 }
+
+/* Who is refused later on, for what is no fault of the file's, leaves no file. */
+START_TEST(test_device_not_kept_leaves_nothing)
+{
+	struct device_request request = { .spec = file, .size = 64 * MiB };
+	struct stat st;
+	int fd;
+
+	ck_assert_int_eq(device_open(&device, &request, &why), 0);
+	device_close(device);
+	ck_assert(!exists(file));
+	fd = open(file, O_WRONLY | O_CREAT, 0600);
+	ck_assert_int_ge(fd, 0);
+	close(fd);
+	ck_assert_int_eq(device_open(&device, &request, &why), 0);
+	device_close(device);
+	ck_assert_int_eq(stat(file, &st), 0);
+	ck_assert_int_eq(st.st_size, 0);
+	ck_assert_int_eq(open_device(file, 64 * MiB, false), 0);
+	device_close(device);
+	device = NULL;
+	ck_assert(exists(file));
+}
+END_TEST
 
 START_TEST(test_device_new_file_is_sparse_and_private)
 {
@@ -77,7 +103,8 @@ END_TEST
 
 START_TEST(test_device_odd_sizes_are_refused_with_the_next_good_one)
 {
-	static const uint64_t odd[] = { 1, 511, 4095, 4097, 8 * MiB - 1, 8 * MiB + 512, 3000000, GiB + 2048 };
+	static const uint64_t odd[] = { 1,	     511,	    4095,    4097,
+					8 * MiB - 1, 8 * MiB + 512, 3000000, GiB + 2048 };
 
 	for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++) {
 		ck_assert_int_eq(try_device(file, odd[i], false), -EINVAL);
@@ -125,8 +152,8 @@ START_TEST(test_device_what_is_no_file_is_refused_at_once)
 	ck_assert_int_eq(try_device(dir, 8 * MiB, false), -EISDIR);
 	ck_assert_int_eq(mkfifo(file, 0600), 0);
 	ck_assert_int_eq(try_device(file, 8 * MiB, false), -EINVAL);
-	ck_assert_int_eq(try_device("/dev/null", 8 * MiB, false), -ENODEV);
-	ck_assert_int_eq(try_device("/dev/null", 0, true), -ENODEV);
+	ck_assert_int_eq(try_device("/dev/null", 8 * MiB, false), -ENOTTY);
+	ck_assert_int_eq(try_device("/dev/null", 0, true), -ENOTTY);
 	snprintf(link, sizeof(link), "%s.link", file);
 	ck_assert_int_eq(symlink("/nowhere", link), 0);
 	ck_assert_int_lt(try_device(link, 8 * MiB, false), 0);
@@ -165,14 +192,18 @@ START_TEST(test_device_without_permission_says_so)
 	if (pid == 0) {
 		if (geteuid() == 0 && setresuid(65534, 65534, 65534) < 0)
 			_exit(2);
-		_exit(try_device(file, 0, false) == -EACCES && strstr(why.text, "permission") ? 0 : 1);
+		_exit(try_device(file, 0, false) == -EACCES && strstr(why.text, "permission") ? 0
+											      : 1);
 	}
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
 	ck_assert_int_eq(status, 0);
 }
 END_TEST
 
-/* However few descriptors are left: it works, or it is -EMFILE, keeps no descriptor and leaves no file. */
+/*
+ * However few descriptors are left: it works, or it is -EMFILE, keeps no descriptor and leaves no
+ * file.
+ */
 START_TEST(test_device_open_with_few_descriptors_leaks_none)
 {
 	unsigned before = nr_fds();
@@ -198,7 +229,8 @@ static bool is_same_file(int a, int b)
 {
 	struct stat sa, sb;
 
-	return fstat(a, &sa) == 0 && fstat(b, &sb) == 0 && sa.st_ino == sb.st_ino && sa.st_dev == sb.st_dev;
+	return fstat(a, &sa) == 0 && fstat(b, &sb) == 0 && sa.st_ino == sb.st_ino &&
+	       sa.st_dev == sb.st_dev;
 }
 
 START_TEST(test_device_reopen_is_a_new_description_of_the_same_file)
@@ -215,10 +247,11 @@ START_TEST(test_device_reopen_is_a_new_description_of_the_same_file)
 		ck_assert(is_same_file(fd, device_fd(device)));
 		ck_assert_int_eq(fcntl(fd, F_GETFL) & O_ACCMODE, O_RDONLY);
 		ck_assert(fcntl(fd, F_GETFD) & FD_CLOEXEC);
-		ck_assert(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) == MAP_FAILED);
+		ck_assert(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) ==
+			  MAP_FAILED);
 		close(fd);
 		ck_assert_int_eq(device_reopen(&fd, device, O_RDWR), 0);
-		ck_assert_int_eq(device_mark(fd, 1, false), 0);
+		ck_assert_int_eq(device_mark(fd, 1), 0);
 		ck_assert_int_eq(device_is_marked(device, 1), 1);       /* so it is no dup */
 		close(fd);
 	}
@@ -237,7 +270,10 @@ START_TEST(test_device_read_only_gives_no_writable_description)
 }
 END_TEST
 
-/* In a child, whose mount namespace has no /proc: 0, or the line that found otherwise; 77 it may not. */
+/*
+ * In a child, whose mount namespace has no /proc: 0, or the line that found otherwise; 77 it may
+ * not.
+ */
 static int reopen_without_proc(void)
 {
 	char other[PATH_MAX + 8];
@@ -266,7 +302,8 @@ START_TEST(test_device_reopen_without_proc_takes_the_path_if_it_is_the_same)
 		_exit(reopen_without_proc());
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
-		puts("SKIP test_device_reopen_without_proc_takes_the_path_if_it_is_the_same: needs root");
+		puts("SKIP test_device_reopen_without_proc_takes_the_path_if_it_is_the_same: needs "
+		     "root");
 	else
 		ck_assert_int_eq(status, 0);
 }
@@ -299,6 +336,35 @@ START_TEST(test_device_list_tells_of_each_whether_it_can_serve)
 }
 END_TEST
 
+static void make(const char *top, const char *path, const char *text)
+{
+	char command[512];
+
+	snprintf(command, sizeof(command),
+		 "mkdir -p \"$(dirname %s/%s)\" && printf %%s '%s' >%s/%s", top, path, text, top,
+		 path);
+	ck_assert_int_eq(system(command), 0);
+}
+
+START_TEST(test_device_node_is_the_target_while_that_is_online)
+{
+	char top[] = "/tmp/test_device.XXXXXX", command[64];
+
+	ck_assert_ptr_nonnull(mkdtemp(top));
+	make(top, "bus/dax/devices/dax0.0/numa_node", "1\n");
+	make(top, "devices/system/node/node1/cpulist", "");
+	ck_assert_int_eq(device_numa_node(top, "dax0.0", 2), 1);
+	ck_assert_int_eq(device_numa_node(top, "dax0.0", -1), 1);
+	ck_assert_int_eq(device_numa_node(top, "dax9.9", 2), -1);
+	make(top, "devices/system/node/node2/cpulist", "");
+	ck_assert_int_eq(device_numa_node(top, "dax0.0", 2), 2);
+	make(top, "bus/dax/devices/dax0.0/numa_node", "-1\n");
+	ck_assert_int_eq(device_numa_node(top, "dax0.0", 7), -1);
+	snprintf(command, sizeof(command), "rm -r %s", top);
+	ck_assert_int_eq(system(command), 0);
+}
+END_TEST
+
 START_TEST(test_device_badblocks_of_a_file_are_none)
 {
 	struct device_range *ranges;
@@ -311,40 +377,27 @@ START_TEST(test_device_badblocks_of_a_file_are_none)
 }
 END_TEST
 
-static Suite *suite(void)
+static void add_tests(TCase *t)
 {
-	Suite *s = suite_create("device");
-	TCase *tc = tcase_create("device");
-
-	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_add_test(tc, test_device_new_file_is_sparse_and_private);
-	tcase_add_test(tc, test_device_existing_file_keeps_its_size);
-	tcase_add_test(tc, test_device_empty_file_gets_the_size_or_is_refused);
-	tcase_add_test(tc, test_device_odd_sizes_are_refused_with_the_next_good_one);
-	tcase_add_test(tc, test_device_too_large_for_the_limit_leaves_no_file);
-	tcase_add_test(tc, test_device_absent_is_refused_and_not_made);
-	tcase_add_test(tc, test_device_what_is_no_file_is_refused_at_once);
-	tcase_add_test(tc, test_device_overlong_path_is_refused);
-	tcase_add_test(tc, test_device_symlink_leads_to_the_file);
-	tcase_add_test(tc, test_device_without_permission_says_so);
-	tcase_add_test(tc, test_device_open_with_few_descriptors_leaks_none);
-	tcase_add_test(tc, test_device_reopen_is_a_new_description_of_the_same_file);
-	tcase_add_test(tc, test_device_read_only_gives_no_writable_description);
-	tcase_add_test(tc, test_device_reopen_without_proc_takes_the_path_if_it_is_the_same);
-	tcase_add_test(tc, test_device_is_absent_once_removed_or_truncated);
-	tcase_add_test(tc, test_device_list_tells_of_each_whether_it_can_serve);
-	tcase_add_test(tc, test_device_badblocks_of_a_file_are_none);
-	suite_add_tcase(s, tc);
-	return s;
+	tcase_add_test(t, test_device_not_kept_leaves_nothing);
+	tcase_add_test(t, test_device_new_file_is_sparse_and_private);
+	tcase_add_test(t, test_device_existing_file_keeps_its_size);
+	tcase_add_test(t, test_device_empty_file_gets_the_size_or_is_refused);
+	tcase_add_test(t, test_device_odd_sizes_are_refused_with_the_next_good_one);
+	tcase_add_test(t, test_device_too_large_for_the_limit_leaves_no_file);
+	tcase_add_test(t, test_device_absent_is_refused_and_not_made);
+	tcase_add_test(t, test_device_what_is_no_file_is_refused_at_once);
+	tcase_add_test(t, test_device_overlong_path_is_refused);
+	tcase_add_test(t, test_device_symlink_leads_to_the_file);
+	tcase_add_test(t, test_device_without_permission_says_so);
+	tcase_add_test(t, test_device_open_with_few_descriptors_leaks_none);
+	tcase_add_test(t, test_device_reopen_is_a_new_description_of_the_same_file);
+	tcase_add_test(t, test_device_read_only_gives_no_writable_description);
+	tcase_add_test(t, test_device_reopen_without_proc_takes_the_path_if_it_is_the_same);
+	tcase_add_test(t, test_device_is_absent_once_removed_or_truncated);
+	tcase_add_test(t, test_device_list_tells_of_each_whether_it_can_serve);
+	tcase_add_test(t, test_device_node_is_the_target_while_that_is_online);
+	tcase_add_test(t, test_device_badblocks_of_a_file_are_none);
 }
 
-int main(void)
-{
-	SRunner *runner = srunner_create(suite());
-	int nr_failed;
-
-	srunner_run_all(runner, CK_ENV);
-	nr_failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return nr_failed ? EXIT_FAILURE : EXIT_SUCCESS;
-}
+UNIT("device", { .add = add_tests, .setup = setup, .teardown = teardown });

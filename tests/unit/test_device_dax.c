@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Devices and media on a real device-dax. It overwrites the device, so it must be told which: PMEMARENA_TEST_DAX=/dev/daxX.Y.
- * The guest lab does, for each alignment and with and without an NVDIMM behind it. Root.
+ * Devices and media on a real device-dax. It overwrites the device, so it must be told which:
+ * PMEMARENA_TEST_DAX=/dev/daxX.Y. The guest lab does, for each alignment and with and without an
+ * NVDIMM behind it. Root.
  */
 #include <config.h>
 
@@ -19,6 +20,7 @@
 
 #include "daemon/device/device.h"
 #include "daemon/media/media.h"
+#include "tests/unit/unit.h"
 
 #define PAGE UINT64_C(4096)
 
@@ -86,8 +88,10 @@ static bool is_one_of(const char *text, const char *const *known)
 
 START_TEST(test_dax_says_what_it_is)
 {
-	static const char *const domains[] = { "memory-controller", "cpu-cache", "none", "unknown", NULL };
-	static const char *const healths[] = { "ok", "non-critical", "critical", "fatal", "unknown", NULL };
+	static const char *const domains[] = { "memory-controller", "cpu-cache", "none", "unknown",
+					       NULL };
+	static const char *const healths[] = { "ok",	"non-critical", "critical",
+					       "fatal", "unknown",	NULL };
 	const struct device_info *info = device_info(device);
 
 	ck_assert_int_eq(info->kind, DEVICE_DAX);
@@ -102,9 +106,11 @@ START_TEST(test_dax_says_what_it_is)
 	ck_assert(is_one_of(info->health, healths));
 	ck_assert_int_ge((int)info->unsafe_shutdowns, -1);
 	ck_assert(device_is_present(device));
-	printf("%s: size %#lx align %#lx resource %#lx node %d region %d persistence %s health %s lost %ld granularity %s\n",
-	       info->chardev, (unsigned long)size, (unsigned long)align, (unsigned long)info->resource, info->numa_node,
-	       info->region_id, info->persistence, info->health, (long)info->unsafe_shutdowns,
+	printf("%s: size %#lx align %#lx resource %#lx node %d region %d persistence %s health %s "
+	       "lost %ld granularity %s\n",
+	       info->chardev, (unsigned long)size, (unsigned long)align,
+	       (unsigned long)info->resource, info->numa_node, info->region_id, info->persistence,
+	       info->health, (long)info->unsafe_shutdowns,
 	       media_granularity_name(media_granularity(media)));
 	fflush(stdout);
 }
@@ -122,7 +128,7 @@ START_TEST(test_dax_is_known_under_other_names)
 	ck_assert_int_eq(mknod(copy, S_IFCHR | 0600, st.st_rdev), 0);
 	ck_assert_int_eq(try_open(link, true), 0);
 	ck_assert_int_eq(try_open(copy, true), 0);
-	ck_assert_int_eq(try_open("/dev/null", true), -ENODEV);
+	ck_assert_int_eq(try_open("/dev/null", true), -ENOTTY);
 	unlink(link);
 	unlink(copy);
 }
@@ -154,11 +160,13 @@ START_TEST(test_dax_list_tells_who_has_it)
 		ck_assert_int_eq(device_list(&list, &nr, &why), 0);
 		found = false;
 		for (size_t i = 0; i < nr; i++) {
-			if (strcmp(list[i].chardev, device ? device_info(device)->chardev : node + 5) != 0)
+			if (strcmp(list[i].chardev,
+				   device ? device_info(device)->chardev : node + 5) != 0)
 				continue;
 			found = true;
 			ck_assert_uint_eq(list[i].size, size);
-			ck_assert_msg((strstr(list[i].unusable, "in use") != NULL) == held, "%s", list[i].unusable);
+			ck_assert_msg((strstr(list[i].unusable, "in use") != NULL) == held, "%s",
+				      list[i].unusable);
 		}
 		free(list);
 		ck_assert(found);
@@ -189,9 +197,6 @@ START_TEST(test_dax_round_trip)
 	ck_assert_int_eq(media_store64(media, size, 42), -EINVAL);
 	ck_assert_int_eq(media_punch(media, 0, align), -EOPNOTSUPP);
 	ck_assert_int_eq(media_allocate(media, 0, size), 0);
-	int r = media_deep_flush(media, 0, PAGE);
-
-	ck_assert(r == 0 || r == -EOPNOTSUPP);
 }
 END_TEST
 
@@ -203,8 +208,10 @@ START_TEST(test_dax_granularity_is_never_pages_unless_forced)
 	struct media *other;
 
 	if (!getenv("PMEM2_FORCE_GRANULARITY"))
-		ck_assert_int_eq(media_granularity(media), strcmp(device_info(device)->persistence, "cpu-cache") == 0 ?
-				 MEDIA_BYTE : MEDIA_CACHE_LINE);
+		ck_assert_int_eq(media_granularity(media),
+				 strcmp(device_info(device)->persistence, "cpu-cache") == 0
+					 ? MEDIA_BYTE
+					 : MEDIA_CACHE_LINE);
 	for (size_t i = 0; i < 3; i++) {
 		setenv("PMEM2_FORCE_GRANULARITY", forced[i].force, 1);
 		ck_assert_int_eq(media_open(&other, device, 0, align, &why), 0);
@@ -256,7 +263,7 @@ START_TEST(test_dax_mark_lives_as_long_as_a_mapping)
 
 	for (int read_only = 0; read_only < 2; read_only++) {
 		ck_assert_int_eq(device_reopen(&fd, device, read_only ? O_RDONLY : O_RDWR), 0);
-		ck_assert_int_eq(device_mark(fd, 77, read_only), 0);
+		ck_assert_int_eq(device_mark(fd, 77), 0);
 		map = mmap(NULL, align, PROT_READ, MAP_SHARED, fd, 0);
 		ck_assert(map != MAP_FAILED);
 		close(fd);
@@ -275,7 +282,8 @@ static void copy_file(const char *path, uint64_t off, uint64_t len)
 
 	ck_assert_int_ge(fd, 0);
 	for (uint64_t at = off; at < off + len; at += sizeof(bytes)) {
-		ck_assert_int_eq((int)pread(fd, bytes, sizeof(bytes), (off_t)at), (int)sizeof(bytes));
+		ck_assert_int_eq((int)pread(fd, bytes, sizeof(bytes), (off_t)at),
+				 (int)sizeof(bytes));
 		ck_assert_int_eq(media_store(media, at, bytes, sizeof(bytes)), 0);
 	}
 	close(fd);
@@ -296,7 +304,8 @@ START_TEST(test_dax_foreign_content_is_named)
 
 	close(mkstemp(file));
 	ck_assert_int_eq(truncate(file, (off_t)size), 0);
-	ck_assert_int_eq(run("PATH=$PATH:/sbin:/usr/sbin mke2fs -q -F -t ext4 -E nodiscard", file), 0);
+	ck_assert_int_eq(run("PATH=$PATH:/sbin:/usr/sbin mke2fs -q -F -t ext4 -E nodiscard", file),
+			 0);
 	copy_file(file, 0, edge);
 	unlink(file);
 	ck_assert_int_eq(device_find_foreign(device, name, sizeof(name)), 1);
@@ -306,13 +315,17 @@ START_TEST(test_dax_foreign_content_is_named)
 }
 END_TEST
 
+/* Where no NVDIMM region is behind the device, nobody keeps a list: that is not an empty one. */
 START_TEST(test_dax_badblocks_are_none_here)
 {
+	const struct device_info *info = device_info(device);
+	bool is_known = strcmp(info->persistence, "unknown") != 0;
 	struct device_range *ranges = NULL;
 	size_t nr = 9;
 
-	ck_assert_int_eq(device_badblocks(device, &ranges, &nr), 0);
-	ck_assert_uint_eq(nr, 0);
+	ck_assert_int_eq(device_badblocks(device, &ranges, &nr), is_known ? 0 : -ENODATA);
+	if (is_known)
+		ck_assert_uint_eq(nr, 0);
 	free(ranges);
 }
 END_TEST
@@ -329,7 +342,8 @@ static int make_memory_fail(uint64_t off)
 		signal(SIGBUS, SIG_DFL);
 		if (device_reopen(&fd, device, O_RDWR) < 0)
 			_exit(1);
-		map = mmap(NULL, align, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)(off - off % align));
+		map = mmap(NULL, align, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+			   (off_t)(off - off % align));
 		if (map == MAP_FAILED)
 			_exit(2);
 		map[off % align] = 1;
@@ -339,7 +353,10 @@ static int make_memory_fail(uint64_t off)
 	return WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS ? 0 : WEXITSTATUS(status);
 }
 
-/* The daemon is told of memory that failed, though it did not touch it, and lives. What lies elsewhere is as it was. */
+/*
+ * The daemon is told of memory that failed, though it did not touch it, and lives. What lies
+ * elsewhere is as it was.
+ */
 START_TEST(test_dax_failed_memory_is_told_and_survived)
 {
 	uint64_t bad = size / 2 + PAGE, off, len, word;
@@ -388,9 +405,12 @@ START_TEST(test_dax_as_system_memory_is_refused_with_the_way_back)
 
 	teardown();
 	/* Memory that the kernel puts to use at once would not come back. */
-	if (run("echo offline > /sys/devices/system/memory/auto_online_blocks; daxctl reconfigure-device --no-online "
-		"--mode=system-ram", name) != 0) {
-		puts("SKIP test_dax_as_system_memory_is_refused_with_the_way_back: it cannot be made system memory");
+	if (run("echo offline > /sys/devices/system/memory/auto_online_blocks; daxctl "
+		"reconfigure-device --no-online "
+		"--mode=system-ram",
+		name) != 0) {
+		puts("SKIP test_dax_as_system_memory_is_refused_with_the_way_back: it cannot be "
+		     "made system memory");
 		fflush(stdout);
 		return;
 	}
@@ -403,44 +423,28 @@ START_TEST(test_dax_as_system_memory_is_refused_with_the_way_back)
 }
 END_TEST
 
-static Suite *suite(void)
+static void add_tests(TCase *t)
 {
-	Suite *s = suite_create("device_dax");
-	TCase *tc = tcase_create("device_dax");
-
-	tcase_set_timeout(tc, 60);
-	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_add_test(tc, test_dax_says_what_it_is);
-	tcase_add_test(tc, test_dax_is_known_under_other_names);
-	tcase_add_test(tc, test_dax_is_exclusive);
-	tcase_add_test(tc, test_dax_list_tells_who_has_it);
-	tcase_add_test(tc, test_dax_round_trip);
-	tcase_add_test(tc, test_dax_granularity_is_never_pages_unless_forced);
-	tcase_add_test(tc, test_dax_misaligned_and_outside_ranges_are_refused);
-	tcase_add_test(tc, test_dax_read_only_cannot_be_written);
-	tcase_add_test(tc, test_dax_mark_lives_as_long_as_a_mapping);
-	tcase_add_test(tc, test_dax_foreign_content_is_named);
-	tcase_add_test(tc, test_dax_badblocks_are_none_here);
-	tcase_add_test(tc, test_dax_failed_memory_is_told_and_survived);
-	tcase_add_test(tc, test_dax_disabled_under_us_is_eio_and_absent);
-	tcase_add_test(tc, test_dax_as_system_memory_is_refused_with_the_way_back);
-	suite_add_tcase(s, tc);
-	return s;
+	tcase_add_test(t, test_dax_says_what_it_is);
+	tcase_add_test(t, test_dax_is_known_under_other_names);
+	tcase_add_test(t, test_dax_is_exclusive);
+	tcase_add_test(t, test_dax_list_tells_who_has_it);
+	tcase_add_test(t, test_dax_round_trip);
+	tcase_add_test(t, test_dax_granularity_is_never_pages_unless_forced);
+	tcase_add_test(t, test_dax_misaligned_and_outside_ranges_are_refused);
+	tcase_add_test(t, test_dax_read_only_cannot_be_written);
+	tcase_add_test(t, test_dax_mark_lives_as_long_as_a_mapping);
+	tcase_add_test(t, test_dax_foreign_content_is_named);
+	tcase_add_test(t, test_dax_badblocks_are_none_here);
+	tcase_add_test(t, test_dax_failed_memory_is_told_and_survived);
+	tcase_add_test(t, test_dax_disabled_under_us_is_eio_and_absent);
+	tcase_add_test(t, test_dax_as_system_memory_is_refused_with_the_way_back);
 }
 
-int main(void)
+static const char *why_not(void)
 {
-	SRunner *runner;
-	int nr_failed;
-
 	node = getenv("PMEMARENA_TEST_DAX");
-	if (!node) {
-		puts("PMEMARENA_TEST_DAX does not name a device-dax to overwrite");
-		return 77;
-	}
-	runner = srunner_create(suite());
-	srunner_run_all(runner, CK_ENV);
-	nr_failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return nr_failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return node ? NULL : "PMEMARENA_TEST_DAX does not name a device-dax to overwrite";
 }
+
+UNIT_IF(why_not, "device_dax", { .add = add_tests, .setup = setup, .teardown = teardown, .timeout_s = 60 });

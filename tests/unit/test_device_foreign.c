@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "tests/unit/device_fixture.h"
+#include "tests/unit/unit.h"
 
 static void store_at(uint64_t off, const void *bytes, size_t len)
 {
@@ -16,9 +17,12 @@ static void store_at(uint64_t off, const void *bytes, size_t len)
 
 START_TEST(test_foreign_magics_are_named)
 {
-	static const struct { const char *bytes; size_t len; const char *name; } known[] = {
-		{ "PMEMOBJ\0", 8, "libpmemobj pool" }, { "PMEMBLK\0", 8, "libpmemblk pool" },
-		{ "PMEMPOOL", 8, "PMDK pool set" }, { "\xff\xb2\x82\x87\0\0\0\0", 8, "famfs file system" },
+	static const struct { const char *bytes; size_t len; const char *name;
+	} known[] = {
+		{ "PMEMOBJ\0", 8, "libpmemobj pool" },
+		{ "PMEMBLK\0", 8, "libpmemblk pool" },
+		{ "PMEMPOOL", 8, "PMDK pool set" },
+		{ "\xff\xb2\x82\x87\0\0\0\0", 8, "famfs file system" },
 	};
 	char name[64];
 
@@ -36,16 +40,19 @@ END_TEST
 
 START_TEST(test_foreign_made_by_the_real_tools_is_named)
 {
-	static const struct { const char *tool, *command, *name; } made[] = {
+	static const struct { const char *tool, *command, *name;
+	} made[] = {
 		{ "mke2fs", "mke2fs -q -F -t ext4 %s", "ext4 file system" },
 		{ "mkswap", "mkswap %s", "swap" },
 		{ "sfdisk", "echo 2048,,L | sfdisk -q -X gpt %s", "gpt partition table" },
 		{ "sfdisk", "echo 2048,,L | sfdisk -q -X dos %s", "dos partition table" },
-		{ "pmempool", "rm %1$s; pmempool create --layout=x --size=64M obj %1$s", "libpmemobj pool" },
+		{ "pmempool", "rm %1$s; pmempool create --layout=x --size=64M obj %1$s",
+		  "libpmemobj pool" },
 	};
 	char command[PATH_MAX * 2 + 128], tool[64], name[64];
 
-	snprintf(tool, sizeof(tool), "PATH=$PATH:/sbin:/usr/sbin command -v %s >/dev/null", made[_i].tool);
+	snprintf(tool, sizeof(tool), "PATH=$PATH:/sbin:/usr/sbin command -v %s >/dev/null",
+		 made[_i].tool);
 	if (system(tool) != 0) {
 		printf("SKIP test_foreign_made_by_the_real_tools_is_named: no %s\n", made[_i].tool);
 		return;
@@ -79,26 +86,11 @@ START_TEST(test_foreign_random_bytes_are_nothing_known)
 }
 END_TEST
 
-static Suite *suite(void)
+static void add_tests(TCase *t)
 {
-	Suite *s = suite_create("device_foreign");
-	TCase *tc = tcase_create("device_foreign");
-
-	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_add_test(tc, test_foreign_magics_are_named);
-	tcase_add_loop_test(tc, test_foreign_made_by_the_real_tools_is_named, 0, 5);
-	tcase_add_loop_test(tc, test_foreign_random_bytes_are_nothing_known, 0, 10);
-	suite_add_tcase(s, tc);
-	return s;
+	tcase_add_test(t, test_foreign_magics_are_named);
+	tcase_add_loop_test(t, test_foreign_made_by_the_real_tools_is_named, 0, 5);
+	tcase_add_loop_test(t, test_foreign_random_bytes_are_nothing_known, 0, 10);
 }
 
-int main(void)
-{
-	SRunner *runner = srunner_create(suite());
-	int nr_failed;
-
-	srunner_run_all(runner, CK_ENV);
-	nr_failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return nr_failed ? EXIT_FAILURE : EXIT_SUCCESS;
-}
+UNIT("device_foreign", { .add = add_tests, .setup = setup, .teardown = teardown });

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * The daemon's lock and the sessions' marks, with everything that can keep one alive: descriptors, mappings,
- * children, exec(), and descriptors that are still in a socket.
- */
+/* device_lock: the lock that keeps a second daemon from a device. */
 #include <config.h>
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
+#include <sys/file.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "tests/unit/device_fixture.h"
+#include "tests/unit/unit.h"
 
 START_TEST(test_device_is_exclusive_and_names_the_holder)
 {
@@ -29,22 +30,130 @@ START_TEST(test_device_is_exclusive_and_names_the_holder)
 }
 END_TEST
 
-START_TEST(test_device_lock_lives_as_long_as_a_mapping)
+/* What a client may have a descriptor of is not what the lock is on. */
+START_TEST(test_device_next_opener_is_not_kept_out_by_clients)
 {
+	struct flock all = { .l_type = F_RDLCK, .l_whence = SEEK_SET };
 	void *map;
+	int fd;
 
 	ck_assert_int_eq(open_device(file, 8 * MiB, false), 0);
-	map = mmap(NULL, 4096, PROT_READ, MAP_SHARED, device_fd(device), 0);
+	ck_assert_int_eq(device_reopen(&fd, device, _i ? O_RDWR : O_RDONLY), 0);
+	map = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
 	device_close(device);
 	device = NULL;
+	all.l_type = _i ? F_WRLCK : F_RDLCK;
+	ck_assert_int_eq(fcntl(fd, F_OFD_SETLK, &all), 0);
+	ck_assert_int_eq(flock(fd, LOCK_EX), 0);
+	ck_assert_int_eq(open_device(file, 0, false), 0);
 	ck_assert_int_eq(try_device(file, 0, false), -EBUSY);
-	ck_assert_ptr_nonnull(strstr(why.text, "fuser"));       /* a mapping has no fdinfo */
+	close(fd);
 	munmap(map, 4096);
-	ck_assert_int_eq(try_device(file, 0, false), 0);
 }
 END_TEST
 
-/* Many make the same new file at once: one has it, at full size, and the others are told that it is taken. */
+START_TEST(test_device_by_another_name_is_exclusive)
+{
+	char other[128], directory[96];
+
+	ck_assert_int_eq(open_device(file, 8 * MiB, false), 0);
+	snprintf(other, sizeof(other), "%.64s/hard", dir);
+	ck_assert_int_eq(link(file, other), 0);
+	ck_assert_int_eq(try_device(other, 0, false), -EBUSY);
+	snprintf(directory, sizeof(directory), "%.64s/sub", dir);
+	ck_assert_int_eq(mkdir(directory, 0700), 0);
+	snprintf(other, sizeof(other), "%s/soft", directory);
+	ck_assert_int_eq(symlink(file, other), 0);
+	ck_assert_int_eq(try_device(other, 0, false), -EBUSY);
+	snprintf(other, sizeof(other), "%.64s/renamed", dir);
+	ck_assert_int_eq(rename(file, other), 0);
+	ck_assert_int_eq(try_device(other, 0, false), -EBUSY);
+}
+END_TEST
+
+static int nr_entries(const char *path)
+{
+	DIR *d = opendir(path);
+	int nr = 0;
+
+	ck_assert_ptr_nonnull(d);
+	while (readdir(d))
+		nr++;
+	closedir(d);
+	return nr - 2;
+}
+
+START_TEST(test_device_closed_or_refused_leaves_no_lock_file)
+{
+	int fd;
+
+	ck_assert_int_eq(open_device(file, 8 * MiB, false), 0);
+	ck_assert_int_eq(try_device(file, 0, false), -EBUSY);
+	ck_assert_int_eq(nr_entries(dir), 2);
+	/* the refused one did not take the lock file with it */
+	ck_assert_int_eq(try_device(file, 0, false), -EBUSY);
+	device_close(device);
+	device = NULL;
+	ck_assert_int_eq(nr_entries(dir), 1);
+	ck_assert_int_eq(truncate(file, 4097), 0);
+	ck_assert_int_eq(try_device(file, 0, false), -EINVAL);
+	ck_assert_int_eq(nr_entries(dir), 1);
+	fd = open(file, O_RDWR | O_TRUNC | O_CLOEXEC);
+	close(fd);
+	ck_assert_int_eq(try_device(file, 0, false), -EINVAL);
+	ck_assert_int_eq(nr_entries(dir), 1);
+}
+END_TEST
+
+/* A killed daemon leaves its lock file, which nobody holds. */
+START_TEST(test_device_of_a_killed_daemon_is_free)
+{
+	int status, ready[2];
+	pid_t pid;
+	char c;
+
+	ck_assert_int_eq(pipe2(ready, O_CLOEXEC), 0);
+	pid = fork();
+	if (pid == 0) {
+		if (open_device(file, 8 * MiB, false) == 0)
+			(void)!write(ready[1], "", 1);
+		pause();
+	}
+	close(ready[1]);
+	ck_assert_int_eq((int)read(ready[0], &c, 1), 1);
+	ck_assert_int_eq(try_device(file, 0, false), -EBUSY);
+	kill(pid, SIGKILL);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(nr_entries(dir), 2);
+	ck_assert_int_eq(try_device(file, 0, false), 0);
+	ck_assert_int_eq(nr_entries(dir), 1);
+	close(ready[0]);
+}
+END_TEST
+
+/* Metadata: the lock is on the file itself, wherever it is seen, and nothing lies beside it. */
+START_TEST(test_device_private_is_locked_itself)
+{
+	struct device_request request = { .spec = file, .size = 8 * MiB, .is_private = true };
+	char directory[96], other[128];
+	struct device *second = NULL;
+
+	ck_assert_int_eq(device_open(&device, &request, &why), 0);
+	ck_assert_int_eq(nr_entries(dir), 1);
+	snprintf(directory, sizeof(directory), "%.64s/sub", dir);
+	ck_assert_int_eq(mkdir(directory, 0700), 0);
+	snprintf(other, sizeof(other), "%s/hard", directory);
+	ck_assert_int_eq(link(file, other), 0);
+	request.spec = other;
+	ck_assert_int_eq(device_open(&second, &request, &why), -EBUSY);
+	ck_assert_ptr_nonnull(strstr(why.text, "process"));
+}
+END_TEST
+
+/*
+ * Many make the same new file at once: one has it, at full size, and the others are told that it is
+ * taken.
+ */
 START_TEST(test_device_created_by_many_at_once_goes_to_one)
 {
 	enum { RACERS = 4 };
@@ -81,196 +190,15 @@ START_TEST(test_device_created_by_many_at_once_goes_to_one)
 }
 END_TEST
 
-static const uint64_t numbers[] = {
-	0, 1, 2, 63, 64, 1000, UINT32_MAX, UINT64_C(1) << 40, UINT64_C(1) << 60, (UINT64_C(1) << 61) - 2, (UINT64_C(1) << 61) - 1
-};
-#define NR_NUMBERS ((int)(sizeof(numbers) / sizeof(numbers[0])))
-
-START_TEST(test_mark_is_seen_and_touches_no_other_number)
+static void add_tests(TCase *t)
 {
-	uint64_t number = numbers[_i];
-	int fd;
-
-	ck_assert_int_eq(open_device(file, 8 * MiB, false), 0);
-	for (int read_only = 0; read_only < 2; read_only++) {
-		ck_assert_int_eq(device_reopen(&fd, device, read_only ? O_RDONLY : O_RDWR), 0);
-		ck_assert_int_eq(device_mark(fd, number, read_only), 0);
-		for (int i = 0; i < NR_NUMBERS; i++)
-			ck_assert_int_eq(device_is_marked(device, numbers[i]), i == _i);
-		ck_assert_int_eq(try_device(file, 0, false), -EBUSY);   /* the daemon's own byte is another */
-		close(fd);
-		ck_assert_int_eq(device_is_marked(device, number), 0);
-	}
-}
-END_TEST
-
-START_TEST(test_mark_out_of_range_is_refused)
-{
-	ck_assert_int_eq(open_device(file, 8 * MiB, false), 0);
-	ck_assert_int_eq(device_mark(device_fd(device), UINT64_C(1) << 61, false), -EINVAL);
-	ck_assert_int_eq(device_mark(device_fd(device), UINT64_MAX, false), -EINVAL);
-	ck_assert_int_eq(device_is_marked(device, UINT64_C(1) << 61), -EINVAL);
-}
-END_TEST
-
-START_TEST(test_mark_twice_is_busy_for_writers)
-{
-	int a, b;
-
-	ck_assert_int_eq(open_device(file, 8 * MiB, false), 0);
-	ck_assert_int_eq(device_reopen(&a, device, O_RDWR), 0);
-	ck_assert_int_eq(device_reopen(&b, device, O_RDWR), 0);
-	ck_assert_int_eq(device_mark(a, 5, false), 0);
-	ck_assert_int_eq(device_mark(a, 5, false), 0);
-	ck_assert_int_eq(device_mark(b, 5, false), -EBUSY);
-	close(a);
-	ck_assert_int_eq(device_mark(b, 5, false), 0);
-	close(b);
-}
-END_TEST
-
-START_TEST(test_mark_of_a_read_only_description_must_be_a_read_mark)
-{
-	int fd;
-
-	ck_assert_int_eq(open_device(file, 8 * MiB, false), 0);
-	ck_assert_int_eq(device_reopen(&fd, device, O_RDONLY), 0);
-	ck_assert_int_eq(device_mark(fd, 5, false), -EBADF);
-	ck_assert_int_eq(device_mark(fd, 5, true), 0);
-	close(fd);
-}
-END_TEST
-
-START_TEST(test_mark_lives_as_long_as_a_mapping_and_no_longer)
-{
-	char *map;
-	int fd;
-
-	ck_assert_int_eq(open_device(file, 8 * MiB, false), 0);
-	ck_assert_int_eq(device_reopen(&fd, device, O_RDWR), 0);
-	ck_assert_int_eq(device_mark(fd, 5, false), 0);
-	map = mmap(NULL, MiB, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	close(fd);
-	ck_assert_int_eq(device_is_marked(device, 5), 1);
-	munmap(map, MiB / 2);
-	ck_assert_int_eq(device_is_marked(device, 5), 1);       /* half of it is enough */
-	munmap(map + MiB / 2, MiB / 2);
-	ck_assert_int_eq(device_is_marked(device, 5), 0);
-}
-END_TEST
-
-/* A child keeps what it inherited: by descriptor, or by mapping alone. */
-START_TEST(test_mark_lives_as_long_as_a_child)
-{
-	int fd, hold[2];
-	void *map;
-	char c;
-	pid_t pid;
-
-	ck_assert_int_eq(open_device(file, 8 * MiB, false), 0);
-	ck_assert_int_eq(device_reopen(&fd, device, O_RDWR), 0);
-	ck_assert_int_eq(device_mark(fd, 5, false), 0);
-	map = mmap(NULL, MiB, PROT_READ, MAP_SHARED, fd, 0);
-	ck_assert_int_eq(pipe(hold), 0);
-	pid = fork();
-	if (pid == 0) {
-		close(hold[1]);
-		if (_i == 0)
-			close(fd);
-		else
-			munmap(map, MiB);
-		_exit(read(hold[0], &c, 1) == 0 ? 0 : 1);
-	}
-	close(fd);
-	munmap(map, MiB);
-	ck_assert_int_eq(device_is_marked(device, 5), 1);
-	close(hold[1]);
-	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
-	ck_assert_int_eq(device_is_marked(device, 5), 0);
-}
-END_TEST
-
-/* exec() drops mappings and CLOEXEC descriptors; one that was made inheritable stays. */
-START_TEST(test_mark_lives_through_exec_by_an_inherited_descriptor)
-{
-	int fd, in[2], out[2];
-	char c;
-	pid_t pid;
-
-	ck_assert_int_eq(open_device(file, 8 * MiB, false), 0);
-	ck_assert_int_eq(device_reopen(&fd, device, O_RDWR), 0);
-	ck_assert_int_eq(device_mark(fd, 5, false), 0);
-	ck_assert_int_eq(pipe2(in, O_CLOEXEC) | pipe2(out, O_CLOEXEC), 0);
-	pid = fork();
-	if (pid == 0) {
-		if (_i == 1)
-			fcntl(fd, F_SETFD, 0);
-		dup2(in[0], 0);
-		dup2(out[1], 1);
-		execlp("cat", "cat", NULL);
-		_exit(1);
-	}
-	close(fd);
-	ck_assert_int_eq((int)write(in[1], "x", 1), 1);
-	ck_assert_int_eq((int)read(out[0], &c, 1), 1);          /* it is cat by now */
-	ck_assert_int_eq(device_is_marked(device, 5), _i);
-	close(in[1]);
-	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
-	ck_assert_int_eq(device_is_marked(device, 5), 0);
-}
-END_TEST
-
-START_TEST(test_mark_lives_while_its_descriptor_is_in_flight)
-{
-	char control[CMSG_SPACE(sizeof(int))] = { 0 }, c = 'x';
-	struct iovec iov = { &c, 1 };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control) };
-	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
-	int fd, pair[2];
-
-	ck_assert_int_eq(open_device(file, 8 * MiB, false), 0);
-	ck_assert_int_eq(device_reopen(&fd, device, O_RDONLY), 0);
-	ck_assert_int_eq(device_mark(fd, 5, true), 0);
-	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
-	*cmsg = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS };
-	memcpy(CMSG_DATA(cmsg), &fd, sizeof(fd));
-	ck_assert_int_eq((int)sendmsg(pair[0], &msg, 0), 1);
-	close(fd);
-	ck_assert_int_eq(device_is_marked(device, 5), 1);
-	close(pair[0]);
-	close(pair[1]);
-	ck_assert_int_eq(device_is_marked(device, 5), 0);
-}
-END_TEST
-
-static Suite *suite(void)
-{
-	Suite *s = suite_create("device_lock");
-	TCase *tc = tcase_create("device_lock");
-
-	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_add_test(tc, test_device_is_exclusive_and_names_the_holder);
-	tcase_add_test(tc, test_device_lock_lives_as_long_as_a_mapping);
-	tcase_add_loop_test(tc, test_device_created_by_many_at_once_goes_to_one, 0, 20);
-	tcase_add_loop_test(tc, test_mark_is_seen_and_touches_no_other_number, 0, NR_NUMBERS);
-	tcase_add_test(tc, test_mark_out_of_range_is_refused);
-	tcase_add_test(tc, test_mark_twice_is_busy_for_writers);
-	tcase_add_test(tc, test_mark_of_a_read_only_description_must_be_a_read_mark);
-	tcase_add_test(tc, test_mark_lives_as_long_as_a_mapping_and_no_longer);
-	tcase_add_loop_test(tc, test_mark_lives_as_long_as_a_child, 0, 2);
-	tcase_add_loop_test(tc, test_mark_lives_through_exec_by_an_inherited_descriptor, 0, 2);
-	tcase_add_test(tc, test_mark_lives_while_its_descriptor_is_in_flight);
-	suite_add_tcase(s, tc);
-	return s;
+	tcase_add_test(t, test_device_is_exclusive_and_names_the_holder);
+	tcase_add_loop_test(t, test_device_next_opener_is_not_kept_out_by_clients, 0, 2);
+	tcase_add_test(t, test_device_by_another_name_is_exclusive);
+	tcase_add_test(t, test_device_closed_or_refused_leaves_no_lock_file);
+	tcase_add_test(t, test_device_of_a_killed_daemon_is_free);
+	tcase_add_test(t, test_device_private_is_locked_itself);
+	tcase_add_loop_test(t, test_device_created_by_many_at_once_goes_to_one, 0, 20);
 }
 
-int main(void)
-{
-	SRunner *runner = srunner_create(suite());
-	int nr_failed;
-
-	srunner_run_all(runner, CK_ENV);
-	nr_failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return nr_failed ? EXIT_FAILURE : EXIT_SUCCESS;
-}
+UNIT("device_lock", { .add = add_tests, .setup = setup, .teardown = teardown });

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "tests/standin/fake_daemon.h"
+#include "tests/unit/unit.h"
 
 static struct pma *pma;
 static struct fake_daemon *fake;
@@ -36,7 +37,8 @@ static void note(const struct pma_event *event, void *arg)
 {
 	size_t len = strlen(seen);
 
-	snprintf(seen + len, sizeof(seen) - len, "%s%d:%s ", arg ? (const char *)arg : "", (int)event->kind, event->name);
+	snprintf(seen + len, sizeof(seen) - len, "%s%d:%s ", arg ? (const char *)arg : "",
+		 (int)event->kind, event->name);
 }
 
 static bool is_readable(int timeout_ms)
@@ -57,7 +59,9 @@ static void dispatch_until_seen(const char *what)
 
 static void send_event(struct fake_daemon *daemon, uint32_t kind, const char *name)
 {
-	struct wire_result result = { .flags = kind, .arena = 0, .slot = 3, .id = 3, .len = FAKE_PAGE };
+	struct wire_result result = {
+		.flags = kind, .arena = 0, .slot = 3, .id = 3, .len = FAKE_PAGE
+	};
 	struct wire_writer writer;
 
 	wire_begin(&writer, daemon->buf, WIRE_EVENT, 0);
@@ -115,7 +119,7 @@ static void tell_before_the_reply(struct fake_daemon *daemon)
 START_TEST(test_event_read_by_a_call_is_kept)
 {
 	struct pma_handle handle = { 0, 1, 1 };
-	struct pma_stat stat;
+	struct pma_info stat;
 
 	connect_to(tell_before_the_reply, NULL);
 	ck_assert_int_ge(pma_get_fd(pma), 0);
@@ -237,7 +241,7 @@ static void tell_very_many(struct fake_daemon *daemon)
 START_TEST(test_event_flood_is_bounded)
 {
 	struct pma_handle handle = { 0, 1, 1 };
-	struct pma_stat stat;
+	struct pma_info stat;
 	size_t len;
 
 	connect_to(tell_very_many, NULL);
@@ -253,7 +257,7 @@ END_TEST
 
 static void call_back(const struct pma_event *event, void *arg)
 {
-	struct pma_stat stat;
+	struct pma_info stat;
 
 	ck_assert_int_eq(pma_stat(&stat, pma, event->handle), 0);
 	ck_assert_uint_eq(stat.handle.id, 3);
@@ -314,14 +318,8 @@ START_TEST(test_event_of_no_kind_ends_the_connection)
 }
 END_TEST
 
-int main(void)
+static void add_tests(TCase *t)
 {
-	Suite *s = suite_create("event");
-	TCase *t = tcase_create("event");
-	SRunner *runner;
-	int nr_failed;
-
-	tcase_set_timeout(t, 30);
 	tcase_add_test(t, test_event_arrives_where_it_was_asked_for);
 	tcase_add_test(t, test_event_read_by_a_call_is_kept);
 	tcase_add_test(t, test_event_goes_to_the_last_subscriber_or_nobody);
@@ -331,10 +329,6 @@ int main(void)
 	tcase_add_test(t, test_event_callback_may_call_the_library);
 	tcase_add_test(t, test_event_that_arrives_in_a_callback_is_not_forgotten);
 	tcase_add_loop_test(t, test_event_of_no_kind_ends_the_connection, 0, 2);
-	suite_add_tcase(s, t);
-	runner = srunner_create(s);
-	srunner_run_all(runner, CK_ENV);
-	nr_failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return nr_failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
+
+UNIT("event", { .add = add_tests, .timeout_s = 30 });

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Units that are flat because mappings ran out: the one state in which a stray write to a shared tail does not fault, and what becomes of it. */
+/*
+ * Units that are flat because mappings ran out: the one state in which a stray write to a shared
+ * tail does not fault, and what becomes of it.
+ */
 #include <config.h>
 
 #include <check.h>
@@ -9,6 +12,7 @@
 
 #include "daemon/memmap/memmap.h"
 #include "daemon/memmap/vma_budget.h"
+#include "tests/unit/unit.h"
 
 static struct memmap *mm;
 static struct vma_budget budget;
@@ -38,14 +42,17 @@ static bool write_faults(uint64_t pfn)
 static bool is_plain(uint64_t page)
 {
 	for (uint64_t pfn = page * 512 + 1; pfn < (page + 1) * 512; pfn++)
-		if (memmap_desc(mm, pfn)->kind != DESC_TAIL || memmap_desc(mm, pfn)->object || memmap_desc(mm, pfn)->flags)
+		if (memmap_desc(mm, pfn)->kind != DESC_TAIL || memmap_desc(mm, pfn)->object ||
+		    memmap_desc(mm, pfn)->flags)
 			return false;
 	return true;
 }
 
 static void setup(void)
 {
-	struct memmap_params params = { .nr_pfns = UINT64_C(1) << 18, .order = 9, .numa_node = -1, .budget = &budget };
+	struct memmap_params params = {
+		.nr_pfns = UINT64_C(1) << 18, .order = 9, .numa_node = -1, .budget = &budget
+	};
 
 	vma_budget_init(&budget, 0);
 	ck_assert_int_eq(memmap_new(&mm, &params, NULL), 0);
@@ -106,20 +113,11 @@ START_TEST(test_flat_next_unit_is_as_protected_as_ever)
 }
 END_TEST
 
-int main(void)
+static void add_tests(TCase *t)
 {
-	Suite *suite = suite_create("flat");
-	TCase *tc = tcase_create("flat");
-	SRunner *runner = srunner_create(suite);
-	int failed;
-
-	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_add_test(tc, test_flat_stray_write_is_found_and_does_not_last);
-	tcase_add_test(tc, test_flat_ends_with_the_last_split_page_and_faults_again);
-	tcase_add_test(tc, test_flat_next_unit_is_as_protected_as_ever);
-	suite_add_tcase(suite, tc);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	tcase_add_test(t, test_flat_stray_write_is_found_and_does_not_last);
+	tcase_add_test(t, test_flat_ends_with_the_last_split_page_and_faults_again);
+	tcase_add_test(t, test_flat_next_unit_is_as_protected_as_ever);
 }
+
+UNIT("flat", { .add = add_tests, .setup = setup, .teardown = teardown });

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The SIGBUS guard by itself: it catches its own thread's faults in its own range, and nothing else. */
+/*
+ * The SIGBUS guard by itself: it catches its own thread's faults in its own range, and nothing
+ * else.
+ */
 #include <config.h>
 
 #include <check.h>
@@ -13,6 +16,7 @@
 #include <unistd.h>
 
 #include "daemon/media/guard.h"
+#include "tests/unit/unit.h"
 
 #define PAGE UINT64_C(4096)
 
@@ -83,7 +87,8 @@ START_TEST(test_guard_sigbus_outside_is_deadly)
 	ck_assert_int_eq(guard_install(), 0);
 	status = death_of(_i);
 	/* A sanitizer's handler, which had it before the guard, reports and exits with 1. */
-	ck_assert_msg(WIFSIGNALED(status) ? WTERMSIG(status) == SIGBUS : WEXITSTATUS(status) == 1, "status %#x", status);
+	ck_assert_msg(WIFSIGNALED(status) ? WTERMSIG(status) == SIGBUS : WEXITSTATUS(status) == 1,
+		      "status %#x", status);
 }
 END_TEST
 
@@ -164,7 +169,8 @@ START_TEST(test_guard_keeps_notice_of_poison)
 	ck_assert_uint_eq(len, PAGE);
 	ck_assert(!guard_take_poison(&off, &len, base, huge));
 
-	tell_of_poison(base + huge + 5 * PAGE, 21);             /* the whole huge page, cut to the range */
+	/* the whole huge page, cut to the range */
+	tell_of_poison(base + huge + 5 * PAGE, 21);
 	ck_assert(guard_take_poison(&off, &len, base + PAGE, 2 * huge - 2 * PAGE));
 	ck_assert_uint_eq(off, huge - PAGE);
 	ck_assert_uint_eq(len, huge - PAGE);
@@ -187,28 +193,14 @@ START_TEST(test_guard_forgets_poison_rather_than_overrun)
 }
 END_TEST
 
-static Suite *suite(void)
+static void add_tests(TCase *t)
 {
-	Suite *s = suite_create("guard");
-	TCase *tc = tcase_create("guard");
-
-	tcase_add_test(tc, test_guard_catches_every_byte_of_its_range);
-	tcase_add_loop_test(tc, test_guard_sigbus_outside_is_deadly, 0, 3);
-	tcase_add_test(tc, test_guard_may_be_nested);
-	tcase_add_test(tc, test_guard_is_the_threads_own);
-	tcase_add_test(tc, test_guard_keeps_notice_of_poison);
-	tcase_add_test(tc, test_guard_forgets_poison_rather_than_overrun);
-	suite_add_tcase(s, tc);
-	return s;
+	tcase_add_test(t, test_guard_catches_every_byte_of_its_range);
+	tcase_add_loop_test(t, test_guard_sigbus_outside_is_deadly, 0, 3);
+	tcase_add_test(t, test_guard_may_be_nested);
+	tcase_add_test(t, test_guard_is_the_threads_own);
+	tcase_add_test(t, test_guard_keeps_notice_of_poison);
+	tcase_add_test(t, test_guard_forgets_poison_rather_than_overrun);
 }
 
-int main(void)
-{
-	SRunner *runner = srunner_create(suite());
-	int nr_failed;
-
-	srunner_run_all(runner, CK_ENV);
-	nr_failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return nr_failed ? EXIT_FAILURE : EXIT_SUCCESS;
-}
+UNIT("guard", { .add = add_tests });

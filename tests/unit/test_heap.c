@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * heap: with a stand-in for the library and one for memkind, each of which can be told to fail. What fails must leave nothing behind, and
- * what could be had must not be refused. The real memkind is met in tests/system/test_heap.
+ * heap: with a stand-in for the library and one for memkind, each of which can be told to fail.
+ * What fails must leave nothing behind, and what could be had must not be refused. The real memkind
+ * is met in tests/system/test_heap.
  */
 #include <config.h>
 
@@ -11,6 +12,7 @@
 #include <memkind.h>
 #include <pmemarena-heap.h>
 #include <pthread.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +20,9 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "lib/error.h"
+#include "tests/unit/unit.h"
 
 #define MIB(n) (UINT64_C(n) << 20)
 
@@ -39,7 +44,10 @@ static bool fails(void)
 	return true;
 }
 
-/* Only the heap's: Check asks for memory too, also when it asserts, so what runs inside has assert(). */
+/*
+ * Only the heap's: Check asks for memory too, also when it asserts, so what runs inside has
+ * assert().
+ */
 static bool is_inside;
 
 void *__wrap_malloc(size_t size)
@@ -56,7 +64,7 @@ void *__wrap_calloc(size_t nr, size_t size)
 
 #define ARENA_BYTES MIB(512)
 
-struct pma_map {
+struct pma_mapping {
 	char *memory;
 	uint64_t len;
 };
@@ -103,9 +111,9 @@ int pma_abort(struct pma *pma, struct pma_handle handle)
 	return 0;
 }
 
-int pma_map(struct pma_map **out, struct pma *pma, struct pma_handle handle, uint32_t flags)
+int pma_map(struct pma_mapping **out, struct pma *pma, struct pma_handle handle, uint32_t flags)
 {
-	struct pma_map *map;
+	struct pma_mapping *map;
 
 	(void)pma;
 	assert(flags == PMA_MAP_WRITE);
@@ -113,14 +121,15 @@ int pma_map(struct pma_map **out, struct pma *pma, struct pma_handle handle, uin
 		return -ENOMEM;
 	map = __real_malloc(sizeof(*map));
 	map->len = arena.lens[handle.id];
-	map->memory = mmap(NULL, map->len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	map->memory = mmap(NULL, map->len, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	assert(map->memory != MAP_FAILED);
 	arena.nr_mapped++;
 	*out = map;
 	return 0;
 }
 
-void pma_unmap(struct pma_map *map)
+void pma_unmap(struct pma_mapping *map)
 {
 	if (!map)
 		return;
@@ -129,12 +138,12 @@ void pma_unmap(struct pma_map *map)
 	free(map);
 }
 
-void *pma_map_address(const struct pma_map *map)
+void *pma_map_address(const struct pma_mapping *map)
 {
 	return map->memory;
 }
 
-size_t pma_map_length(const struct pma_map *map)
+size_t pma_map_length(const struct pma_mapping *map)
 {
 	return map->len;
 }
@@ -144,7 +153,19 @@ const char *pma_message(void)
 	return said;
 }
 
-/* ---- memkind: objects one after the other, with their sizes before them; nothing is used again ---- */
+int pmemarena_error_set(int err, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(said, sizeof(said), fmt, ap);
+	va_end(ap);
+	return err;
+}
+
+/* ---- memkind ---- */
+
+/* Objects one after the other, with their sizes before them; nothing is used again. */
 
 #define BEFORE 16u
 
@@ -159,7 +180,8 @@ static unsigned nr_kinds;
 
 int memkind_create_fixed(void *addr, size_t size, memkind_t *kind)
 {
-	*kind = (struct memkind *)(uintptr_t)8;         /* as the real one: it sets it also when it fails */
+	/* as the real one: it sets it also when it fails */
+	*kind = (struct memkind *)(uintptr_t)8;
 	if (fails())
 		return MEMKIND_ERROR_INVALID;
 	*kind = __real_calloc(1, sizeof(**kind));
@@ -264,7 +286,7 @@ static void has_nothing_left(void)
 
 static uint32_t nr_extents(void)
 {
-	struct pma_heap_stat stat;
+	struct pma_heap_info stat;
 
 	pma_heap_stat(&stat, heap);
 	return stat.nr_extents;
@@ -319,7 +341,9 @@ START_TEST(test_heap_that_failed_to_grow_grows_later)
 		countdown = n;          /* the reservation, the map, the kind */
 		ck_assert_ptr_null(pma_heap_malloc(heap, MIB(40)));
 		ck_assert(has_failed);
-		ck_assert_int_eq(pma_heap_why(heap, why, sizeof(why)), n == 1 ? -ENOTCONN : n == 2 ? -ENOMEM : -EMFILE);
+		ck_assert_int_eq(pma_heap_why(heap, why, sizeof(why)), n == 1	? -ENOTCONN
+								       : n == 2 ? -ENOMEM
+										: -EMFILE);
 		/* Sooner would be refused without asking. */
 		usleep(120000);
 		ck_assert_ptr_nonnull(pma_heap_malloc(heap, MIB(40)));
@@ -391,7 +415,8 @@ START_TEST(test_heap_of_a_parent_is_refused_in_a_child)
 	fresh();
 	ck_assert_int_eq(pma_heap_open(&heap, NULL, 0, MIB(16), 0), 0);
 	if (fork() == 0) {
-		bool ok = !pma_heap_malloc(heap, 1) && errno == EPERM && pma_heap_why(heap, why, sizeof(why)) == -EPERM && strstr(why, "fork");
+		bool ok = !pma_heap_malloc(heap, 1) && errno == EPERM &&
+			  pma_heap_why(heap, why, sizeof(why)) == -EPERM && strstr(why, "fork");
 
 		_exit(ok ? 0 : 1);
 	}
@@ -418,7 +443,8 @@ static void *work(void *arg)
 		if (object)
 			object[0] = object[size - 1] = 7;
 		object = atomic_exchange(&shared[rand_r(&seed) % SHARED], object);
-		assert(!object || (object[0] == 7 && object[pma_heap_usable_size(heap, object) - 1] == 7));
+		assert(!object ||
+		       (object[0] == 7 && object[pma_heap_usable_size(heap, object) - 1] == 7));
 		assert(pma_heap_free(heap, object) == 0);
 	}
 	return NULL;
@@ -427,7 +453,7 @@ static void *work(void *arg)
 START_TEST(test_heap_with_threads_grows_and_frees_across_them)
 {
 	pthread_t threads[NR_THREADS];
-	struct pma_heap_stat stat;
+	struct pma_heap_info stat;
 
 	fresh();
 	ck_assert_int_eq(pma_heap_open(&heap, NULL, 0, MIB(16), 0), 0);
@@ -445,24 +471,15 @@ START_TEST(test_heap_with_threads_grows_and_frees_across_them)
 }
 END_TEST
 
-int main(void)
+static void add_tests(TCase *t)
 {
-	Suite *suite = suite_create("heap");
-	TCase *tc = tcase_create("heap");
-	SRunner *runner;
-	int nr_failed;
-
-	tcase_add_test(tc, test_heap_with_any_call_failing_leaves_nothing);
-	tcase_add_test(tc, test_heap_that_failed_to_grow_grows_later);
-	tcase_add_test(tc, test_heap_refused_much_still_gets_little);
-	tcase_add_test(tc, test_heap_refused_does_not_ask_each_time);
-	tcase_add_test(tc, test_heap_takes_one_extent_for_one_aligned_object);
-	tcase_add_test(tc, test_heap_of_a_parent_is_refused_in_a_child);
-	tcase_add_test(tc, test_heap_with_threads_grows_and_frees_across_them);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	nr_failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return nr_failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	tcase_add_test(t, test_heap_with_any_call_failing_leaves_nothing);
+	tcase_add_test(t, test_heap_that_failed_to_grow_grows_later);
+	tcase_add_test(t, test_heap_refused_much_still_gets_little);
+	tcase_add_test(t, test_heap_refused_does_not_ask_each_time);
+	tcase_add_test(t, test_heap_takes_one_extent_for_one_aligned_object);
+	tcase_add_test(t, test_heap_of_a_parent_is_refused_in_a_child);
+	tcase_add_test(t, test_heap_with_threads_grows_and_frees_across_them);
 }
+
+UNIT("heap", { .add = add_tests });

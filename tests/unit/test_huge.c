@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Huge mappings of the tail plane: they come off the path, go where a page is split, and come back; and the huge page of the pool. */
+/*
+ * Huge mappings of the tail plane: they come off the path, go where a page is split, and come back;
+ * and the huge page of the pool.
+ */
 #include <config.h>
 
 #include <check.h>
@@ -8,6 +11,7 @@
 #include <string.h>
 
 #include "daemon/memmap/memmap.h"
+#include "tests/unit/unit.h"
 
 #define SECTION 64u                     /* pages of 2 MiB */
 
@@ -31,7 +35,8 @@ static unsigned long huge_at(uint64_t page)
 			start = from;
 			end = to;
 		} else if ((unsigned long)at >= start && (unsigned long)at < end &&
-			   (sscanf(line, "ShmemPmdMapped: %lu kB", &kib) == 1 || sscanf(line, "FilePmdMapped: %lu kB", &kib) == 1)) {
+			   (sscanf(line, "ShmemPmdMapped: %lu kB", &kib) == 1 ||
+			    sscanf(line, "FilePmdMapped: %lu kB", &kib) == 1)) {
 			found += kib;
 		}
 	}
@@ -64,7 +69,10 @@ static void look_at_section(uint64_t first)
 		sink += memmap_desc(mm, pfn)->object;
 }
 
-/* A kernel that cannot make shared memory huge has nothing to show here; every other test runs on it too. */
+/*
+ * A kernel that cannot make shared memory huge has nothing to show here; every other test runs on
+ * it too.
+ */
 static bool can_be_huge(void)
 {
 	struct memmap_stats stats;
@@ -135,7 +143,8 @@ START_TEST(test_huge_pool_keeps_what_is_in_it)
 	settle();
 	for (uint64_t page = 0; page < 3; page++)
 		for (uint64_t i = 1; i < 512; i++)
-			ck_assert_uint_eq(memmap_desc(mm, page * 5 * 512 + i)->object, page * 1000 + i);
+			ck_assert_uint_eq(memmap_desc(mm, page * 5 * 512 + i)->object,
+					  page * 1000 + i);
 }
 END_TEST
 
@@ -144,7 +153,8 @@ START_TEST(test_huge_pool_gives_neighbours_one_mapping)
 	unsigned before;
 
 	ck_assert_int_eq(memmap_activate(mm, 0, 3 * SECTION), 0);
-	ck_assert_int_eq(memmap_restore(mm, 2 * SECTION + 9), 0);       /* from now on slots are kept */
+	/* from now on slots are kept */
+	ck_assert_int_eq(memmap_restore(mm, 2 * SECTION + 9), 0);
 	memmap_dedup(mm, 2 * SECTION + 9, 1);
 	settle();
 	before = count_vmas();
@@ -158,21 +168,12 @@ START_TEST(test_huge_pool_gives_neighbours_one_mapping)
 }
 END_TEST
 
-int main(void)
+static void add_tests(TCase *t)
 {
-	Suite *suite = suite_create("huge");
-	TCase *tc = tcase_create("huge");
-	SRunner *runner = srunner_create(suite);
-	int failed;
-
-	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_add_test(tc, test_huge_comes_to_what_was_looked_at_before);
-	tcase_add_test(tc, test_huge_goes_with_a_split_and_comes_back);
-	tcase_add_test(tc, test_huge_pool_keeps_what_is_in_it);
-	tcase_add_test(tc, test_huge_pool_gives_neighbours_one_mapping);
-	suite_add_tcase(suite, tc);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	tcase_add_test(t, test_huge_comes_to_what_was_looked_at_before);
+	tcase_add_test(t, test_huge_goes_with_a_split_and_comes_back);
+	tcase_add_test(t, test_huge_pool_keeps_what_is_in_it);
+	tcase_add_test(t, test_huge_pool_gives_neighbours_one_mapping);
 }
+
+UNIT("huge", { .add = add_tests, .setup = setup, .teardown = teardown });

@@ -4,11 +4,13 @@
  */
 #include <config.h>
 
-#include "lib/layout.h"
+#include "lib/memory/layout.h"
 
 #include <check.h>
 #include <errno.h>
 #include <stdlib.h>
+
+#include "tests/unit/unit.h"
 
 #define KiB(n) ((uint64_t)(n) << 10)
 #define MiB(n) ((uint64_t)(n) << 20)
@@ -16,12 +18,18 @@
 
 static struct wire_arena arena_of(uint64_t align, uint64_t device_size)
 {
-	return (struct wire_arena){ .align = align, .data_off = MiB(2), .device_size = device_size, .page_size = MiB(2), .name = "main" };
+	return (struct wire_arena){ .align = align,
+				    .data_off = MiB(2),
+				    .device_size = device_size,
+				    .page_size = MiB(2),
+				    .name = "main" };
 }
 
 START_TEST(test_layout_neighbours_become_one_piece)
 {
-	const struct pma_extent extents[] = { { MiB(8), MiB(2) }, { MiB(10), MiB(4) }, { MiB(4), MiB(2) } };
+	const struct pma_extent extents[] = { { MiB(8), MiB(2) },
+					      { MiB(10), MiB(4) },
+					      { MiB(4), MiB(2) } };
 	struct wire_arena arena = arena_of(MiB(2), MiB(64));
 	struct layout layout;
 
@@ -89,7 +97,8 @@ START_TEST(test_layout_believes_nothing_that_cannot_be)
 	struct layout layout;
 	struct why why;
 
-	ck_assert_msg(layout_init(&layout, lies[_i].extents, lies[_i].nr, &arena, &why) == -EPROTO, "%s", lies[_i].what);
+	ck_assert_msg(layout_init(&layout, lies[_i].extents, lies[_i].nr, &arena, &why) == -EPROTO,
+		      "%s", lies[_i].what);
 }
 END_TEST
 
@@ -115,22 +124,13 @@ END_TEST
 
 #define NR(array) ((int)(sizeof(array) / sizeof(*(array))))
 
-int main(void)
+static void add_tests(TCase *t)
 {
-	Suite *s = suite_create("layout");
-	TCase *t = tcase_create("layout");
-	SRunner *runner;
-	int nr_failed;
-
 	tcase_add_test(t, test_layout_neighbours_become_one_piece);
 	tcase_add_loop_test(t, test_layout_of_a_run_covers_whole_units, 0, NR(runs));
 	tcase_add_loop_test(t, test_layout_believes_nothing_that_cannot_be, 0, NR(lies));
 	tcase_add_test(t, test_layout_does_not_leave_the_last_whole_unit);
 	tcase_add_test(t, test_layout_of_an_offline_arena_is_refused);
-	suite_add_tcase(s, t);
-	runner = srunner_create(s);
-	srunner_run_all(runner, CK_ENV);
-	nr_failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return nr_failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
+
+UNIT("layout", { .add = add_tests });

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * ledger: killed at any instruction, each item is whole or absent. A process is stepped through a change one instruction at a
- * time, and after every instruction that stored something the file, as a killed process would leave it, is opened and
- * must say what was before or what was to be.
+ * ledger: killed at any instruction, each item is whole or absent. A process is stepped through a
+ * change one instruction at a time, and after every instruction that stored something the file, as
+ * a killed process would leave it, is opened and must say what was before or what was to be.
  */
 #include <config.h>
 
-#include "daemon/arena/ledger.h"
+#include "daemon/books/ledger.h"
 
 #include <check.h>
 #include <errno.h>
@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "tests/unit/ledger_fixture.h"
+#include "tests/unit/unit.h"
 
 #define WATCHED (32 << 10)              /* the header and the entries that these tests use */
 
@@ -121,6 +122,20 @@ static void change_close(void)
 	ledger_set_closed(ledger, a_hold, true);
 }
 
+/* Its entry was a piece of a range before, so that every field has something else in it. */
+static void change_introduce(void)
+{
+	struct ledger_who who = { .since_ns = UINT64_C(77000000000),
+				  .pid = 4711,
+				  .command = "program" };
+	uint32_t long_range = add_range(ledger, 52, 9, 100), holder;
+
+	ledger_remove(ledger, long_range);
+	holder = add_holder(ledger, 4, 1004);
+	begin();
+	ledger_introduce(ledger, holder, &who);
+}
+
 static void change_remove_holder(void)
 {
 	begin();
@@ -139,7 +154,10 @@ static void change_remove_hold(void)
 	ledger_remove(ledger, a_hold);
 }
 
-/* Two changes: the one in the middle is a state too. The new range takes the entries that the old one left. */
+/*
+ * Two changes: the one in the middle is a state too. The new range takes the entries that the old
+ * one left.
+ */
 static void change_reuse(void)
 {
 	struct ledger_range range = make_range(14);
@@ -151,8 +169,10 @@ static void change_reuse(void)
 }
 
 static change_fn *const changes[] = {
-	change_add_holder, change_add_hold, change_add_deed, change_remove_deed, change_add_range, change_add_long_range, change_rename, change_grow, change_state,
-	change_close, change_remove_holder, change_remove_range, change_remove_hold, change_reuse,
+	change_add_holder,  change_add_hold,	   change_add_deed,	 change_remove_deed,
+	change_add_range,   change_add_long_range, change_rename,	 change_grow,
+	change_state,	    change_close,	   change_remove_holder, change_remove_range,
+	change_remove_hold, change_reuse,	   change_introduce,
 };
 
 static void write_copy(const char *image, size_t len)
@@ -200,7 +220,8 @@ static int resume(pid_t pid, int how)
 
 	ck_assert_int_eq(ptrace(how, pid, NULL, NULL), 0);
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-	ck_assert_msg(WIFSTOPPED(status), "the stepped process ended, status %#x", (unsigned)status);
+	ck_assert_msg(WIFSTOPPED(status), "the stepped process ended, status %#x",
+		      (unsigned)status);
 	return WSTOPSIG(status);
 }
 
@@ -228,12 +249,15 @@ static pid_t start_stepped(change_fn *change)
 typedef void image_fn(const char *image, size_t len);
 
 /*
- * So many instructions without a store, and the process may run to the end of the change: an opening looks through thousands of
- * free entries, each step costs a tenth of a millisecond.
+ * So many instructions without a store, and the process may run to the end of the change: an
+ * opening looks through thousands of free entries, each step costs a tenth of a millisecond.
  */
 #define PATIENCE 20000
 
-/* Calls @see for each state of the file that there is during the change. false: ptrace is not to be had. */
+/*
+ * Calls @see for each state of the file that there is during the change. false: ptrace is not to be
+ * had.
+ */
 static bool step_through(change_fn *change, image_fn *see)
 {
 	static char last[WATCHED], now[WATCHED];
@@ -335,22 +359,12 @@ START_TEST(test_ledger_killed_while_it_is_emptied_after_a_boot_is_empty)
 }
 END_TEST
 
-int main(void)
+static void add_tests(TCase *t)
 {
-	Suite *suite = suite_create("ledger_kill");
-	TCase *tc = tcase_create("ledger_kill");
-	SRunner *runner;
-	int nr_failed;
-
-	tcase_set_timeout(tc, 300);
-	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_add_loop_test(tc, test_ledger_killed_in_a_change_keeps_old_or_new, 0, sizeof(changes) / sizeof(changes[0]));
-	tcase_add_test(tc, test_ledger_killed_while_it_is_created_is_empty);
-	tcase_add_test(tc, test_ledger_killed_while_it_is_emptied_after_a_boot_is_empty);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	nr_failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return nr_failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	tcase_add_loop_test(t, test_ledger_killed_in_a_change_keeps_old_or_new,
+			    0, sizeof(changes) / sizeof(changes[0]));
+	tcase_add_test(t, test_ledger_killed_while_it_is_created_is_empty);
+	tcase_add_test(t, test_ledger_killed_while_it_is_emptied_after_a_boot_is_empty);
 }
+
+UNIT("ledger_kill", { .add = add_tests, .setup = setup, .teardown = teardown, .timeout_s = 300 });

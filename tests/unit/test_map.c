@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * map: allocations as memory, over a memfd that stands in for the device.
+ * map: allocations as memory, over a memfd that stands in for the device. Stores and validity are
+ * in test_map_stores.c.
  */
 #include <config.h>
 
@@ -8,72 +9,41 @@
 #include <errno.h>
 #include <pmemarena.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "tests/standin/fake_daemon.h"
+#include "tests/unit/map_fixture.h"
+#include "tests/unit/unit.h"
 
-#define KiB(n) ((uint64_t)(n) << 10)
-#define MiB(n) ((uint64_t)(n) << 20)
-
-static struct pma *pma;
-static struct fake_daemon *fake;
-static struct pma_handle handle;
-
-static void serve(struct fake_daemon *daemon)
+/* The user may not use the arena, or its device is not there, when it connects. */
+static void serve_hidden(struct fake_daemon *daemon)
 {
+	struct wire_arena shown = daemon->arenas[0];
+
+	daemon->arenas[0] = (struct wire_arena){ .index = shown.index };
 	fake_welcome(daemon, NULL, false);
+	daemon->arenas[0] = shown;
 	fake_serve(daemon);
-}
-
-/* Connected, with one allocation that is open for writing. */
-static void begin_with(uint64_t align, uint32_t granularity)
-{
-	fake = fake_new(serve, NULL);
-	fake->arenas[0].align = align;
-	fake->arenas[0].granularity = granularity;
-	setenv("PMEMARENA_SOCKET", fake->path, 1);
-	ck_assert_msg(pma_connect(&pma, NULL) == 0, "%s", pma_message());
-	ck_assert_int_eq(pma_create(&handle, pma, "x", FAKE_PAGE, 0), 0);
-}
-
-static void begin(void)
-{
-	begin_with(4096, PMA_CACHE_LINE);
-}
-
-static void end(void)
-{
-	pma_disconnect(pma);
-	fake_free(fake);
-}
-
-static struct pma_map *map_it(uint32_t flags)
-{
-	struct pma_map *map;
-
-	ck_assert_msg(pma_map(&map, pma, handle, flags) == 0, "%s", pma_message());
-	return map;
-}
-
-static uint8_t device_byte(uint64_t off)
-{
-	uint8_t byte;
-
-	ck_assert_int_eq(pread(fake->device, &byte, 1, (off_t)off), 1);
-	return byte;
 }
 
 /* ---- memory ---- */
 
+START_TEST(test_map_in_an_arena_that_was_hidden_at_first)
+{
+	fake = fake_new(serve_hidden, NULL);
+	setenv("PMEMARENA_SOCKET", fake->path, 1);
+	ck_assert_int_eq(pma_connect(&pma, NULL), 0);
+	ck_assert_int_eq(pma_create(&handle, pma, "x", FAKE_PAGE, 0), 0);
+	pma_unmap(map_it(PMA_MAP_WRITE));
+	end();
+}
+END_TEST
+
 START_TEST(test_map_shows_the_allocation)
 {
-	struct pma_map *map;
+	struct pma_mapping *map;
 
 	begin();
 	map = map_it(PMA_MAP_WRITE);
@@ -92,9 +62,13 @@ END_TEST
 /* Out of order, some neighbours, in one or several replies. */
 START_TEST(test_map_joins_extents_in_their_order)
 {
-	static const struct wire_extent extents[] = { { MiB(8), MiB(2) }, { MiB(10), MiB(2) }, { MiB(4), MiB(2) }, { MiB(20), MiB(4) }, { MiB(2), MiB(2) } };
+	static const struct wire_extent extents[] = { { MiB(8), MiB(2) },
+						      { MiB(10), MiB(2) },
+						      { MiB(4), MiB(2) },
+						      { MiB(20), MiB(4) },
+						      { MiB(2), MiB(2) } };
 	static const uint64_t offs[] = { MiB(8), MiB(10), MiB(4), MiB(20), MiB(22), MiB(2) };
-	struct pma_map *map;
+	struct pma_mapping *map;
 	uint8_t *memory;
 
 	begin();
@@ -115,7 +89,7 @@ END_TEST
 
 START_TEST(test_map_of_a_run_maps_its_unit)
 {
-	struct pma_map *map;
+	struct pma_mapping *map;
 
 	begin_with(MiB(2), PMA_CACHE_LINE);
 	fake->extents[0] = (struct wire_extent){ MiB(4) + KiB(12), KiB(8) };
@@ -135,7 +109,7 @@ END_TEST
 
 START_TEST(test_map_of_impossible_extents_is_refused)
 {
-	struct pma_map *map;
+	struct pma_mapping *map;
 
 	begin();
 	fake->extents[0] = (struct wire_extent){ FAKE_SIZE, KiB(8) };
@@ -151,7 +125,7 @@ END_TEST
 
 START_TEST(test_map_twice_is_fine)
 {
-	struct pma_map *one, *two;
+	struct pma_mapping *one, *two;
 
 	begin();
 	one = map_it(PMA_MAP_WRITE);
@@ -171,7 +145,7 @@ END_TEST
 
 START_TEST(test_map_for_reading_cannot_be_made_writable)
 {
-	struct pma_map *map;
+	struct pma_mapping *map;
 
 	begin();
 	map = map_it(PMA_MAP_READ);
@@ -187,7 +161,7 @@ END_TEST
 
 START_TEST(test_map_for_writing_needs_an_open_for_writing)
 {
-	struct pma_map *map;
+	struct pma_mapping *map;
 	struct pma_handle other;
 
 	begin();
@@ -207,7 +181,7 @@ END_TEST
 START_TEST(test_map_of_what_is_not_open_is_refused)
 {
 	struct pma_handle stranger = { 0, 9, 9 };
-	struct pma_map *map;
+	struct pma_mapping *map;
 
 	begin();
 	ck_assert_int_eq(pma_map(&map, pma, stranger, 0), -EBADF);
@@ -221,7 +195,7 @@ END_TEST
 
 START_TEST(test_map_of_what_was_freed_meanwhile_is_refused)
 {
-	struct pma_map *map;
+	struct pma_mapping *map;
 
 	begin();
 	fake->ids[handle.slot] = 0;
@@ -237,7 +211,7 @@ END_TEST
 START_TEST(test_map_keeps_from_closing_and_freeing)
 {
 	struct pma_op ops[3];
-	struct pma_map *map;
+	struct pma_mapping *map;
 
 	begin();
 	map = map_it(PMA_MAP_READ);
@@ -246,39 +220,14 @@ START_TEST(test_map_keeps_from_closing_and_freeing)
 	ck_assert_int_eq(pma_close(pma, handle), -EBUSY);
 	ck_assert_int_eq(pma_abort(pma, handle), -EBUSY);
 	for (int i = 0; i < 3; i++)
-		ops[i] = (struct pma_op){ .opcode = i == 1 ? PMA_OP_FREE : PMA_OP_STAT, .handle = handle };
+		ops[i] = (struct pma_op){ .opcode = i == 1 ? PMA_OP_FREE : PMA_OP_STAT,
+					  .handle = handle };
 	ck_assert_int_eq(pma_run(pma, ops, 3), 0);
 	ck_assert_int_eq(ops[1].result, -EBUSY);
 	ck_assert_int_eq(ops[2].result, 0);
 	pma_unmap(map);
 	ck_assert_int_eq(pma_free(pma, handle), 0);
 	ck_assert_uint_eq(fake->last_flags, WIRE_UNMAPPED);
-	end();
-}
-END_TEST
-
-/* A child has it too. */
-START_TEST(test_map_at_a_fork_may_live_on_elsewhere)
-{
-	struct pma_map *map;
-	pid_t child;
-	int status;
-
-	begin();
-	map = map_it(PMA_MAP_WRITE);
-	child = fork();
-	if (child == 0) {
-		*(char *)pma_map_address(map) = 'c';
-		pma_unmap(map);
-		pma_disconnect(pma);
-		_exit(0);
-	}
-	ck_assert_int_eq(waitpid(child, &status, 0), child);
-	ck_assert_int_eq(status, 0);
-	ck_assert_int_eq(*(char *)pma_map_address(map), 'c');
-	pma_unmap(map);
-	ck_assert_int_eq(pma_free(pma, handle), 0);
-	ck_assert_uint_eq(fake->last_flags, 0);
 	end();
 }
 END_TEST
@@ -299,7 +248,8 @@ START_TEST(test_map_by_other_means_may_live_on_elsewhere)
 	ck_assert_int_eq(pma_device_fd(pma, 0, false), fd);
 	ck_assert_int_ne(pma_device_fd(pma, 0, true), fd);
 	ck_assert_int_eq(pma_device_fd(pma, 7, true), -ENOENT);
-	memory = mmap(NULL, extents[0].len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)extents[0].off);
+	memory = mmap(NULL, extents[0].len, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+		      (off_t)extents[0].off);
 	ck_assert_ptr_ne(memory, MAP_FAILED);
 	ck_assert_int_eq(pma_free(pma, handle), 0);
 	ck_assert_uint_eq(fake->last_flags, 0);
@@ -310,7 +260,7 @@ END_TEST
 
 START_TEST(test_map_outlives_the_connection)
 {
-	struct pma_map *map;
+	struct pma_mapping *map;
 
 	begin();
 	map = map_it(PMA_MAP_WRITE);
@@ -336,11 +286,14 @@ static void die_once(struct fake_daemon *daemon)
 	free(ask);
 }
 
-/* In the same session or in a new one: what is mapped stays, and what is mapped afterwards is mapped anew. */
+/*
+ * In the same session or in a new one: what is mapped stays, and what is mapped afterwards is
+ * mapped anew.
+ */
 START_TEST(test_map_outlives_the_daemon)
 {
-	struct pma_map *before, *after;
-	struct pma_stat stat;
+	struct pma_mapping *before, *after;
+	struct pma_info stat;
 
 	fake = fake_new(die_once, (void *)(uintptr_t)_i);
 	setenv("PMEMARENA_SOCKET", fake->path, 1);
@@ -360,117 +313,9 @@ START_TEST(test_map_outlives_the_daemon)
 }
 END_TEST
 
-/* ---- validity ---- */
-
-START_TEST(test_map_validity_follows_the_plane)
-{
-	struct pma_handle other = handle;
-
-	begin();
-	ck_assert(pma_is_valid(pma, handle));
-	other = handle;
-	other.id++;
-	ck_assert(!pma_is_valid(pma, other));
-	other = handle;
-	other.arena = 1;
-	ck_assert(pma_is_valid(pma, other));    /* the fake has one plane for all */
-	other.arena = 2;
-	ck_assert(!pma_is_valid(pma, other));
-	other.arena = UINT32_MAX;
-	ck_assert(!pma_is_valid(pma, other));
-	other = handle;
-	other.slot = FAKE_SLOTS;
-	ck_assert(!pma_is_valid(pma, other));
-	other.slot = UINT32_MAX;
-	ck_assert(!pma_is_valid(pma, other));
-	ck_assert(!pma_is_valid(pma, PMA_HANDLE_NONE));
-	ck_assert(!pma_is_valid(NULL, handle));
-	ck_assert_int_eq(pma_free(pma, handle), 0);
-	ck_assert(!pma_is_valid(pma, handle));
-	end();
-}
-END_TEST
-
-/* More slots are promised than the file has. */
-START_TEST(test_map_short_plane_is_not_read_past_its_end)
-{
-	struct pma_handle far = { 0, FAKE_SLOTS, 5 };
-
-	fake = fake_new(serve, NULL);
-	fake->arenas[0].nr_slots = UINT64_C(1) << 40;
-	setenv("PMEMARENA_SOCKET", fake->path, 1);
-	ck_assert_int_eq(pma_connect(&pma, NULL), 0);
-	ck_assert_int_eq(pma_create(&handle, pma, "x", FAKE_PAGE, 0), 0);
-	ck_assert(pma_is_valid(pma, handle));
-	for (uint32_t slot = FAKE_SLOTS; slot < 1u << 20; slot += 511) {
-		far.slot = slot;
-		ck_assert(!pma_is_valid(pma, far));
-	}
-	end();
-}
-END_TEST
-
-/* ---- durability ---- */
-
-START_TEST(test_map_stores_in_every_granularity)
-{
-	struct pma_map *map;
-	char *memory;
-
-	begin_with(4096, (uint32_t)_i);
-	map = map_it(PMA_MAP_WRITE);
-	memory = pma_map_address(map);
-	ck_assert_int_eq(pma_memcpy(map, memory + 5, "hello", 6), 0);
-	ck_assert_str_eq(memory + 5, "hello");
-	ck_assert_int_eq(pma_memset(map, memory + 4096, 'x', 10000), 0);
-	ck_assert_int_eq(memory[4095], 0);
-	ck_assert_int_eq(memory[14095], 'x');
-	ck_assert_int_eq(memory[14096], 0);
-	memory[1] = 1;
-	ck_assert_int_eq(pma_persist(map, memory + 1, 1), 0);
-	ck_assert_int_eq(pma_flush(map, memory, FAKE_PAGE), 0);
-	ck_assert_int_eq(pma_drain(map), 0);
-	ck_assert_int_eq(pma_persist(map, memory + FAKE_PAGE, 0), 0);
-	pma_unmap(map);
-	end();
-}
-END_TEST
-
-START_TEST(test_map_forced_granularity_is_honoured)
-{
-	struct pma_map *map;
-
-	setenv("PMEM2_FORCE_GRANULARITY", _i ? "page" : "CACHE_LINE", 1);
-	begin_with(4096, _i ? PMA_CACHE_LINE : PMA_PAGE);
-	map = map_it(PMA_MAP_WRITE);
-	ck_assert_int_eq(pma_memset(map, pma_map_address(map), 1, 100), 0);
-	pma_unmap(map);
-	end();
-}
-END_TEST
-
-START_TEST(test_map_ranges_outside_are_refused)
-{
-	struct pma_map *map;
-	char *memory;
-
-	begin_with(4096, (uint32_t)_i);
-	map = map_it(PMA_MAP_WRITE);
-	memory = pma_map_address(map);
-	ck_assert_int_eq(pma_persist(map, memory - 1, 1), -EINVAL);
-	ck_assert_int_eq(pma_flush(map, memory + FAKE_PAGE, 1), -EINVAL);
-	ck_assert_int_eq(pma_persist(map, memory + 1, FAKE_PAGE), -EINVAL);
-	ck_assert_int_eq(pma_persist(map, memory + 1, SIZE_MAX), -EINVAL);
-	ck_assert_int_eq(pma_memcpy(map, memory + FAKE_PAGE - 2, "xyz", 3), -EINVAL);
-	ck_assert_int_eq(pma_memset(map, NULL, 0, 1), -EINVAL);
-	ck_assert_int_eq(memory[FAKE_PAGE - 2], 0);
-	pma_unmap(map);
-	end();
-}
-END_TEST
-
 static void add_tests(TCase *t)
 {
+	tcase_add_test(t, test_map_in_an_arena_that_was_hidden_at_first);
 	tcase_add_test(t, test_map_shows_the_allocation);
 	tcase_add_loop_test(t, test_map_joins_extents_in_their_order, 0, 4);
 	tcase_add_test(t, test_map_of_a_run_maps_its_unit);
@@ -481,30 +326,9 @@ static void add_tests(TCase *t)
 	tcase_add_test(t, test_map_of_what_is_not_open_is_refused);
 	tcase_add_test(t, test_map_of_what_was_freed_meanwhile_is_refused);
 	tcase_add_test(t, test_map_keeps_from_closing_and_freeing);
-	tcase_add_test(t, test_map_at_a_fork_may_live_on_elsewhere);
 	tcase_add_test(t, test_map_by_other_means_may_live_on_elsewhere);
 	tcase_add_test(t, test_map_outlives_the_connection);
 	tcase_add_loop_test(t, test_map_outlives_the_daemon, 0, 2);
-	tcase_add_test(t, test_map_validity_follows_the_plane);
-	tcase_add_test(t, test_map_short_plane_is_not_read_past_its_end);
-	tcase_add_loop_test(t, test_map_stores_in_every_granularity, 0, 3);
-	tcase_add_loop_test(t, test_map_forced_granularity_is_honoured, 0, 2);
-	tcase_add_loop_test(t, test_map_ranges_outside_are_refused, 0, 3);
 }
 
-int main(void)
-{
-	Suite *s = suite_create("map");
-	TCase *t = tcase_create("map");
-	SRunner *runner;
-	int nr_failed;
-
-	tcase_set_timeout(t, 30);
-	add_tests(t);
-	suite_add_tcase(s, t);
-	runner = srunner_create(s);
-	srunner_run_all(runner, CK_ENV);
-	nr_failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return nr_failed ? EXIT_FAILURE : EXIT_SUCCESS;
-}
+UNIT("map", { .add = add_tests, .timeout_s = 30 });

@@ -1,97 +1,24 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The real media on files: every granularity that can be forced, every size and offset at the edges, files that shrink
- * under the mapping, file systems that are full, and a disk that cannot write. tmpfs and a disk's file system both.
+ * The real media on files: every granularity that can be forced, every size and offset at the
+ * edges. What fails is in test_media_failing.c.
  */
 #include <config.h>
 
-#include <check.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <pthread.h>
-#include <sched.h>
-#include <signal.h>
-#include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/mount.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include "daemon/media/media.h"
 
-#define PAGE UINT64_C(4096)
-#define MiB  (UINT64_C(1) << 20)
-#define SIZE (4 * MiB)
+#include <check.h>
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
-static const char *const places[] = { "/tmp", "/dev/shm" };
-static const struct { const char *force; enum media_granularity is; } forced[] = {
-	{ "BYTE", MEDIA_BYTE }, { "CACHE_LINE", MEDIA_CACHE_LINE }, { "CACHELINE", MEDIA_CACHE_LINE },
-	{ "cache_line", MEDIA_CACHE_LINE }, { "PAGE", MEDIA_PAGE }, { NULL, MEDIA_PAGE }, { "nonsense", MEDIA_PAGE },
-};
-#define NR_FORCED ((int)(sizeof(forced) / sizeof(forced[0])))
-
-/* A loop test's _i: every granularity at every place. */
-#define NR_WAYS (2 * NR_FORCED)
-
-static char file[64];
-static struct why why;
-static struct device *device;
-static struct media *media;
-
-static void open_at(const char *path, bool read_only)
-{
-	struct device_request request = { .spec = path, .size = SIZE, .read_only = read_only };
-
-	ck_assert_msg(device_open(&device, &request, &why) == 0, "%s", why.text);
-	ck_assert_msg(media_open(&media, device, 0, SIZE, &why) == 0, "%s", why.text);
-}
-
-static void close_all(void)
-{
-	media_close(media);
-	device_close(device);
-	media = NULL;
-	device = NULL;
-}
-
-static void open_way(int way)
-{
-	int place = way / NR_FORCED, force = way % NR_FORCED;
-
-	snprintf(file, sizeof(file), "%s/test_media.%d", places[place], getpid());
-	if (forced[force].force)
-		setenv("PMEM2_FORCE_GRANULARITY", forced[force].force, 1);
-	else
-		unsetenv("PMEM2_FORCE_GRANULARITY");
-	open_at(file, false);
-}
-
-static void teardown(void)
-{
-	close_all();
-	if (file[0])
-		unlink(file);
-}
-
-static uint64_t nr_blocks(void)
-{
-	struct stat st;
-
-	ck_assert_int_eq(fstat(device_fd(device), &st), 0);
-	return (uint64_t)st.st_blocks * 512;
-}
-
-static uint64_t file_size(void)
-{
-	struct stat st;
-
-	ck_assert_int_eq(fstat(device_fd(device), &st), 0);
-	return (uint64_t)st.st_size;
-}
+#include "tests/unit/media_fixture.h"
+#include "tests/unit/unit.h"
 
 START_TEST(test_media_granularity_is_what_was_forced)
 {
@@ -106,9 +33,11 @@ END_TEST
 
 static const uint64_t lens[] = { 0, 1, 7, 8, 63, 64, 65, 127, 4095, 4096, 4097, 70000 };
 static const uint64_t offs[] = { 0, 1, 8, 63, 64, 4095, 4096, MiB - 1, SIZE - 70000 };
-#define NR(array) (sizeof(array) / sizeof((array)[0]))
 
-/* Store, flush, fence, read back, also from the file; then zero it again. Neighbours keep what they have. */
+/*
+ * Store, flush, fence, read back, also from the file; then zero it again. Neighbours keep what they
+ * have.
+ */
 START_TEST(test_media_round_trip_at_every_edge)
 {
 	static unsigned char bytes[70000], zeroes[70000], back[70002], expect[70002];
@@ -126,9 +55,11 @@ START_TEST(test_media_round_trip_at_every_edge)
 			ck_assert_int_eq(media_store(media, off, bytes, len), 0);
 			ck_assert_int_eq(media_flush(media, off, len), 0);
 			ck_assert_int_eq(media_fence(media), 0);
-			ck_assert_int_eq(media_read(media, back, off - before, before + len + after), 0);
+			ck_assert_int_eq(
+				media_read(media, back, off - before, before + len + after), 0);
 			ck_assert_mem_eq(back, expect, before + len + after);
-			ck_assert_int_eq((int)pread(device_fd(device), back, len, (off_t)off), (int)len);
+			ck_assert_int_eq((int)pread(device_fd(device), back, len, (off_t)off),
+					 (int)len);
 			ck_assert_int_eq(memcmp(back, bytes, len), 0);
 			ck_assert_int_eq(media_zero(media, off, len), 0);
 			ck_assert_int_eq(media_persist(media, off, 0), 0);
@@ -140,8 +71,10 @@ END_TEST
 
 START_TEST(test_media_ranges_outside_are_refused)
 {
-	static const struct { uint64_t off, len; } bad[] = {
-		{ SIZE, 1 }, { SIZE - 1, 2 }, { 0, SIZE + 1 }, { UINT64_MAX, 1 }, { 1, UINT64_MAX }, { UINT64_MAX, UINT64_MAX },
+	static const struct { uint64_t off, len;
+	} bad[] = {
+		{ SIZE, 1 },	    { SIZE - 1, 2 },   { 0, SIZE + 1 },
+		{ UINT64_MAX, 1 },  { 1, UINT64_MAX }, { UINT64_MAX, UINT64_MAX },
 		{ SIZE + PAGE, 0 },
 	};
 	char byte = 1;
@@ -153,7 +86,6 @@ START_TEST(test_media_ranges_outside_are_refused)
 		ck_assert_int_eq(media_flush(media, bad[i].off, bad[i].len), -EINVAL);
 		ck_assert_int_eq(media_persist(media, bad[i].off, bad[i].len), -EINVAL);
 		ck_assert_int_eq(media_zero(media, bad[i].off, bad[i].len), -EINVAL);
-		ck_assert_int_eq(media_deep_flush(media, bad[i].off, bad[i].len), -EINVAL);
 		ck_assert_int_eq(media_punch(media, bad[i].off, bad[i].len), -EINVAL);
 		ck_assert_int_eq(media_allocate(media, bad[i].off, bad[i].len), -EINVAL);
 	}
@@ -166,8 +98,14 @@ END_TEST
 
 START_TEST(test_media_open_checks_alignment_and_end)
 {
-	static const struct { uint64_t off, len; } bad[] = {
-		{ 0, 0 }, { 512, PAGE }, { 0, 512 }, { 0, SIZE + PAGE }, { SIZE, PAGE }, { UINT64_MAX - PAGE + 1, PAGE },
+	static const struct { uint64_t off, len;
+	} bad[] = {
+		{ 0, 0 },
+		{ 512, PAGE },
+		{ 0, 512 },
+		{ 0, SIZE + PAGE },
+		{ SIZE, PAGE },
+		{ UINT64_MAX - PAGE + 1, PAGE },
 		{ PAGE, UINT64_MAX - PAGE + 1 },
 	};
 	struct media *other;
@@ -222,84 +160,18 @@ START_TEST(test_media_read_only_refuses_all_that_writes)
 }
 END_TEST
 
-/* A client cut the file: what is gone answers -EIO, what is left works, and it does not grow back. */
-START_TEST(test_media_of_a_truncated_file_answers_eio)
-{
-	static const uint64_t ends[] = { 0, PAGE, 2 * PAGE, MiB, SIZE - PAGE };
-	static unsigned char bytes[2 * PAGE];
-
-	open_way(_i);
-	ck_assert_int_eq(media_allocate(media, 0, SIZE), 0);
-	for (size_t i = NR(ends); i-- > 0;) {
-		uint64_t end = ends[i];
-
-		ck_assert_int_eq(ftruncate(device_fd(device), (off_t)end), 0);
-		ck_assert_int_eq(media_read(media, bytes, end, 1), -EIO);
-		ck_assert_int_eq(media_store(media, end, bytes, 1), -EIO);
-		ck_assert_int_eq(media_store64(media, end, 1), -EIO);
-		ck_assert_int_eq(media_zero(media, end, PAGE), -EIO);
-		ck_assert_int_eq(media_persist(media, end, 8), media_granularity(media) == MEDIA_BYTE ? 0 : -EIO);
-		ck_assert_int_eq(media_allocate(media, end, PAGE), -EIO);
-		ck_assert_int_eq(media_punch(media, end, PAGE), -EIO);
-		if (end) {
-			ck_assert_int_eq(media_read(media, bytes, end - 1, 1), 0);
-			ck_assert_int_eq(media_store(media, end - PAGE, bytes, 2 * PAGE), -EIO);
-			ck_assert_int_eq(media_store(media, end - 1, bytes, 1), 0);
-		}
-		ck_assert_uint_eq(file_size(), end);
-	}
-	ck_assert(!device_is_present(device));
-}
-END_TEST
-
-START_TEST(test_media_fence_of_a_truncated_file_is_eio_not_success)
-{
-	open_way(NR_FORCED - 1);
-	ck_assert_int_eq(media_store64(media, MiB, 1), 0);
-	ck_assert_int_eq(media_flush(media, MiB, 8), 0);
-	ck_assert_int_eq(ftruncate(device_fd(device), (off_t)PAGE), 0);
-	ck_assert_int_eq(media_fence(media), -EIO);
-}
-END_TEST
-
-/* A thousand times, in the loop thread and in workers at once: each comes back, nothing is left armed or blocked. */
-static void *trip_a_lot(void *arg)
-{
-	uint64_t *word = arg;
-	sigset_t mask;
-
-	for (int i = 0; i < 1000; i++) {
-		if (media_read(media, word, SIZE - 8, 8) != -EIO || media_read(media, word, 0, 8) != 0 ||
-		    media_zero(media, SIZE / 2, PAGE) != -EIO)
-			ck_abort_msg("trip %d went wrong", i);
-	}
-	ck_assert_int_eq(pthread_sigmask(SIG_SETMASK, NULL, &mask), 0);
-	ck_assert_int_eq(sigismember(&mask, SIGBUS), 0);
-	return NULL;
-}
-
-START_TEST(test_media_sigbus_in_many_threads)
-{
-	pthread_t threads[3];
-	uint64_t words[4];
-
-	open_way(_i);
-	ck_assert_int_eq(ftruncate(device_fd(device), (off_t)PAGE), 0);
-	for (int i = 0; i < 3; i++)
-		ck_assert_int_eq(pthread_create(&threads[i], NULL, trip_a_lot, &words[i]), 0);
-	trip_a_lot(&words[3]);
-	for (int i = 0; i < 3; i++)
-		ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
-}
-END_TEST
-
-/* The blocks are counted before the bytes are read: on tmpfs a read of a hole through a mapping fills it. */
+/*
+ * The blocks are counted before the bytes are read: on tmpfs a read of a hole through a mapping
+ * fills it.
+ */
 START_TEST(test_media_punch_gives_blocks_back_and_zeroes)
 {
 	static unsigned char bytes[SIZE], back[SIZE];
-	static const struct { uint64_t off, len, pages; } ranges[] = {
-		{ 0, PAGE, 1 }, { MiB, MiB, MiB / PAGE }, { 100, 5, 0 }, { 2 * MiB + 100, 3 * PAGE, 2 }, { SIZE - 1, 1, 0 },
-		{ 7, 0, 0 },
+	static const struct { uint64_t off, len, pages;
+	} ranges[] = {
+		{ 0, PAGE, 1 },	    { MiB, MiB, MiB / PAGE },
+		{ 100, 5, 0 },	    { 2 * MiB + 100, 3 * PAGE, 2 },
+		{ SIZE - 1, 1, 0 }, { 7, 0, 0 },
 	};
 	uint64_t before;
 
@@ -334,79 +206,6 @@ START_TEST(test_media_allocate_takes_blocks_and_keeps_contents)
 	ck_assert_int_eq(media_read(media, &word, MiB, 8), 0);
 	ck_assert_uint_eq(word, 42);
 	ck_assert_uint_eq(file_size(), SIZE);
-	ck_assert_int_eq(media_deep_flush(media, 0, SIZE), 0);
-}
-END_TEST
-
-/* A file system of its own, in a mount namespace of the test's process: gone with it. */
-static bool mount_small(const char *options)
-{
-	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-		return false;
-	return mount("small", "/mnt", "tmpfs", 0, options) == 0;
-}
-
-/* A full file system: asking first is -ENOSPC, not asking is -EIO; never a death. What there was stays. */
-START_TEST(test_media_on_a_full_file_system)
-{
-	uint64_t word = 0;
-
-	if (!mount_small("size=2m")) {
-		puts("SKIP test_media_on_a_full_file_system: needs root");
-		return;
-	}
-	setenv("PMEM2_FORCE_GRANULARITY", forced[_i].force ? forced[_i].force : "", 1);
-	open_at("/mnt/arena", false);
-	ck_assert_int_eq(media_store64(media, 0, 7), 0);
-	ck_assert_int_eq(media_allocate(media, 0, SIZE), -ENOSPC);
-	ck_assert_int_eq(media_allocate(media, 0, MiB), 0);
-	ck_assert_int_eq(media_allocate(media, MiB, 2 * MiB), -ENOSPC);
-	ck_assert_int_eq(media_allocate(media, MiB, MiB), 0);
-	ck_assert_int_eq(media_store64(media, 3 * MiB, 7), -EIO);
-	ck_assert_int_eq(media_zero(media, MiB, 2 * MiB), -EIO);
-	ck_assert_int_eq(media_read(media, &word, 0, 8), 0);
-	ck_assert_uint_eq(word, 7);
-	ck_assert_int_eq(media_punch(media, MiB, MiB), 0);
-	ck_assert_int_eq(media_allocate(media, 3 * MiB, MiB), 0);
-	ck_assert_int_eq(media_store64(media, 3 * MiB, 7), 0);
-	ck_assert_int_eq(media_persist(media, 3 * MiB, 8), 0);
-}
-END_TEST
-
-/*
- * A disk that takes no writes: ext4 on a loop device over a file in a full tmpfs. The first fence fails, and none after
- * it may succeed, though the kernel would say so. media_punch() has the same duty.
- */
-START_TEST(test_media_after_a_failed_write_back_never_fences_again)
-{
-	static const char *const prepare =
-		"truncate -s 64M /mnt/disk && mke2fs -q -t ext4 -O ^has_journal -E lazy_itable_init=0,nodiscard /mnt/disk && "
-		"mkdir /mnt/fs && mount -o loop /mnt/disk /mnt/fs && truncate -s 4M /mnt/fs/arena && "
-		"dd if=/dev/zero of=/mnt/fs/arena bs=1M count=4 conv=notrunc && sync -f /mnt/fs && rm -f /mnt/fill && "
-		"dd if=/dev/zero of=/mnt/fill bs=4k";
-	char command[1024];
-
-	/* dd ends with an error when the tmpfs is full, as it must. */
-	snprintf(command, sizeof(command), "{ PATH=$PATH:/sbin:/usr/sbin; %s; } >/dev/null 2>&1", prepare);
-	if (!mount_small("size=8m") || system(command) == 0 || access("/mnt/fs/arena", F_OK) < 0) {
-		puts("SKIP test_media_after_a_failed_write_back_never_fences_again: needs root, mke2fs and loop devices");
-		return;
-	}
-	unsetenv("PMEM2_FORCE_GRANULARITY");
-	open_at("/mnt/fs/arena", false);
-	ck_assert_int_eq(media_granularity(media), MEDIA_PAGE);
-	if (system("fallocate -p -l 32M /mnt/disk && rm -f /mnt/fill && dd if=/dev/zero of=/mnt/fill bs=4k >/dev/null 2>&1") == 0)
-		ck_abort_msg("the tmpfs is not full");
-	for (uint64_t off = 0; off < SIZE; off += PAGE)
-		ck_assert_int_eq(media_store64(media, off, off + 1), 0);
-	ck_assert_int_eq(media_flush(media, 0, SIZE), 0);
-	ck_assert_int_eq(media_fence(media), -EIO);
-	ck_assert_int_eq(media_fence(media), -EIO);
-	ck_assert_int_eq(media_persist(media, 0, 8), -EIO);
-	ck_assert_int_eq(system("rm -f /mnt/fill"), 0);
-	ck_assert_int_eq(media_fence(media), -EIO);
-	close_all();
-	ck_assert_int_eq(system("umount /mnt/fs"), 0);
 }
 END_TEST
 
@@ -460,38 +259,18 @@ START_TEST(test_media_without_address_space_is_refused)
 }
 END_TEST
 
-static Suite *suite(void)
+static void add_tests(TCase *t)
 {
-	Suite *s = suite_create("media");
-	TCase *tc = tcase_create("media");
-
-	tcase_add_checked_fixture(tc, NULL, teardown);
-	tcase_add_loop_test(tc, test_media_granularity_is_what_was_forced, 0, NR_WAYS);
-	tcase_add_loop_test(tc, test_media_round_trip_at_every_edge, 0, NR_WAYS);
-	tcase_add_loop_test(tc, test_media_ranges_outside_are_refused, 0, NR_WAYS);
-	tcase_add_test(tc, test_media_open_checks_alignment_and_end);
-	tcase_add_loop_test(tc, test_media_part_of_a_device, 0, NR_WAYS);
-	tcase_add_loop_test(tc, test_media_read_only_refuses_all_that_writes, 0, NR_WAYS);
-	tcase_add_loop_test(tc, test_media_of_a_truncated_file_answers_eio, 0, NR_WAYS);
-	tcase_add_test(tc, test_media_fence_of_a_truncated_file_is_eio_not_success);
-	tcase_add_loop_test(tc, test_media_sigbus_in_many_threads, 0, NR_WAYS);
-	tcase_add_loop_test(tc, test_media_punch_gives_blocks_back_and_zeroes, 0, NR_WAYS);
-	tcase_add_loop_test(tc, test_media_allocate_takes_blocks_and_keeps_contents, 0, NR_WAYS);
-	tcase_add_loop_test(tc, test_media_on_a_full_file_system, 0, NR_FORCED);
-	tcase_add_test(tc, test_media_after_a_failed_write_back_never_fences_again);
-	tcase_add_loop_test(tc, test_media_store64_is_never_torn, 0, 2);
-	tcase_add_test(tc, test_media_without_address_space_is_refused);
-	suite_add_tcase(s, tc);
-	return s;
+	tcase_add_loop_test(t, test_media_granularity_is_what_was_forced, 0, NR_WAYS);
+	tcase_add_loop_test(t, test_media_round_trip_at_every_edge, 0, NR_WAYS);
+	tcase_add_loop_test(t, test_media_ranges_outside_are_refused, 0, NR_WAYS);
+	tcase_add_test(t, test_media_open_checks_alignment_and_end);
+	tcase_add_loop_test(t, test_media_part_of_a_device, 0, NR_WAYS);
+	tcase_add_loop_test(t, test_media_read_only_refuses_all_that_writes, 0, NR_WAYS);
+	tcase_add_loop_test(t, test_media_punch_gives_blocks_back_and_zeroes, 0, NR_WAYS);
+	tcase_add_loop_test(t, test_media_allocate_takes_blocks_and_keeps_contents, 0, NR_WAYS);
+	tcase_add_loop_test(t, test_media_store64_is_never_torn, 0, 2);
+	tcase_add_test(t, test_media_without_address_space_is_refused);
 }
 
-int main(void)
-{
-	SRunner *runner = srunner_create(suite());
-	int nr_failed;
-
-	srunner_run_all(runner, CK_ENV);
-	nr_failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return nr_failed ? EXIT_FAILURE : EXIT_SUCCESS;
-}
+UNIT("media", { .add = add_tests, .teardown = teardown });

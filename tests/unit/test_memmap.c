@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* memmap: each state of a page and what may be done in it, stray accesses, poison, and memory that comes back. */
+/*
+ * memmap: each state of a page and what may be done in it, stray accesses, poison, and memory that
+ * comes back.
+ */
 #include <config.h>
 
 #include "daemon/memmap/memmap.h"
@@ -16,6 +19,7 @@
 #include <unistd.h>
 
 #include "tests/unit/memmap_fixture.h"
+#include "tests/unit/unit.h"
 
 /* ---- helpers ---- */
 
@@ -55,8 +59,12 @@ static int load_from(const volatile uint8_t *at)
 START_TEST(test_memmap_odd_sizes_are_refused)
 {
 	static const struct memmap_params bad[] = {
-		{ .nr_pfns = 0, .order = 9 }, { .nr_pfns = 511, .order = 9 }, { .nr_pfns = 513, .order = 0 },
-		{ .nr_pfns = 512, .order = 18 }, { .nr_pfns = 512, .order = 5 }, { .nr_pfns = UINT64_C(1) << 50, .order = 9 },
+		{ .nr_pfns = 0, .order = 9 },
+		{ .nr_pfns = 511, .order = 9 },
+		{ .nr_pfns = 513, .order = 0 },
+		{ .nr_pfns = 512, .order = 18 },
+		{ .nr_pfns = 512, .order = 5 },
+		{ .nr_pfns = UINT64_C(1) << 50, .order = 9 },
 		{ .nr_pfns = 512, .order = 9, .home = MEMMAP_DEVICE },
 	};
 	struct memmap *mm;
@@ -95,7 +103,8 @@ START_TEST(test_memmap_stray_accesses_fault_in_every_state)
 	ck_assert_ptr_null(memmap_tail(mm, 513));
 	ck_assert_int_eq(store_to(tail), SIGSEGV);
 	/* shared, and somebody tries to make it writable */
-	ck_assert_int_lt(mprotect((void *)((uintptr_t)tail & ~4095ul), 4096, PROT_READ | PROT_WRITE), 0);
+	ck_assert_int_lt(
+		mprotect((void *)((uintptr_t)tail & ~4095ul), 4096, PROT_READ | PROT_WRITE), 0);
 	ck_assert_int_eq(store_to(tail), SIGSEGV);
 	/* next to a restored page */
 	ck_assert_int_eq(memmap_restore(mm, 1), 0);
@@ -164,11 +173,14 @@ END_TEST
 
 START_TEST(test_memmap_on_the_device_is_flat_and_writable)
 {
-	struct memmap_params params = { .nr_pfns = GiB >> DESC_SHIFT, .order = 9, .numa_node = -1, .home = MEMMAP_DEVICE };
+	struct memmap_params params = {
+		.nr_pfns = GiB >> DESC_SHIFT, .order = 9, .numa_node = -1, .home = MEMMAP_DEVICE
+	};
 	struct memmap *mm;
 
 	params.device_len = memmap_device_bytes(params.nr_pfns, 9);
-	params.device_base = mmap(NULL, params.device_len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	params.device_base = mmap(NULL, params.device_len, PROT_READ | PROT_WRITE,
+				  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	memset(params.device_base, 0xa5, 4 << 20);      /* somebody used it before */
 	ck_assert_int_eq(memmap_new(&mm, &params, NULL), 0);
 	ck_assert_int_eq(memmap_activate(mm, 0, 64), 0);
@@ -238,27 +250,17 @@ START_TEST(test_memmap_memory_comes_back)
 }
 END_TEST
 
-int main(void)
+static void add_tests(TCase *t)
 {
-	Suite *suite = suite_create("memmap");
-	TCase *tc = tcase_create("memmap");
-	SRunner *runner;
-	int failed;
-
-	tcase_set_timeout(tc, 120);
-	tcase_add_loop_test(tc, test_memmap_odd_sizes_are_refused, 0, 7);
-	tcase_add_test(tc, test_memmap_end_inside_a_section_works);
-	tcase_add_test(tc, test_memmap_stray_accesses_fault_in_every_state);
-	tcase_add_test(tc, test_memmap_activate_twice_changes_nothing);
-	tcase_add_loop_test(tc, test_memmap_restored_tails_are_plain_also_the_second_time, 0, 2);
-	tcase_add_test(tc, test_memmap_order_0_has_only_heads);
-	tcase_add_test(tc, test_memmap_on_the_device_is_flat_and_writable);
-	tcase_add_loop_test(tc, test_memmap_poison_marks_once_and_restores, 0, 3);
-	tcase_add_test(tc, test_memmap_memory_comes_back);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	tcase_add_loop_test(t, test_memmap_odd_sizes_are_refused, 0, 7);
+	tcase_add_test(t, test_memmap_end_inside_a_section_works);
+	tcase_add_test(t, test_memmap_stray_accesses_fault_in_every_state);
+	tcase_add_test(t, test_memmap_activate_twice_changes_nothing);
+	tcase_add_loop_test(t, test_memmap_restored_tails_are_plain_also_the_second_time, 0, 2);
+	tcase_add_test(t, test_memmap_order_0_has_only_heads);
+	tcase_add_test(t, test_memmap_on_the_device_is_flat_and_writable);
+	tcase_add_loop_test(t, test_memmap_poison_marks_once_and_restores, 0, 3);
+	tcase_add_test(t, test_memmap_memory_comes_back);
 }
+
+UNIT("memmap", { .add = add_tests, .timeout_s = 120 });

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * memmap_failing: each call of the memmap, with each system call and allocation in it failing in turn: alone, and with all after it, so that what
- * puts things back fails too. One that is refused leaves the array as it was, descriptors and mappings; what is done off the path never changes what
- * a reader sees; and when the system works again, so does the call.
+ * memmap_failing: each call of the memmap, with each system call and allocation in it failing in
+ * turn: alone, and with all after it, so that what puts things back fails too. One that is refused
+ * leaves the array as it was, descriptors and mappings; what is done off the path never changes
+ * what a reader sees; and when the system works again, so does the call.
  */
 #include <config.h>
 
@@ -16,6 +17,7 @@
 
 #include "tests/unit/failing_calls.h"
 #include "tests/unit/memmap_fixture.h"
+#include "tests/unit/unit.h"
 
 /* By so many mappings the heap may grow meanwhile. */
 #ifdef __SANITIZE_ADDRESS__
@@ -25,7 +27,7 @@
 #endif
 #define NR_PAGES  256u                  /* four sections */
 #define NR_PFNS   (NR_PAGES * 512u)
-#define SPARE     40u                   /* mappings beside those that are there, where they are to run short */
+#define SPARE 40u /* mappings beside those that are there, where they are to run short */
 
 /* ---- the array at one moment ---- */
 
@@ -55,7 +57,8 @@ static void drop(struct snapshot *snap)
 static bool same_descriptors(const struct snapshot *a, const struct memmap *mm)
 {
 	for (uint64_t pfn = 0; pfn < NR_PFNS; pfn++)
-		if (a->active[pfn / 512] && memcmp(&a->desc[pfn], memmap_desc(mm, pfn), sizeof(struct desc)) != 0)
+		if (a->active[pfn / 512] &&
+		    memcmp(&a->desc[pfn], memmap_desc(mm, pfn), sizeof(struct desc)) != 0)
 			return false;
 	return true;
 }
@@ -200,15 +203,42 @@ static int look(struct memmap *mm)
 
 /* ---- what is true when they have worked ---- */
 
-static bool is_on(const struct memmap *mm) { return memmap_is_active(mm, 3) && is_plain(memmap_desc(mm, 2 * 512 + 1)); }
-static bool are_on(const struct memmap *mm) { return is_on(mm) && memmap_is_active(mm, 255) && is_plain(memmap_desc(mm, 255 * 512 + 9)); }
-static bool is_own(const struct memmap *mm) { return memmap_tail((struct memmap *)(uintptr_t)mm, 5 * 512 + 1); }
-static bool far_is_own(const struct memmap *mm) { return memmap_tail((struct memmap *)(uintptr_t)mm, 40 * 512 + 1); }
-static bool is_revived(const struct memmap *mm) { return memmap_tail((struct memmap *)(uintptr_t)mm, 9 * 512 + 1); }
-static bool is_shared(const struct memmap *mm) { return !memmap_tail((struct memmap *)(uintptr_t)mm, 2 * 512 + 1); }
-static bool are_shared(const struct memmap *mm) { return !memmap_tail((struct memmap *)(uintptr_t)mm, 44 * 512 + 1); }
-static bool tail_is_bad(const struct memmap *mm) { return memmap_desc(mm, 7 * 512 + 1)->flags & DESC_POISON; }
-static bool head_is_bad(const struct memmap *mm) { return far_is_own(mm) && memmap_desc(mm, 40 * 512)->flags & DESC_POISON; }
+static bool is_on(const struct memmap *mm)
+{
+	return memmap_is_active(mm, 3) && is_plain(memmap_desc(mm, 2 * 512 + 1));
+}
+static bool are_on(const struct memmap *mm)
+{
+	return is_on(mm) && memmap_is_active(mm, 255) && is_plain(memmap_desc(mm, 255 * 512 + 9));
+}
+static bool is_own(const struct memmap *mm)
+{
+	return memmap_tail((struct memmap *)(uintptr_t)mm, 5 * 512 + 1);
+}
+static bool far_is_own(const struct memmap *mm)
+{
+	return memmap_tail((struct memmap *)(uintptr_t)mm, 40 * 512 + 1);
+}
+static bool is_revived(const struct memmap *mm)
+{
+	return memmap_tail((struct memmap *)(uintptr_t)mm, 9 * 512 + 1);
+}
+static bool is_shared(const struct memmap *mm)
+{
+	return !memmap_tail((struct memmap *)(uintptr_t)mm, 2 * 512 + 1);
+}
+static bool are_shared(const struct memmap *mm)
+{
+	return !memmap_tail((struct memmap *)(uintptr_t)mm, 44 * 512 + 1);
+}
+static bool tail_is_bad(const struct memmap *mm)
+{
+	return memmap_desc(mm, 7 * 512 + 1)->flags & DESC_POISON;
+}
+static bool head_is_bad(const struct memmap *mm)
+{
+	return far_is_own(mm) && memmap_desc(mm, 40 * 512)->flags & DESC_POISON;
+}
 static bool always(const struct memmap *mm) { (void)mm; return true; }
 
 struct step {
@@ -216,8 +246,10 @@ struct step {
 	void (*prepare)(struct memmap *mm);
 	int (*run)(struct memmap *mm);
 	bool (*is_done)(const struct memmap *mm);
-	bool is_quiet;                  /* the descriptors are the same before and after; it cannot be refused, only put off */
-	bool is_whole;                  /* and its mappings are those before it or those after it, nothing between */
+	/* the descriptors are the same before and after; it cannot be refused, only put off */
+	bool is_quiet;
+	/* and its mappings are those before it or those after it, nothing between */
+	bool is_whole;
 	bool is_short;                  /* of mappings */
 };
 
@@ -228,10 +260,12 @@ static const struct step all_steps[] = {
 	{ "activate, short of mappings", short_of_maps, activate_all, are_on, false, false, true },
 	{ "restore the first", active, restore, is_own, false, false, false },
 	{ "restore a neighbour", neighbour, restore, is_own, false, false, false },
-	{ "restore, short of mappings", short_of_maps, restore_far, far_is_own, false, false, true },
+	{ "restore, short of mappings", short_of_maps, restore_far, far_is_own, false, false,
+	  true },
 	{ "restore an idle one", one_idle, revive, is_revived, false, false, false },
 	{ "dedup of two sections", emptied, dedup_batch, are_shared, true, true, false },
-	{ "dedup pushes the oldest out", sixteen_idle, dedup_one_more, is_shared, true, true, false },
+	{ "dedup pushes the oldest out", sixteen_idle, dedup_one_more, is_shared, true, true,
+	  false },
 	{ "dedup, short of mappings", emptied, dedup_batch, always, true, false, true },
 	{ "maintain a new one", active, maintain, always, true, true, false },
 	{ "maintain refills", neighbour, maintain, always, true, true, false },
@@ -241,14 +275,16 @@ static const struct step all_steps[] = {
 	{ "maintain, short of mappings", short_of_maps, maintain, always, true, false, true },
 	{ "poison a tail", active, poison_tail, tail_is_bad, false, false, false },
 	{ "poison a head", neighbour, poison_head, head_is_bad, false, false, false },
-	{ "poison, short of mappings", short_of_maps, poison_head, head_is_bad, false, false, true },
+	{ "poison, short of mappings", short_of_maps, poison_head, head_is_bad, false, false,
+	  true },
 	{ "numbers", neighbour, look, always, true, true, false },
 };
 enum { NR_STEPS = sizeof(all_steps) / sizeof(*all_steps) };
 
 static struct memmap *begin(const struct step *step)
 {
-	struct memmap *mm = new_memmap(NR_PAGES * 2 * MiB, 9, step->is_short ? (uint32_t)count_vmas() + SPARE : 0);
+	struct memmap *mm = new_memmap(NR_PAGES * 2 * MiB, 9,
+				       step->is_short ? (uint32_t)count_vmas() + SPARE : 0);
 
 	step->prepare(mm);
 	return mm;
@@ -269,20 +305,26 @@ static void assert_true_numbers(const struct memmap *mm)
 }
 
 /* The call has returned @r. Alone: one thing failed, and everything else worked. */
-static void assert_outcome(const struct step *step, struct memmap *mm, int r, const struct snapshot *before, const struct snapshot *after, bool alone)
+static void assert_outcome(const struct step *step, struct memmap *mm, int r,
+			   const struct snapshot *before, const struct snapshot *after, bool alone)
 {
 	if (r < 0 || step->is_quiet)
-		ck_assert_msg(same_descriptors(before, mm), "%s: %s fails: other descriptors", step->name, failing_name());
+		ck_assert_msg(same_descriptors(before, mm), "%s: %s fails: other descriptors",
+			      step->name, failing_name());
 	if (r < 0 && alone)
-		ck_assert_msg(same_mappings(before, mm), "%s: %s fails: other mappings", step->name, failing_name());
+		ck_assert_msg(same_mappings(before, mm), "%s: %s fails: other mappings", step->name,
+			      failing_name());
 	if (r == 0 && !step->is_quiet)
-		ck_assert_msg(step->is_done(mm), "%s: %s fails: it says that it is done", step->name, failing_name());
+		ck_assert_msg(step->is_done(mm), "%s: %s fails: it says that it is done",
+			      step->name, failing_name());
 	if (step->is_whole && alone)
-		ck_assert_msg(same_mappings(before, mm) || same_mappings(after, mm), "%s: %s fails: half-way", step->name, failing_name());
+		ck_assert_msg(same_mappings(before, mm) || same_mappings(after, mm),
+			      "%s: %s fails: half-way", step->name, failing_name());
 	assert_true_numbers(mm);
 }
 
-static bool run_failing(const struct step *step, int n, enum failing_mode mode, const struct snapshot *after)
+static bool run_failing(const struct step *step, int n, enum failing_mode mode,
+			const struct snapshot *after)
 {
 	uint64_t nr_vmas = count_vmas(), nr_fds = count_fds();
 	struct memmap *mm = begin(step);
@@ -294,7 +336,8 @@ static bool run_failing(const struct step *step, int n, enum failing_mode mode, 
 	failing_from(n, mode, NULL);
 	r = step->run(mm);
 	struck = failing_stop();
-	ck_assert_msg(r == 0 || (struck && r == -ENOMEM), "%s: %s fails: %d", step->name, failing_name(), r);
+	ck_assert_msg(r == 0 || (struck && r == -ENOMEM), "%s: %s fails: %d", step->name,
+		      failing_name(), r);
 	assert_outcome(step, mm, r, &before, after, mode == FAIL_ONE);
 	ck_assert_int_eq(step->run(mm), 0);
 	settle(mm);
@@ -332,12 +375,15 @@ END_TEST
 START_TEST(test_memmap_new_that_fails_leaves_nothing)
 {
 	static const uint8_t orders[] = { 0, 9, 18 };
-	struct memmap_params params = { .nr_pfns = GiB >> DESC_SHIFT, .order = orders[_i], .numa_node = -1 };
+	struct memmap_params params = { .nr_pfns = GiB >> DESC_SHIFT,
+					.order = orders[_i],
+					.numa_node = -1 };
 	uint64_t nr_fds = count_fds(), nr_vmas;
 	struct memmap *once;
 	bool struck = true;
 
-	ck_assert_int_eq(memmap_new(&once, &params, NULL), 0);  /* the heap grows for the first one */
+	/* the heap grows for the first one */
+	ck_assert_int_eq(memmap_new(&once, &params, NULL), 0);
 	memmap_free(once);
 	nr_vmas = count_vmas();
 	for (int n = 0; struck; n++) {
@@ -404,7 +450,10 @@ static void assert_true_poison(struct memmap *mm, uint64_t page)
 	ck_assert(is_plain(memmap_desc(mm, page * 512 + 9)));
 }
 
-/* No slot can be filled any more: what is ready is used up, then what fails fails again and again, and poison still finds some. */
+/*
+ * No slot can be filled any more: what is ready is used up, then what fails fails again and again,
+ * and poison still finds some.
+ */
 START_TEST(test_memmap_reserve_serves_poison_when_memory_is_out)
 {
 	struct memmap *mm = new_memmap(GiB, 9, 0);
@@ -432,23 +481,13 @@ START_TEST(test_memmap_reserve_serves_poison_when_memory_is_out)
 }
 END_TEST
 
-int main(void)
+static void add_tests(TCase *t)
 {
-	Suite *suite = suite_create("memmap_failing");
-	TCase *tc = tcase_create("memmap_failing");
-	SRunner *runner;
-	int failed;
-
-	tcase_set_timeout(tc, 120);
-	tcase_add_loop_test(tc, test_memmap_each_call_failing_changes_nothing, 0, 2 * NR_STEPS);
-	tcase_add_loop_test(tc, test_memmap_new_that_fails_leaves_nothing, 0, 3);
-	tcase_add_loop_test(tc, test_memmap_free_needs_nothing, 0, NR_STEPS);
-	tcase_add_test(tc, test_memmap_dedup_that_fails_is_put_off);
-	tcase_add_test(tc, test_memmap_reserve_serves_poison_when_memory_is_out);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	tcase_add_loop_test(t, test_memmap_each_call_failing_changes_nothing, 0, 2 * NR_STEPS);
+	tcase_add_loop_test(t, test_memmap_new_that_fails_leaves_nothing, 0, 3);
+	tcase_add_loop_test(t, test_memmap_free_needs_nothing, 0, NR_STEPS);
+	tcase_add_test(t, test_memmap_dedup_that_fails_is_put_off);
+	tcase_add_test(t, test_memmap_reserve_serves_poison_when_memory_is_out);
 }
+
+UNIT("memmap_failing", { .add = add_tests, .timeout_s = 120 });

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * memmap_history: random histories of whole pages, split ones, their base pages and bad ones, beside a plain array with a full descriptor for every
- * base page that knows nothing of sharing. All three orders, with mappings in plenty and with hardly any.
+ * memmap_history: random histories of whole pages, split ones, their base pages and bad ones,
+ * beside a plain array with a full descriptor for every base page that knows nothing of sharing.
+ * All three orders, with mappings in plenty and with hardly any.
  */
 #include <config.h>
 
@@ -12,6 +13,7 @@
 #include <string.h>
 
 #include "tests/unit/memmap_fixture.h"
+#include "tests/unit/unit.h"
 
 #define EPOCHS 20u                      /* bad pages stay bad: now and then a new device */
 
@@ -27,19 +29,27 @@ static const struct variant {
 	uint8_t order;
 	uint64_t bytes;
 	uint32_t spare_maps;            /* 0: plenty */
-	unsigned rare;                  /* a page changes its state as much more rarely: what is slow is what is written each time */
+	/*
+	 * a page changes its state as much more rarely: what is slow is what is written each time
+	 */
+	unsigned rare;
 } variants[] = {
-	{ 9, 128 * MiB, 0, 4 }, { 9, 256 * MiB, 24, 64 }, { 0, 16 * MiB, 0, 1 }, { 18, 2 * GiB, 0, 5000 },
+	{ 9, 128 * MiB, 0, 4 },
+	{ 9, 256 * MiB, 24, 64 },
+	{ 0, 16 * MiB, 0, 1 },
+	{ 18, 2 * GiB, 0, 5000 },
 };
 enum { NR_VARIANTS = sizeof(variants) / sizeof(*variants) };
 
 static void begin(struct history *h, const struct variant *v)
 {
-	h->mm = new_memmap(v->bytes, v->order, v->spare_maps ? (uint32_t)count_vmas() + v->spare_maps : 0);
+	h->mm = new_memmap(v->bytes, v->order,
+			   v->spare_maps ? (uint32_t)count_vmas() + v->spare_maps : 0);
 	for (uint64_t pfn = 0; pfn < h->nr_pfns; pfn++) {
 		bool is_head = (pfn & ((UINT64_C(1) << v->order) - 1)) == 0;
 
-		h->model[pfn] = (struct desc){ .kind = is_head ? DESC_HEAD : DESC_TAIL, .order = is_head ? v->order : 0 };
+		h->model[pfn] = (struct desc){ .kind = is_head ? DESC_HEAD : DESC_TAIL,
+					       .order = is_head ? v->order : 0 };
 	}
 }
 
@@ -54,7 +64,8 @@ static void toggle_whole(struct history *h, uint64_t page, uint32_t object)
 {
 	if (model_head(h, page)->flags & DESC_SPLIT)
 		return;
-	model_head(h, page)->object = memmap_head(h->mm, page)->object = model_head(h, page)->object ? 0 : object;
+	model_head(h, page)->object = memmap_head(h->mm, page)->object =
+		model_head(h, page)->object ? 0 : object;
 }
 
 static void split(struct history *h, uint64_t page)
@@ -70,9 +81,11 @@ static void split(struct history *h, uint64_t page)
 
 static void allocate_base(struct history *h, uint64_t pfn, uint32_t object)
 {
-	struct desc *head = model_head(h, pfn >> h->order), *own = memmap_head(h->mm, pfn >> h->order);
+	struct desc *head = model_head(h, pfn >> h->order),
+		    *own = memmap_head(h->mm, pfn >> h->order);
 
-	if (!(head->flags & DESC_SPLIT) || h->model[pfn].object || h->model[pfn].flags & DESC_POISON)
+	if (!(head->flags & DESC_SPLIT) || h->model[pfn].object ||
+	    h->model[pfn].flags & DESC_POISON)
 		return;
 	h->model[pfn].object = memmap_tail(h->mm, pfn)->object = object;
 	own->nr_used = ++head->nr_used;
@@ -80,7 +93,8 @@ static void allocate_base(struct history *h, uint64_t pfn, uint32_t object)
 
 static void free_base(struct history *h, uint64_t pfn)
 {
-	struct desc *head = model_head(h, pfn >> h->order), *own = memmap_head(h->mm, pfn >> h->order);
+	struct desc *head = model_head(h, pfn >> h->order),
+		    *own = memmap_head(h->mm, pfn >> h->order);
 
 	if (!(head->flags & DESC_SPLIT) || !h->model[pfn].object)
 		return;
@@ -110,7 +124,8 @@ static void empty_many(struct history *h, uint64_t page)
 	for (uint64_t i = page; i < page + nr && i < h->nr_pages; i++)
 		if (memmap_is_active(h->mm, i))
 			empty(h, i);
-	if (page + nr <= h->nr_pages && memmap_is_active(h->mm, page) && memmap_is_active(h->mm, page + nr - 1) && h->order == 9)
+	if (page + nr <= h->nr_pages && memmap_is_active(h->mm, page) &&
+	    memmap_is_active(h->mm, page + nr - 1) && h->order == 9)
 		for (uint64_t i = page; i < page + nr; i++)
 			if (memmap_is_active(h->mm, i) && !model_head(h, i)->object)
 				split(h, i);
@@ -131,7 +146,9 @@ static void poison(struct history *h, uint64_t pfn)
 static void assert_same(const struct history *h, uint64_t pfn)
 {
 	if (memmap_is_active(h->mm, pfn >> h->order))
-		ck_assert_msg(memcmp(memmap_desc(h->mm, pfn), &h->model[pfn], sizeof(struct desc)) == 0, "pfn %llu differs", (unsigned long long)pfn);
+		ck_assert_msg(
+			memcmp(memmap_desc(h->mm, pfn), &h->model[pfn], sizeof(struct desc)) == 0,
+			"pfn %llu differs", (unsigned long long)pfn);
 }
 
 static void assert_all_same(const struct history *h)
@@ -210,19 +227,9 @@ START_TEST(test_memmap_random_history_equals_plain_array)
 }
 END_TEST
 
-int main(void)
+static void add_tests(TCase *t)
 {
-	Suite *suite = suite_create("memmap_history");
-	TCase *tc = tcase_create("memmap_history");
-	SRunner *runner;
-	int failed;
-
-	tcase_set_timeout(tc, 120);
-	tcase_add_loop_test(tc, test_memmap_random_history_equals_plain_array, 0, NR_VARIANTS);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	tcase_add_loop_test(t, test_memmap_random_history_equals_plain_array, 0, NR_VARIANTS);
 }
+
+UNIT("memmap_history", { .add = add_tests, .timeout_s = 120 });

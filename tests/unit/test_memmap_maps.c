@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* memmap_maps: what the array costs in mappings, after any number of changes and when there are few; and accesses that nobody may make, each in a child. */
+/*
+ * memmap_maps: what the array costs in mappings, after any number of changes and when there are
+ * few; and accesses that nobody may make, each in a child.
+ */
 #include <config.h>
 
 #include "daemon/memmap/memmap.h"
@@ -14,6 +17,7 @@
 #include <unistd.h>
 
 #include "tests/unit/memmap_fixture.h"
+#include "tests/unit/unit.h"
 
 /* ---- mappings ---- */
 
@@ -63,7 +67,10 @@ START_TEST(test_memmap_maps_account_is_true)
 		if (rnd(2))
 			memmap_dedup(mm, page, 1);
 	}
-	/* Slots that happen to follow each other in the pool merge: the account may be too high, never much too low. */
+	/*
+	 * Slots that happen to follow each other in the pool merge: the account may be too high,
+	 * never much too low.
+	 */
 	ck_assert_uint_le(count_vmas(), vmas_of(mm) + 8);
 	ck_assert_uint_ge(count_vmas() + 400, vmas_of(mm));
 	memmap_free(mm);
@@ -75,7 +82,9 @@ START_TEST(test_memmap_maps_that_are_few_serve_everything)
 	uint32_t limit = (uint32_t)count_vmas() + 200;
 	struct memmap *mm = new_memmap(256 * GiB, 9, limit);
 
-	/* A split page in each of 512 sections: three mappings each, if there were no end to them. */
+	/*
+	 * A split page in each of 512 sections: three mappings each, if there were no end to them.
+	 */
 	for (uint64_t section = 0; section < 512; section++) {
 		ck_assert_int_eq(memmap_activate(mm, section * 64, 64), 0);
 		ck_assert_int_eq(memmap_restore(mm, section * 64 + 7), 0);
@@ -105,8 +114,11 @@ static void make_access(uint8_t *at, enum access access)
 
 	if (access == UNPROTECT_AND_STORE)
 		mprotect(page, 4096, PROT_READ | PROT_WRITE);
-	if (access == TAKE_ANEW_AND_STORE)      /* what is mapped there, once more, to be writable */
-		mremap(page, 0, 4096, MREMAP_MAYMOVE) == MAP_FAILED ? (void)0 : (void)mprotect(page, 4096, PROT_WRITE);
+	/* what is mapped there, once more, to be writable */
+	if (access == TAKE_ANEW_AND_STORE)
+		mremap(page, 0, 4096, MREMAP_MAYMOVE) == MAP_FAILED
+			? (void)0
+			: (void)mprotect(page, 4096, PROT_WRITE);
 	if (access == LOAD)
 		(void)*(volatile uint8_t *)at;
 	else
@@ -175,8 +187,9 @@ static const struct {
 	void (*prepare)(struct memmap *mm);
 	int load, store;                /* the signals */
 } states[] = {
-	{ none, SIGSEGV, SIGSEGV }, { active, 0, SIGSEGV }, { filled, 0, SIGSEGV }, { neighbour_split, 0, SIGSEGV }, { split, 0, 0 },
-	{ shared_again, 0, SIGSEGV }, { shared_by_batch, 0, SIGSEGV },
+	{ none, SIGSEGV, SIGSEGV },	 { active, 0, SIGSEGV }, { filled, 0, SIGSEGV },
+	{ neighbour_split, 0, SIGSEGV }, { split, 0, 0 },	 { shared_again, 0, SIGSEGV },
+	{ shared_by_batch, 0, SIGSEGV },
 };
 enum { NR_STATES = sizeof(states) / sizeof(*states) };
 
@@ -189,32 +202,27 @@ START_TEST(test_memmap_maps_of_shared_tails_fault_when_written_to)
 	for (unsigned i = 0; i < sizeof(tails) / sizeof(*tails); i++) {
 		ck_assert_int_eq(signal_of(mm, tails[i], LOAD), states[_i].load);
 		ck_assert_int_eq(signal_of(mm, tails[i], STORE), states[_i].store);
-		if (_i > 0) {           /* what is PROT_NONE is nobody's, and shows nothing to anybody else */
-			ck_assert_int_eq(signal_of(mm, tails[i], UNPROTECT_AND_STORE), states[_i].store);
-			ck_assert_int_eq(signal_of(mm, tails[i], TAKE_ANEW_AND_STORE), states[_i].store);
+		/* what is PROT_NONE is nobody's, and shows nothing to anybody else */
+		if (_i > 0) {
+			ck_assert_int_eq(signal_of(mm, tails[i], UNPROTECT_AND_STORE),
+					 states[_i].store);
+			ck_assert_int_eq(signal_of(mm, tails[i], TAKE_ANEW_AND_STORE),
+					 states[_i].store);
 		}
 	}
-	ck_assert_int_eq(signal_of(mm, 64 * 512 + 1, LOAD), SIGSEGV);           /* the section behind it is inactive */
+	/* the section behind it is inactive */
+	ck_assert_int_eq(signal_of(mm, 64 * 512 + 1, LOAD), SIGSEGV);
 	memmap_free(mm);
 }
 END_TEST
 
-int main(void)
+static void add_tests(TCase *t)
 {
-	Suite *suite = suite_create("memmap_maps");
-	TCase *tc = tcase_create("memmap_maps");
-	SRunner *runner;
-	int failed;
-
-	tcase_set_timeout(tc, 120);
-	tcase_add_test(tc, test_memmap_maps_after_churn_are_what_they_were);
-	tcase_add_test(tc, test_memmap_maps_account_is_true);
-	tcase_add_test(tc, test_memmap_maps_that_are_few_serve_everything);
-	tcase_add_loop_test(tc, test_memmap_maps_of_shared_tails_fault_when_written_to, 0, NR_STATES);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	tcase_add_test(t, test_memmap_maps_after_churn_are_what_they_were);
+	tcase_add_test(t, test_memmap_maps_account_is_true);
+	tcase_add_test(t, test_memmap_maps_that_are_few_serve_everything);
+	tcase_add_loop_test(t, test_memmap_maps_of_shared_tails_fault_when_written_to,
+			    0, NR_STATES);
 }
+
+UNIT("memmap_maps", { .add = add_tests, .timeout_s = 120 });

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * memmap_node: where descriptors are placed, on a machine with two nodes that is made up here: the policy calls are intercepted, and what is said to the
- * log is counted.
+ * memmap_node: where descriptors are placed, on a machine with two nodes that is made up here: the
+ * policy calls are intercepted, and what is said to the log is counted.
  */
 #include <config.h>
 
@@ -18,6 +18,7 @@
 
 #include "daemon/log.h"
 #include "tests/unit/memmap_fixture.h"
+#include "tests/unit/unit.h"
 
 /* ---- the machine ---- */
 
@@ -31,13 +32,16 @@ static struct machine {
 	const char *bound;              /* the last mbind() */
 	unsigned long bound_len, bound_mask;
 	int  bound_mode;
-	unsigned nr_near, nr_astray;    /* memory taken under the device's policy, and under another */
+	/* memory taken under the device's policy, and under another */
+	unsigned nr_near, nr_astray;
 	unsigned nr_warnings, nr_notices;
 	char notice[4][200];
 } machine;
 
-long __wrap_mbind(void *at, unsigned long len, int mode, const unsigned long *mask, unsigned long max, unsigned flags);
-long __wrap_mbind(void *at, unsigned long len, int mode, const unsigned long *mask, unsigned long max, unsigned flags)
+long __wrap_mbind(void *at, unsigned long len, int mode, const unsigned long *mask,
+		  unsigned long max, unsigned flags);
+long __wrap_mbind(void *at, unsigned long len, int mode, const unsigned long *mask,
+		  unsigned long max, unsigned flags)
 {
 	(void)max;
 	(void)flags;
@@ -69,8 +73,10 @@ static bool is_astray(const void *at)
 	return false;
 }
 
-long __wrap_get_mempolicy(int *mode, unsigned long *mask, unsigned long max, void *at, unsigned long flags);
-long __wrap_get_mempolicy(int *mode, unsigned long *mask, unsigned long max, void *at, unsigned long flags)
+long __wrap_get_mempolicy(int *mode, unsigned long *mask, unsigned long max, void *at,
+			  unsigned long flags);
+long __wrap_get_mempolicy(int *mode, unsigned long *mask, unsigned long max, void *at,
+			  unsigned long flags)
 {
 	if (flags & MPOL_F_ADDR) {
 		*mode = is_astray(at) ? 0 : 1;
@@ -108,7 +114,8 @@ int __wrap_fallocate(int fd, int mode, off_t off, off_t len)
 	return __real_fallocate(fd, mode, off, len);
 }
 
-void __wrap_log_write(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void __wrap_log_write(enum log_level level, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
 void __wrap_log_write(enum log_level level, const char *fmt, ...)
 {
 	va_list args;
@@ -123,7 +130,10 @@ void __wrap_log_write(enum log_level level, const char *fmt, ...)
 
 static void start(unsigned long nodes, int node, uint8_t order)
 {
-	struct memmap_params params = { .nr_pfns = 4 * GiB >> DESC_SHIFT, .order = order, .numa_node = node, .base_pfn = 0x100000 };
+	struct memmap_params params = { .nr_pfns = 4 * GiB >> DESC_SHIFT,
+					.order = order,
+					.numa_node = node,
+					.base_pfn = 0x100000 };
 
 	machine.nodes = nodes;
 	machine.mode = MPOL_INTERLEAVE; /* an operator's */
@@ -225,23 +235,14 @@ START_TEST(test_memmap_node_elsewhere_twice_is_two_ranges)
 }
 END_TEST
 
-int main(void)
+static void add_tests(TCase *t)
 {
-	Suite *suite = suite_create("memmap_node");
-	TCase *tc = tcase_create("memmap_node");
-	SRunner *runner;
-	int failed;
-
-	tcase_add_loop_test(tc, test_memmap_node_of_the_device_is_preferred, 0, 2);
-	tcase_add_loop_test(tc, test_memmap_node_is_left_alone_where_there_is_no_choice, 0, 2);
-	tcase_add_test(tc, test_memmap_node_that_is_missing_is_said_once);
-	tcase_add_test(tc, test_memmap_node_policy_refused_is_said_once_and_all_works);
-	tcase_add_test(tc, test_memmap_node_elsewhere_is_reported_by_range);
-	tcase_add_test(tc, test_memmap_node_elsewhere_twice_is_two_ranges);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	tcase_add_loop_test(t, test_memmap_node_of_the_device_is_preferred, 0, 2);
+	tcase_add_loop_test(t, test_memmap_node_is_left_alone_where_there_is_no_choice, 0, 2);
+	tcase_add_test(t, test_memmap_node_that_is_missing_is_said_once);
+	tcase_add_test(t, test_memmap_node_policy_refused_is_said_once_and_all_works);
+	tcase_add_test(t, test_memmap_node_elsewhere_is_reported_by_range);
+	tcase_add_test(t, test_memmap_node_elsewhere_twice_is_two_ranges);
 }
+
+UNIT("memmap_node", { .add = add_tests });

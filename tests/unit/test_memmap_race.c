@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * memmap_race: one thread splits pages, gives each of their tails an owner that says which tail it is, takes it back and shares them; another reads all
- * the time. A tail is plain or says its own number, whatever is mapped at that moment; where the writer says that a page rests, it is exactly what
- * the writer left, in every word. Heads stay what they are.
+ * memmap_race: one thread splits pages, gives each of their tails an owner that says which tail it
+ * is, takes it back and shares them; another reads all the time. A tail is plain or says its own
+ * number, whatever is mapped at that moment; where the writer says that a page rests, it is exactly
+ * what the writer left, in every word. Heads stay what they are.
  */
 #include <config.h>
 
@@ -15,6 +16,7 @@
 #include <string.h>
 
 #include "tests/unit/memmap_fixture.h"
+#include "tests/unit/unit.h"
 
 #define NR_PAGES 64u
 #define NR_PFNS  (NR_PAGES * 512u)
@@ -37,7 +39,8 @@ static uint32_t mark(uint64_t pfn) { return (uint32_t)pfn * 2654435761u | 1; }
 
 static struct desc load(const struct memmap *mm, uint64_t pfn)
 {
-	const volatile uint64_t *from = (const volatile uint64_t *)(const volatile void *)memmap_desc(mm, pfn);
+	const volatile uint64_t *from =
+		(const volatile uint64_t *)(const volatile void *)memmap_desc(mm, pfn);
 	union { struct desc desc; uint64_t word[8]; } copy;
 
 	for (int i = 0; i < 8; i++)
@@ -57,7 +60,8 @@ static bool is_possible(const struct desc *desc, uint64_t pfn)
 
 static bool is_exactly(const struct desc *desc, uint64_t pfn, bool owned)
 {
-	return is_possible(desc, pfn) && (desc->object != 0) == owned && (desc->reserved[10] != 0) == owned;
+	return is_possible(desc, pfn) && (desc->object != 0) == owned &&
+	       (desc->reserved[10] != 0) == owned;
 }
 
 static bool is_right_head(const struct desc *head, uint64_t pfn)
@@ -90,7 +94,8 @@ static void *read_all(void *arg)
 	while (!race->stop) {
 		for (int i = 0; i < 4096; i++) {
 			if (!look(race, pfn) && race->nr_bad++ == 0)
-				snprintf(race->first, sizeof(race->first), "pfn %llu", (unsigned long long)pfn);
+				snprintf(race->first, sizeof(race->first), "pfn %llu",
+					 (unsigned long long)pfn);
 			pfn = (pfn * 5 + 3) % NR_PFNS;
 		}
 		race->nr_reads += 4096;
@@ -106,7 +111,8 @@ static void own(struct race *race, uint64_t page, bool owned)
 		struct desc *tail = memmap_tail(race->mm, page * 512 + i);
 
 		__atomic_store_n(&tail->object, owned ? mark(page * 512 + i) : 0, __ATOMIC_RELAXED);
-		__atomic_store_n(&tail->reserved[10], owned ? ~mark(page * 512 + i) : 0, __ATOMIC_RELAXED);
+		__atomic_store_n(&tail->reserved[10], owned ? ~mark(page * 512 + i) : 0,
+				 __ATOMIC_RELAXED);
 	}
 }
 
@@ -116,7 +122,8 @@ static void churn(struct race *race)
 	uint64_t first = rnd(NR_PAGES - 24), nr = 1 + rnd(24);
 
 	for (uint64_t page = first; page < first + nr; page++) {
-		ck_assert_int_eq(memmap_restore(race->mm, page), 0);    /* at rest: it is plain before, meanwhile and behind */
+		/* at rest: it is plain before, meanwhile and behind */
+		ck_assert_int_eq(memmap_restore(race->mm, page), 0);
 		race->rest[page] += BUSY;
 		own(race, page, true);
 		race->rest[page] += ONE_MORE + OWNED - BUSY;
@@ -150,29 +157,22 @@ START_TEST(test_memmap_reader_sees_only_what_was_written)
 	pthread_join(thread, NULL);
 	memmap_stats(race.mm, &stats);
 	if (getenv("MEMMAP_TALK"))
-		fprintf(stderr, "%llu reads, %llu of them owned and %llu plain at rest, %llu restores\n", (unsigned long long)race.nr_reads,
-			(unsigned long long)race.nr_owned, (unsigned long long)race.nr_plain, (unsigned long long)stats.restores);
-	ck_assert_msg(race.nr_bad == 0, "%llu wrong of %llu reads, the first at %s", (unsigned long long)race.nr_bad,
-		      (unsigned long long)race.nr_reads, race.first);
+		fprintf(stderr,
+			"%llu reads, %llu of them owned and %llu plain at rest, %llu restores\n",
+			(unsigned long long)race.nr_reads, (unsigned long long)race.nr_owned,
+			(unsigned long long)race.nr_plain, (unsigned long long)stats.restores);
+	ck_assert_msg(race.nr_bad == 0, "%llu wrong of %llu reads, the first at %s",
+		      (unsigned long long)race.nr_bad, (unsigned long long)race.nr_reads,
+		      race.first);
 	ck_assert_uint_gt(race.nr_owned, 0);
 	ck_assert_uint_gt(race.nr_plain, 0);
 	memmap_free(race.mm);
 }
 END_TEST
 
-int main(void)
+static void add_tests(TCase *t)
 {
-	Suite *suite = suite_create("memmap_race");
-	TCase *tc = tcase_create("memmap_race");
-	SRunner *runner;
-	int failed;
-
-	tcase_set_timeout(tc, 120);
-	tcase_add_loop_test(tc, test_memmap_reader_sees_only_what_was_written, 0, 2);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	tcase_add_loop_test(t, test_memmap_reader_sees_only_what_was_written, 0, 2);
 }
+
+UNIT("memmap_race", { .add = add_tests, .timeout_s = 120 });

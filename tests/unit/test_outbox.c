@@ -2,7 +2,7 @@
 /* outbox: order, descriptors that are never leaked, sockets that are full or gone. */
 #include <config.h>
 
-#include "daemon/outbox.h"
+#include "daemon/serve/outbox.h"
 
 #include <check.h>
 #include <dirent.h>
@@ -13,6 +13,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "tests/unit/unit.h"
+
 static struct outbox outbox;
 static int here, there;
 
@@ -20,7 +22,8 @@ static void setup(void)
 {
 	int sv[2];
 
-	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sv), 0);
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sv),
+			 0);
 	here = sv[0];
 	there = sv[1];
 	outbox_init(&outbox);
@@ -72,13 +75,48 @@ START_TEST(test_outbox_sends_at_once_what_fits)
 }
 END_TEST
 
+static void take_one_with_descriptors(void)
+{
+	char control[CMSG_SPACE(sizeof(int))];
+	struct iovec iov = { &(int){ 0 }, sizeof(int) };
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = control,
+			      .msg_controllen = sizeof(control) };
+	int fd;
+
+	ck_assert_int_gt(recvmsg(there, &msg, 0), 0);
+	ck_assert_ptr_nonnull(CMSG_FIRSTHDR(&msg));
+	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(fd));
+	close(fd);
+}
+
+START_TEST(test_outbox_with_descriptors_that_nobody_reads_keeps_the_next)
+{
+	for (int i = 0; i <= OUTBOX_CARRIED; i++) {
+		int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+		ck_assert_int_eq(outbox_send(&outbox, here, &i, sizeof(i), &fd, 1),
+				 i == OUTBOX_CARRIED);
+	}
+	ck_assert_int_eq(outbox.full, -ETOOMANYREFS);
+	ck_assert_int_eq(outbox_flush(&outbox, here), 1);
+	for (int i = 0; i < OUTBOX_CARRIED; i++)
+		take_one_with_descriptors();
+	ck_assert_int_eq(outbox_flush(&outbox, here), 0);
+	take_one_with_descriptors();
+	ck_assert(outbox_is_empty(&outbox));
+}
+END_TEST
+
 START_TEST(test_outbox_keeps_the_order_over_a_full_socket)
 {
 	int kept, next = fill(&kept) + 1;
 
 	ck_assert_int_eq(outbox.full, -EAGAIN);
 	for (int i = 0; i < 10; i++)
-		ck_assert_int_eq(outbox_send(&outbox, here, &(int){ next + i }, sizeof(int), NULL, 0), 1);
+		ck_assert_int_eq(
+			outbox_send(&outbox, here, &(int){ next + i }, sizeof(int), NULL, 0), 1);
 	ck_assert_int_eq(outbox_try(&outbox, here, &(int){ -1 }, sizeof(int)), 1);
 	for (int i = 0; i < next + 10; i++) {
 		expect(i);
@@ -127,22 +165,13 @@ START_TEST(test_outbox_other_end_gone_is_an_error_and_leaks_nothing)
 }
 END_TEST
 
-int main(void)
+static void add_tests(TCase *t)
 {
-	Suite *suite = suite_create("outbox");
-	TCase *tc = tcase_create("outbox");
-	SRunner *runner;
-	int failed;
-
-	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_add_test(tc, test_outbox_sends_at_once_what_fits);
-	tcase_add_test(tc, test_outbox_keeps_the_order_over_a_full_socket);
-	tcase_add_test(tc, test_outbox_descriptors_go_once_or_are_closed);
-	tcase_add_test(tc, test_outbox_other_end_gone_is_an_error_and_leaks_nothing);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	tcase_add_test(t, test_outbox_sends_at_once_what_fits);
+	tcase_add_test(t, test_outbox_with_descriptors_that_nobody_reads_keeps_the_next);
+	tcase_add_test(t, test_outbox_keeps_the_order_over_a_full_socket);
+	tcase_add_test(t, test_outbox_descriptors_go_once_or_are_closed);
+	tcase_add_test(t, test_outbox_other_end_gone_is_an_error_and_leaks_nothing);
 }
+
+UNIT("outbox", { .add = add_tests, .setup = setup, .teardown = teardown });

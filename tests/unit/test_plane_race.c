@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The plane while it changes: one writer, readers through the mapping that clients get and through the daemon's own. Under ThreadSanitizer the second
- * kind shows a race (it sees addresses), everywhere the first kind shows a torn or a stale id.
+ * The plane while it changes: one writer, readers through the mapping that clients get and through
+ * the daemon's own. Under ThreadSanitizer the second kind shows a race (it sees addresses),
+ * everywhere the first kind shows a torn or a stale id.
  */
 #include <config.h>
 
@@ -15,7 +16,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "daemon/arena/plane.h"
+#include "daemon/books/plane.h"
+#include "tests/unit/unit.h"
 
 #define NR_SLOTS 2048u
 #define NR_READS UINT64_C(5000000)
@@ -34,7 +36,8 @@ static uint64_t id_of(uint32_t slot, uint32_t round)
 
 static void setup(void)
 {
-	strcpy(dir, access("/dev/shm", W_OK) == 0 ? "/dev/shm/test_race.XXXXXX" : "/tmp/test_race.XXXXXX");
+	strcpy(dir, access("/dev/shm", W_OK) == 0 ? "/dev/shm/test_race.XXXXXX"
+						  : "/tmp/test_race.XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(dir));
 	ck_assert_int_eq(plane_open(&plane, dir, uuid, NR_SLOTS, NULL), 0);
 	for (uint32_t slot = 0; slot < NR_SLOTS; slot++)
@@ -59,7 +62,8 @@ struct reader {
 
 static uint64_t look(const struct reader *reader, uint32_t slot)
 {
-	return reader->ids ? le64toh(__atomic_load_n(&reader->ids[slot], __ATOMIC_ACQUIRE)) : plane_get(plane, slot);
+	return reader->ids ? le64toh(__atomic_load_n(&reader->ids[slot], __ATOMIC_ACQUIRE))
+			   : plane_get(plane, slot);
 }
 
 static void *read_on(void *arg)
@@ -71,7 +75,8 @@ static void *read_on(void *arg)
 		for (uint32_t slot = 0; slot < NR_SLOTS; slot++) {
 			uint64_t id = look(reader, slot);
 
-			reader->nr_torn += id >> 32 != (uint32_t)id || (id && ((uint32_t)id - 1) % NR_SLOTS != slot);
+			reader->nr_torn += id >> 32 != (uint32_t)id ||
+					   (id && ((uint32_t)id - 1) % NR_SLOTS != slot);
 			reader->nr_stale += id && id < seen[slot];
 			seen[slot] = id ? id : seen[slot];
 		}
@@ -89,14 +94,16 @@ static void write_round(uint32_t round)
 START_TEST(test_plane_race_no_reader_sees_a_torn_or_stale_id)
 {
 	_Atomic bool stop = false;
-	const uint64_t *ids = mmap(NULL, plane_bytes(plane), PROT_READ, MAP_SHARED, plane_fd(plane), 0);
+	const uint64_t *ids =
+		mmap(NULL, plane_bytes(plane), PROT_READ, MAP_SHARED, plane_fd(plane), 0);
 	struct reader readers[2] = { { .ids = ids, .stop = &stop }, { .stop = &stop } };
 	pthread_t threads[2];
 
 	ck_assert(ids != MAP_FAILED);
 	for (int i = 0; i < 2; i++)
 		ck_assert_int_eq(pthread_create(&threads[i], NULL, read_on, &readers[i]), 0);
-	for (uint32_t round = 0; readers[0].nr_reads < NR_READS || readers[1].nr_reads < NR_READS; round++)
+	for (uint32_t round = 0; readers[0].nr_reads < NR_READS || readers[1].nr_reads < NR_READS;
+	     round++)
 		write_round(round);
 	stop = true;
 	for (int i = 0; i < 2; i++) {
@@ -112,7 +119,8 @@ END_TEST
 START_TEST(test_plane_race_daemons_come_and_go_under_a_reader)
 {
 	_Atomic bool stop = false;
-	const uint64_t *ids = mmap(NULL, plane_bytes(plane), PROT_READ, MAP_SHARED, plane_fd(plane), 0);
+	const uint64_t *ids =
+		mmap(NULL, plane_bytes(plane), PROT_READ, MAP_SHARED, plane_fd(plane), 0);
 	struct reader reader = { .ids = ids, .stop = &stop };
 	uint64_t bytes = plane_bytes(plane);
 	pthread_t thread;
@@ -123,7 +131,8 @@ START_TEST(test_plane_race_daemons_come_and_go_under_a_reader)
 		write_round(round);
 		plane_close(plane);
 		ck_assert_int_eq(plane_open(&plane, dir, uuid, NR_SLOTS, NULL), 0);
-		ck_assert_uint_eq(le64toh(__atomic_load_n(&ids[77], __ATOMIC_ACQUIRE)), id_of(77, round));
+		ck_assert_uint_eq(le64toh(__atomic_load_n(&ids[77], __ATOMIC_ACQUIRE)),
+				  id_of(77, round));
 	}
 	stop = true;
 	pthread_join(thread, NULL);
@@ -132,20 +141,10 @@ START_TEST(test_plane_race_daemons_come_and_go_under_a_reader)
 }
 END_TEST
 
-int main(void)
+static void add_tests(TCase *t)
 {
-	Suite *suite = suite_create("plane_race");
-	TCase *tc = tcase_create("plane_race");
-	SRunner *runner = srunner_create(suite);
-	int failed;
-
-	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_set_timeout(tc, 60);
-	tcase_add_test(tc, test_plane_race_no_reader_sees_a_torn_or_stale_id);
-	tcase_add_test(tc, test_plane_race_daemons_come_and_go_under_a_reader);
-	suite_add_tcase(suite, tc);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	tcase_add_test(t, test_plane_race_no_reader_sees_a_torn_or_stale_id);
+	tcase_add_test(t, test_plane_race_daemons_come_and_go_under_a_reader);
 }
+
+UNIT("plane_race", { .add = add_tests, .setup = setup, .teardown = teardown, .timeout_s = 60 });

@@ -2,7 +2,7 @@
 /* roster: seats over restarts, a SIGKILL at any store, files of others and files that are full. */
 #include <config.h>
 
-#include "daemon/roster.h"
+#include "daemon/service/roster.h"
 
 #include <check.h>
 #include <errno.h>
@@ -14,6 +14,8 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "tests/unit/unit.h"
 
 static char dir[64], file[96];
 static struct roster *roster;
@@ -72,39 +74,39 @@ END_TEST
 
 START_TEST(test_roster_resume_needs_number_secret_and_user)
 {
-	uint8_t token[ROSTER_TOKEN], wrong[ROSTER_TOKEN];
+	uint8_t secret[ROSTER_SECRET], wrong[ROSTER_SECRET];
 	struct seat *seat = enter(1000);
 	uint64_t number = seat->number;
 
-	memcpy(token, seat->token, sizeof(token));
-	memcpy(wrong, seat->token, sizeof(wrong));
+	memcpy(secret, seat->secret, sizeof(secret));
+	memcpy(wrong, seat->secret, sizeof(wrong));
 	wrong[15] ^= 1;
 	reopen();
 	ck_assert_uint_eq(roster_orphans(roster), 1);
 	ck_assert_ptr_null(roster_resume(roster, number, wrong, 1000));
-	ck_assert_ptr_null(roster_resume(roster, number, token, 1001));
-	ck_assert_ptr_null(roster_resume(roster, number + 1, token, 1000));
-	ck_assert_ptr_null(roster_resume(roster, 0, token, 1000));
+	ck_assert_ptr_null(roster_resume(roster, number, secret, 1001));
+	ck_assert_ptr_null(roster_resume(roster, number + 1, secret, 1000));
+	ck_assert_ptr_null(roster_resume(roster, 0, secret, 1000));
 	ck_assert_uint_eq(roster_orphans(roster), 1);
-	ck_assert_ptr_nonnull(roster_resume(roster, number, token, 1000));
+	ck_assert_ptr_nonnull(roster_resume(roster, number, secret, 1000));
 	ck_assert_uint_eq(roster_orphans(roster), 0);
 	/* Twice: the client lost its connection again. */
-	ck_assert_ptr_nonnull(roster_resume(roster, number, token, 1000));
+	ck_assert_ptr_nonnull(roster_resume(roster, number, secret, 1000));
 	ck_assert_uint_eq(roster_drop_orphans(roster), 0);
 }
 END_TEST
 
 START_TEST(test_roster_orphans_that_nobody_resumes_are_dropped)
 {
-	uint8_t token[ROSTER_TOKEN];
+	uint8_t secret[ROSTER_SECRET];
 	struct seat *kept = enter(1);
 	uint64_t number = kept->number;
 
-	memcpy(token, kept->token, sizeof(token));
+	memcpy(secret, kept->secret, sizeof(secret));
 	enter(2);
 	enter(3);
 	reopen();
-	ck_assert_ptr_nonnull(roster_resume(roster, number, token, 1));
+	ck_assert_ptr_nonnull(roster_resume(roster, number, secret, 1));
 	ck_assert_uint_eq(roster_drop_orphans(roster), 2);
 	ck_assert_uint_eq(roster_drop_orphans(roster), 0);
 	for (int i = 0; i < 3; i++)
@@ -247,30 +249,19 @@ START_TEST(test_roster_kill_at_any_moment_leaves_whole_seats)
 }
 END_TEST
 
-int main(void)
+static void add_tests(TCase *t)
 {
-	Suite *suite = suite_create("roster");
-	TCase *tc = tcase_create("roster");
-	SRunner *runner;
-	int failed;
-
-	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_set_timeout(tc, 30);
-	tcase_add_test(tc, test_roster_full_is_busy_and_a_seat_that_was_left_is_free);
-	tcase_add_test(tc, test_roster_resume_needs_number_secret_and_user);
-	tcase_add_test(tc, test_roster_orphans_that_nobody_resumes_are_dropped);
-	tcase_add_test(tc, test_roster_numbers_grow_also_when_the_file_is_lost);
-	tcase_add_test(tc, test_roster_that_is_not_understood_is_begun_anew);
-	tcase_add_test(tc, test_roster_of_another_boot_is_begun_anew);
-	tcase_add_test(tc, test_roster_file_of_any_length_is_survived);
-	tcase_add_test(tc, test_roster_grows_and_never_shrinks);
-	tcase_add_test(tc, test_roster_second_daemon_is_refused);
-	tcase_add_test(tc, test_roster_file_is_for_its_owner_only);
-	tcase_add_test(tc, test_roster_kill_at_any_moment_leaves_whole_seats);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	tcase_add_test(t, test_roster_full_is_busy_and_a_seat_that_was_left_is_free);
+	tcase_add_test(t, test_roster_resume_needs_number_secret_and_user);
+	tcase_add_test(t, test_roster_orphans_that_nobody_resumes_are_dropped);
+	tcase_add_test(t, test_roster_numbers_grow_also_when_the_file_is_lost);
+	tcase_add_test(t, test_roster_that_is_not_understood_is_begun_anew);
+	tcase_add_test(t, test_roster_of_another_boot_is_begun_anew);
+	tcase_add_test(t, test_roster_file_of_any_length_is_survived);
+	tcase_add_test(t, test_roster_grows_and_never_shrinks);
+	tcase_add_test(t, test_roster_second_daemon_is_refused);
+	tcase_add_test(t, test_roster_file_is_for_its_owner_only);
+	tcase_add_test(t, test_roster_kill_at_any_moment_leaves_whole_seats);
 }
+
+UNIT("roster", { .add = add_tests, .setup = setup, .teardown = teardown, .timeout_s = 30 });

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * scrub: on a media that remembers which thread zeroed what and whether that thread fenced it, can refuse holes, fail, and
- * hold its callers at a gate. Run it under ThreadSanitizer too.
+ * scrub: on a media that remembers which thread zeroed what and whether that thread fenced it, can
+ * refuse holes, fail, and hold its callers at a gate. Run it under ThreadSanitizer too.
  *
  * Links with --wrap=calloc,--wrap=eventfd,--wrap=pthread_create, and without daemon/media.
  */
 #include <config.h>
 
-#include "daemon/arena/scrub.h"
+#include "daemon/space/scrub.h"
 
 #include <check.h>
 #include <errno.h>
@@ -20,10 +20,8 @@
 #include <sys/eventfd.h>
 #include <time.h>
 
-#define KIB(n)    ((uint64_t)(n) << 10)
-#define MIB(n)    ((uint64_t)(n) << 20)
-#define BLOCK     KIB(4)
-#define NR_BLOCKS 16384                 /* 64 MiB */
+#include "tests/unit/scrub_media.h"
+#include "tests/unit/unit.h"
 
 /* ---- what scrubber_new() needs, failing in turn ---- */
 
@@ -39,8 +37,10 @@ void *__real_calloc(size_t nr, size_t size);
 void *__wrap_calloc(size_t nr, size_t size);
 int __real_eventfd(unsigned count, int flags);
 int __wrap_eventfd(unsigned count, int flags);
-int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *), void *arg);
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *), void *arg);
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *),
+			  void *arg);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *),
+			  void *arg);
 
 void *__wrap_calloc(size_t nr, size_t size)
 {
@@ -56,138 +56,10 @@ int __wrap_eventfd(unsigned count, int flags)
 	return __real_eventfd(count, flags);
 }
 
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *), void *arg)
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *),
+			  void *arg)
 {
 	return fails() ? EAGAIN : __real_pthread_create(thread, attr, fn, arg);
-}
-
-/* ---- the media ---- */
-
-enum block { DIRTY, ZEROED, DURABLE };
-
-struct media {
-	pthread_mutex_t mutex;
-	pthread_cond_t  moved;          /* entered or admitted changed */
-	enum block block[NR_BLOCKS];
-	pthread_t  zeroed_by[NR_BLOCKS];
-	bool       can_punch;
-	int        punch_error, persist_error;
-	uint64_t   zero_fails_at;       /* this offset cannot be zeroed; UINT64_MAX: none */
-	unsigned   entered;             /* calls to media_zero() so far */
-	unsigned   admitted;            /* as many may go on */
-	uint64_t   longest;             /* piece */
-	sigset_t   mask;                /* of the last thread that zeroed */
-};
-
-static struct media *new_media(bool can_punch)
-{
-	struct media *media = calloc(1, sizeof(*media));
-
-	ck_assert_ptr_nonnull(media);
-	pthread_mutex_init(&media->mutex, NULL);
-	pthread_cond_init(&media->moved, NULL);
-	media->can_punch = can_punch;
-	media->zero_fails_at = UINT64_MAX;
-	media->admitted = UINT32_MAX;
-	return media;
-}
-
-static void free_media(struct media *media)
-{
-	pthread_cond_destroy(&media->moved);
-	pthread_mutex_destroy(&media->mutex);
-	free(media);
-}
-
-static void pass_gate(struct media *media)
-{
-	unsigned mine = media->entered++;
-
-	pthread_cond_broadcast(&media->moved);
-	while (mine >= media->admitted)
-		pthread_cond_wait(&media->moved, &media->mutex);
-}
-
-static void admit(struct media *media, unsigned nr)
-{
-	pthread_mutex_lock(&media->mutex);
-	media->admitted = nr;
-	pthread_cond_broadcast(&media->moved);
-	pthread_mutex_unlock(&media->mutex);
-}
-
-static void wait_entered(struct media *media, unsigned nr)
-{
-	pthread_mutex_lock(&media->mutex);
-	while (media->entered < nr)
-		pthread_cond_wait(&media->moved, &media->mutex);
-	pthread_mutex_unlock(&media->mutex);
-}
-
-/* The last block may be touched in part only. */
-static void set_blocks(struct media *media, uint64_t off, uint64_t len, enum block state)
-{
-	for (uint64_t i = off / BLOCK; i < (off + len + BLOCK - 1) / BLOCK; i++) {
-		media->block[i] = state;
-		media->zeroed_by[i] = pthread_self();
-	}
-}
-
-int media_punch(struct media *media, uint64_t off, uint64_t len)
-{
-	int r = 0;
-
-	pthread_mutex_lock(&media->mutex);
-	if (!media->can_punch)
-		r = -EOPNOTSUPP;
-	else if (media->punch_error)
-		r = media->punch_error;
-	else
-		set_blocks(media, off, len, DURABLE);
-	pthread_mutex_unlock(&media->mutex);
-	return r;
-}
-
-int media_zero(struct media *media, uint64_t off, uint64_t len)
-{
-	int r = 0;
-
-	pthread_mutex_lock(&media->mutex);
-	pass_gate(media);
-	pthread_sigmask(SIG_SETMASK, NULL, &media->mask);
-	if (len > media->longest)
-		media->longest = len;
-	if (media->zero_fails_at - off < len)
-		r = -EIO;
-	else
-		set_blocks(media, off, len, ZEROED);
-	pthread_mutex_unlock(&media->mutex);
-	return r;
-}
-
-/* A fence: what this thread zeroed is durable. */
-int media_persist(struct media *media, uint64_t off, uint64_t len)
-{
-	int r;
-
-	pthread_mutex_lock(&media->mutex);
-	r = media->persist_error;
-	for (uint64_t i = 0; r == 0 && i < NR_BLOCKS; i++)
-		if (media->block[i] == ZEROED && pthread_equal(media->zeroed_by[i], pthread_self()))
-			media->block[i] = DURABLE;
-	pthread_mutex_unlock(&media->mutex);
-	return r;
-}
-
-static bool is_durable(struct media *media, uint64_t off, uint64_t len)
-{
-	bool durable = true;
-
-	pthread_mutex_lock(&media->mutex);
-	for (uint64_t i = off / BLOCK; i < (off + len + BLOCK - 1) / BLOCK; i++)
-		durable = durable && media->block[i] == DURABLE;
-	pthread_mutex_unlock(&media->mutex);
-	return durable;
 }
 
 /* ---- helpers ---- */
@@ -204,7 +76,9 @@ static struct scrubber *new_scrubber(unsigned nr_threads, uint64_t rate)
 
 static struct scrub_job make_job(struct media *media, uint64_t off, uint64_t len, void *owner)
 {
-	return (struct scrub_job){ .media = media, .off = off, .len = len, .owner = owner, .result = 1 };
+	return (struct scrub_job){
+		.media = media, .off = off, .len = len, .owner = owner, .result = 1
+	};
 }
 
 static bool is_readable(const struct scrubber *scrubber, int timeout_ms)
@@ -255,7 +129,8 @@ END_TEST
 START_TEST(test_scrub_hole_is_preferred)
 {
 	struct media *media = new_media(true);
-	struct scrubber *scrubber = new_scrubber(thread_counts[_i], 1);         /* no rate for holes */
+	/* no rate for holes */
+	struct scrubber *scrubber = new_scrubber(thread_counts[_i], 1);
 	struct scrub_job job = make_job(media, 0, MIB(64), &owner_a);
 
 	scrubber_submit(scrubber, &job);
@@ -369,7 +244,8 @@ START_TEST(test_scrub_workers_take_no_signals_but_their_own)
 	ck_assert(!sigismember(&mine, SIGTERM));
 	scrubber_submit(scrubber, &job);
 	wait_done(scrubber);
-	ck_assert(sigismember(&media->mask, SIGTERM) && sigismember(&media->mask, SIGHUP) && sigismember(&media->mask, SIGUSR1));
+	ck_assert(sigismember(&media->mask, SIGTERM) && sigismember(&media->mask, SIGHUP) &&
+		  sigismember(&media->mask, SIGUSR1));
 	ck_assert(!sigismember(&media->mask, SIGBUS) && !sigismember(&media->mask, SIGSEGV));
 	scrubber_free(scrubber);
 	free_media(media);
@@ -401,7 +277,8 @@ END_TEST
 START_TEST(test_scrub_new_rate_counts_for_a_job_that_waits)
 {
 	struct media *media = new_media(false);
-	struct scrubber *scrubber = new_scrubber(1, 1);         /* the second piece is due in 24 days */
+	/* the second piece is due in 24 days */
+	struct scrubber *scrubber = new_scrubber(1, 1);
 	struct scrub_job job = make_job(media, 0, MIB(4), &owner_a);
 
 	scrubber_submit(scrubber, &job);
@@ -437,8 +314,10 @@ START_TEST(test_scrub_cancel_forgets_what_waits_and_what_is_done)
 {
 	struct media *media = new_media(false);
 	struct scrubber *scrubber = new_scrubber(1, 0);
-	struct scrub_job done = make_job(media, 0, KIB(4), &owner_a), busy = make_job(media, MIB(2), KIB(4), &owner_b);
-	struct scrub_job waiting = make_job(media, MIB(4), KIB(4), &owner_a), last = make_job(media, MIB(6), KIB(4), &owner_b);
+	struct scrub_job done = make_job(media, 0, KIB(4), &owner_a),
+			 busy = make_job(media, MIB(2), KIB(4), &owner_b);
+	struct scrub_job waiting = make_job(media, MIB(4), KIB(4), &owner_a),
+			 last = make_job(media, MIB(6), KIB(4), &owner_b);
 
 	scrubber_submit(scrubber, &done);
 	ck_assert(is_readable(scrubber, 10000));
@@ -472,7 +351,8 @@ START_TEST(test_scrub_cancel_waits_for_the_job_under_way)
 	for (int i = 0; i < 100; i++) {
 		struct media *media = new_media(false);
 		struct scrubber *scrubber = new_scrubber(2, 0);
-		struct scrub_job *job = malloc(sizeof(*job)), other = make_job(media, MIB(32), MIB(4), &owner_b);
+		struct scrub_job *job = malloc(sizeof(*job)),
+				 other = make_job(media, MIB(32), MIB(4), &owner_b);
 		pthread_t thread;
 
 		*job = make_job(media, 0, MIB(8), &owner_a);
@@ -526,32 +406,22 @@ START_TEST(test_scrub_new_gives_back_what_it_got_when_anything_fails)
 }
 END_TEST
 
-int main(void)
+static void add_tests(TCase *t)
 {
-	Suite *suite = suite_create("scrub");
-	TCase *tc = tcase_create("scrub");
-	SRunner *runner;
-	int nr_failed;
-
-	tcase_set_timeout(tc, 60);
-	tcase_add_loop_test(tc, test_scrub_result_is_zero_only_after_the_fence, 0, 3);
-	tcase_add_loop_test(tc, test_scrub_hole_is_preferred, 0, 3);
-	tcase_add_loop_test(tc, test_scrub_hole_that_fails_is_not_zeroed_over, 0, 3);
-	tcase_add_loop_test(tc, test_scrub_any_piece_fails_the_job_fails, 0, 3);
-	tcase_add_loop_test(tc, test_scrub_nothing_to_do_is_done, 0, 3);
-	tcase_add_loop_test(tc, test_scrub_many_jobs_are_each_collected_once, 0, 3);
-	tcase_add_test(tc, test_scrub_workers_take_no_signals_but_their_own);
-	tcase_add_test(tc, test_scrub_rate_holds_for_all_workers_together);
-	tcase_add_test(tc, test_scrub_new_rate_counts_for_a_job_that_waits);
-	tcase_add_test(tc, test_scrub_job_that_waits_for_the_rate_can_be_cancelled);
-	tcase_add_test(tc, test_scrub_cancel_forgets_what_waits_and_what_is_done);
-	tcase_add_test(tc, test_scrub_cancel_waits_for_the_job_under_way);
-	tcase_add_test(tc, test_scrub_free_drops_what_waits);
-	tcase_add_test(tc, test_scrub_new_gives_back_what_it_got_when_anything_fails);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	nr_failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return nr_failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	tcase_add_loop_test(t, test_scrub_result_is_zero_only_after_the_fence, 0, 3);
+	tcase_add_loop_test(t, test_scrub_hole_is_preferred, 0, 3);
+	tcase_add_loop_test(t, test_scrub_hole_that_fails_is_not_zeroed_over, 0, 3);
+	tcase_add_loop_test(t, test_scrub_any_piece_fails_the_job_fails, 0, 3);
+	tcase_add_loop_test(t, test_scrub_nothing_to_do_is_done, 0, 3);
+	tcase_add_loop_test(t, test_scrub_many_jobs_are_each_collected_once, 0, 3);
+	tcase_add_test(t, test_scrub_workers_take_no_signals_but_their_own);
+	tcase_add_test(t, test_scrub_rate_holds_for_all_workers_together);
+	tcase_add_test(t, test_scrub_new_rate_counts_for_a_job_that_waits);
+	tcase_add_test(t, test_scrub_job_that_waits_for_the_rate_can_be_cancelled);
+	tcase_add_test(t, test_scrub_cancel_forgets_what_waits_and_what_is_done);
+	tcase_add_test(t, test_scrub_cancel_waits_for_the_job_under_way);
+	tcase_add_test(t, test_scrub_free_drops_what_waits);
+	tcase_add_test(t, test_scrub_new_gives_back_what_it_got_when_anything_fails);
 }
+
+UNIT("scrub", { .add = add_tests, .timeout_s = 60 });

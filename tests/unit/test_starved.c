@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * starved: the library with no memory to be had, at each place where it asks for some. Every call fails cleanly or works, and
- * what failed works when it is asked again. Linked with --wrap: what fails is this thread's, the stand-in daemon's has enough.
+ * starved: the library with no memory to be had, at each place where it asks for some. Every call
+ * fails cleanly or works, and what failed works when it is asked again. Linked with --wrap: what
+ * fails is this thread's, the stand-in daemon's has enough.
  */
 #include <config.h>
 
@@ -13,8 +14,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "lib/conn.h"
+#include "lib/wire/conn.h"
 #include "tests/standin/fake_daemon.h"
+#include "tests/unit/unit.h"
 
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t nr, size_t size);
@@ -59,8 +61,8 @@ void *__wrap_aligned_alloc(size_t align, size_t size)
 }
 
 /*
- * A client that never gets as far as its HELLO is fine. Dies of the first resize, and forgets the session. Goes on until it is told to
- * stop and called once more.
+ * A client that never gets as far as its HELLO is fine. Dies of the first resize, and forgets the
+ * session. Goes on until it is told to stop and called once more.
  */
 static void serve_with_a_death(struct fake_daemon *fake)
 {
@@ -95,15 +97,16 @@ static void note(const struct pma_event *event, void *arg)
 	})
 
 /* Once more after -ENOMEM: the allocation that failed was the only one. */
-#define TRY(call)                                                                       \
-	({                                                                              \
-		int ret_ = INSIDE(call);                                                \
-		ck_assert_msg(ret_ == 0 || (ret_ == -ENOMEM && has_failed), "%s: %d %s", #call, ret_, pma_message()); \
-		if (ret_ < 0) {                                                         \
-			ck_assert_str_ne(pma_message(), "");                            \
-			ret_ = (call);                                                  \
-		}                                                                       \
-		ret_;                                                                   \
+#define TRY(call)                                                                               \
+	({                                                                                      \
+		int ret_ = INSIDE(call);                                                        \
+		ck_assert_msg(ret_ == 0 || (ret_ == -ENOMEM && has_failed), "%s: %d %s", #call, \
+			      ret_, pma_message());                                             \
+		if (ret_ < 0) {                                                                 \
+			ck_assert_str_ne(pma_message(), "");                                    \
+			ret_ = (call);                                                          \
+		}                                                                               \
+		ret_;                                                                           \
 	})
 
 static void work(struct pma *pma)
@@ -111,7 +114,7 @@ static void work(struct pma *pma)
 	struct pma_op ops[3];
 	struct pma_handle handle, other;
 	struct pma_extent extents[2];
-	struct pma_map *map;
+	struct pma_mapping *map;
 	size_t nr = 2;
 
 	ck_assert_int_eq(TRY(pma_create(&handle, pma, "x", 4096, 0)), 0);
@@ -123,7 +126,8 @@ static void work(struct pma *pma)
 	/* Here the daemon dies; what was open is opened again. */
 	ck_assert_int_eq(INSIDE(pma_resize(pma, handle, 8192)), -ESTALE);
 	for (int i = 0; i < 3; i++)
-		ops[i] = (struct pma_op){ .opcode = i == 1 ? PMA_OP_STAT : PMA_OP_OPEN, .handle = handle };
+		ops[i] = (struct pma_op){ .opcode = i == 1 ? PMA_OP_STAT : PMA_OP_OPEN,
+					  .handle = handle };
 	ck_assert_int_eq(TRY(pma_run(pma, ops, 3)), 0);
 	pma_unmap(map);
 	ck_assert_int_eq(TRY(pma_map(&map, pma, handle, PMA_MAP_READ)), 0);
@@ -166,19 +170,9 @@ START_TEST(test_starved_calls_fail_cleanly_wherever_it_happens)
 }
 END_TEST
 
-int main(void)
+static void add_tests(TCase *t)
 {
-	Suite *s = suite_create("starved");
-	TCase *t = tcase_create("starved");
-	SRunner *runner;
-	int nr_failed;
-
-	tcase_set_timeout(t, 60);
 	tcase_add_test(t, test_starved_calls_fail_cleanly_wherever_it_happens);
-	suite_add_tcase(s, t);
-	runner = srunner_create(s);
-	srunner_run_all(runner, CK_ENV);
-	nr_failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return nr_failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
+
+UNIT("starved", { .add = add_tests, .timeout_s = 60 });

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "tests/unit/unit.h"
+
 START_TEST(test_vma_budget_sees_other_mappings_come_and_go)
 {
 	struct vma_budget budget;
@@ -51,20 +53,11 @@ START_TEST(test_vma_budget_keeps_an_eighth_back)
 }
 END_TEST
 
-int main(void)
+static void add_tests(TCase *t)
 {
-	Suite *suite = suite_create("vma_budget");
-	TCase *tc = tcase_create("vma_budget");
-	SRunner *runner;
-	int failed;
-
-	tcase_add_test(tc, test_vma_budget_sees_other_mappings_come_and_go);
-	tcase_add_test(tc, test_vma_budget_own_are_not_counted_twice);
-	tcase_add_test(tc, test_vma_budget_keeps_an_eighth_back);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	tcase_add_test(t, test_vma_budget_sees_other_mappings_come_and_go);
+	tcase_add_test(t, test_vma_budget_own_are_not_counted_twice);
+	tcase_add_test(t, test_vma_budget_keeps_an_eighth_back);
 }
+
+UNIT("vma_budget", { .add = add_tests });

@@ -4,12 +4,14 @@
  */
 #include <config.h>
 
-#include "lib/why.h"
+#include "lib/wire/why.h"
 
 #include <check.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "tests/unit/unit.h"
 
 START_TEST(test_why_set_returns_the_error_and_keeps_errno)
 {
@@ -57,21 +59,12 @@ START_TEST(test_why_overlong_text_loses_its_end)
 }
 END_TEST
 
-int main(void)
+static void add_tests(TCase *t)
 {
-	Suite *s = suite_create("why");
-	TCase *t = tcase_create("why");
-	SRunner *runner;
-	int nr_failed;
-
 	tcase_add_test(t, test_why_set_returns_the_error_and_keeps_errno);
 	tcase_add_test(t, test_why_null_is_fine);
 	tcase_add_test(t, test_why_add_puts_context_in_front_each_time);
 	tcase_add_test(t, test_why_overlong_text_loses_its_end);
-	suite_add_tcase(s, t);
-	runner = srunner_create(s);
-	srunner_run_all(runner, CK_ENV);
-	nr_failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return nr_failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
+
+UNIT("why", { .add = add_tests });

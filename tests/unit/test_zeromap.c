@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The zero map over a recording media: its bits, what is believed of two copies, and what a power cut leaves. */
+/*
+ * The zero map over a recording media: its bits, what is believed of two copies, and what a power
+ * cut leaves.
+ */
 #include <config.h>
 
 #include <check.h>
@@ -7,10 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/arena/zeromap.h"
+#include "daemon/books/zeromap.h"
 #include "tests/standin/cut.h"
 #include "tests/standin/fake_device.h"
 #include "tests/standin/recorder.h"
+#include "tests/unit/unit.h"
 
 #define MiB      (UINT64_C(1) << 20)
 #define NR_PAGES UINT64_C(1000)         /* the last word is not full */
@@ -95,7 +99,8 @@ START_TEST(test_zeromap_set_and_clear_any_range)
 		page = (seed >> 33) % NR_PAGES;
 		nr = (seed >> 20) % 4 ? (seed >> 24) % 8 : (seed >> 24) % NR_PAGES;
 		nr = nr < NR_PAGES - page ? nr : NR_PAGES - page;
-		ck_assert_int_eq(zero ? zeromap_set(map, page, nr) : zeromap_clear(map, page, nr), 0);
+		ck_assert_int_eq(zero ? zeromap_set(map, page, nr) : zeromap_clear(map, page, nr),
+				 0);
 		for (uint64_t p = page; p < page + nr; p++)
 			want[p] = zero;
 	}
@@ -151,7 +156,8 @@ START_TEST(test_zeromap_unreadable_part_is_not_believed)
 	recorder_poison(rec, "dev", sb.zero_off[_i] + 16, 16);
 	reopen();
 	ck_assert_uint_eq(zeromap_count(map), NR_PAGES - 128);
-	ck_assert(zeromap_get(map, 127) && !zeromap_get(map, 128) && !zeromap_get(map, 255) && zeromap_get(map, 256));
+	ck_assert(zeromap_get(map, 127) && !zeromap_get(map, 128) && !zeromap_get(map, 255) &&
+		  zeromap_get(map, 256));
 	ck_assert_int_eq(zeromap_verify(map, false), 2);
 	/* Nor can it be mended; that is no reason not to start. */
 	ck_assert_int_eq(zeromap_verify(map, true), 2);
@@ -164,7 +170,9 @@ START_TEST(test_zeromap_bits_of_no_page_do_not_count)
 
 	format(false);
 	for (int copy = 0; copy < 2; copy++)
-		ck_assert_int_eq(media_store(media, sb.zero_off[copy] + NR_PAGES / 64 * 8, &ones, sizeof(ones)), 0);
+		ck_assert_int_eq(media_store(media, sb.zero_off[copy] + NR_PAGES / 64 * 8, &ones,
+					     sizeof(ones)),
+				 0);
 	reopen();
 	ck_assert_uint_eq(zeromap_count(map), NR_PAGES % 64);
 }
@@ -204,7 +212,9 @@ START_TEST(test_zeromap_cut_change_sets_no_other_bit)
 			struct cut_choice choices[6];
 
 			for (size_t i = 0; i < nr_lines; i++)
-				choices[i] = (struct cut_choice){ (subset >> i & 1) * (cut_line(cut, i).nr_versions - 1), 0xff };
+				choices[i] = (struct cut_choice){
+					(subset >> i & 1) * (cut_line(cut, i).nr_versions - 1), 0xff
+				};
 			ck_assert_uint_lt(nr, 4096);
 			images[nr++] = cut_image(cut, choices);
 		}
@@ -217,7 +227,8 @@ START_TEST(test_zeromap_cut_change_sets_no_other_bit)
 		for (uint64_t page = 0; page < NR_PAGES; page++) {
 			bool kept = page < 50, may = page < 100 || (page >= 500 && page < 600);
 
-			ck_assert_msg(zeromap_get(map, page) ? may : !kept, "page %llu", (unsigned long long)page);
+			ck_assert_msg(zeromap_get(map, page) ? may : !kept, "page %llu",
+				      (unsigned long long)page);
 		}
 	}
 }
@@ -246,29 +257,18 @@ START_TEST(test_zeromap_failing_store_is_reported)
 }
 END_TEST
 
-int main(void)
+static void add_tests(TCase *t)
 {
-	Suite *suite = suite_create("zeromap");
-	TCase *tc = tcase_create("zeromap");
-	SRunner *runner;
-	int failed;
-
-	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_set_timeout(tc, 30);
-	tcase_add_loop_test(tc, test_zeromap_new_is_all_or_nothing, 0, 2);
-	tcase_add_test(tc, test_zeromap_set_and_clear_any_range);
-	tcase_add_test(tc, test_zeromap_run_is_as_long_as_bits_are_alike);
-	tcase_add_loop_test(tc, test_zeromap_bit_of_one_copy_is_not_believed, 0, 2);
-	tcase_add_loop_test(tc, test_zeromap_unreadable_part_is_not_believed, 0, 2);
-	tcase_add_test(tc, test_zeromap_bits_of_no_page_do_not_count);
-	tcase_add_test(tc, test_zeromap_cleared_and_fenced_stays_cleared);
-	tcase_add_test(tc, test_zeromap_cut_change_sets_no_other_bit);
-	tcase_add_test(tc, test_zeromap_mended_is_durable);
-	tcase_add_loop_test(tc, test_zeromap_failing_store_is_reported, 0, 2);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	tcase_add_loop_test(t, test_zeromap_new_is_all_or_nothing, 0, 2);
+	tcase_add_test(t, test_zeromap_set_and_clear_any_range);
+	tcase_add_test(t, test_zeromap_run_is_as_long_as_bits_are_alike);
+	tcase_add_loop_test(t, test_zeromap_bit_of_one_copy_is_not_believed, 0, 2);
+	tcase_add_loop_test(t, test_zeromap_unreadable_part_is_not_believed, 0, 2);
+	tcase_add_test(t, test_zeromap_bits_of_no_page_do_not_count);
+	tcase_add_test(t, test_zeromap_cleared_and_fenced_stays_cleared);
+	tcase_add_test(t, test_zeromap_cut_change_sets_no_other_bit);
+	tcase_add_test(t, test_zeromap_mended_is_durable);
+	tcase_add_loop_test(t, test_zeromap_failing_store_is_reported, 0, 2);
 }
+
+UNIT("zeromap", { .add = add_tests, .setup = setup, .teardown = teardown, .timeout_s = 30 });

@@ -1,3 +1,3 @@
 # The words of new records are not ordered behind their bodies.
-# file: daemon/arena/table.c
+# file: daemon/books/table.c
 /^int table_settle/,/^}/s/r = media_fence(table->media);/r = 0;/

@@ -1,3 +1,3 @@
 # Bodies are stored and never flushed.
-# file: daemon/arena/table.c
+# file: daemon/books/table.c
 /^static int store_body/,/^}/s/media_flush(.*);/0;/

@@ -1,4 +1,4 @@
 # A damaged arena makes new allocations.
-# file: daemon/arena/reserve.c
+# file: daemon/arena/rules.c
 # by: damage
-/^int check_serving/,/^}/s/arena->state == ARENA_DAMAGED \&\& new_space/false/
+/^int rules_serving/,/^}/s/arena->state == ARENA_DAMAGED \&\& new_space/false/

@@ -1,4 +1,4 @@
 # A slot of which both copies are bad counts as free.
-# file: daemon/arena/table_read.c
+# file: daemon/books/table_read.c
 # by: damage
 /^static void decide/,/^}/s/slot->state = SLOT_DAMAGED;/slot->state = SLOT_FREE;/

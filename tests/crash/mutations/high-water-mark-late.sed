@@ -1,4 +1,4 @@
 # Ids are given out before the superblock says so.
 # file: daemon/arena/settle.c
 # by: explore --what ids
-/^int arena_take_id/,/^}/s/r = superblock_write(.*);/r = 0;/
+/^int settle_take_id/,/^}/s/r = superblock_write(.*);/r = 0;/

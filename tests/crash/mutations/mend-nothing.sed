@@ -1,3 +1,3 @@
 # A copy that is wrong is left so.
-# file: daemon/arena/table_read.c
+# file: daemon/books/table_read.c
 /^static int mend(/,/^}/s/if (!slot->copy_bad\[copy\])/if (true)/

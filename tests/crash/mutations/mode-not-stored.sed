@@ -1,3 +1,3 @@
 # A record does not say its mode.
-# file: daemon/arena/table.c
-s/\.mode = htole32(record->mode),/.mode = htole32(0600),/
+# file: daemon/books/table.c
+s/\.mode = htole16((uint16_t)record->mode),/.mode = htole16(0600),/

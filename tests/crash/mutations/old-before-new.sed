@@ -1,5 +1,5 @@
 # The version that is replaced goes before the new one is there.
-# file: daemon/arena/table.c
+# file: daemon/books/table.c
 /^int table_settle/,/^}/{
 s/store_words(table, table->fresh, table->nr_fresh, true)/store_words(table, table->retired, table->nr_retired, false)/
 t

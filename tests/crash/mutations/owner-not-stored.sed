@@ -1,3 +1,3 @@
 # A record does not say whose it is.
-# file: daemon/arena/table.c
+# file: daemon/books/table.c
 s/\.uid = htole32(record->uid),/.uid = 0,/

@@ -1,5 +1,5 @@
 # Records are computed with as they are.
-# file: daemon/arena/recover.c
+# file: daemon/arena/flaw.c
 # by: damage
-/^static const char \*flaw_of(/,/^}/s/return flaw_of_space(arena, record);/return NULL;/
-/^static const char \*flaw_of(/,/^}/s/return "its id was never given out";/return NULL;/
+/^const char \*flaw_of_record(/,/^}/s/return flaw_of_space(arena, record);/return NULL;/
+/^const char \*flaw_of_record(/,/^}/s/return "its id was never given out";/return NULL;/

@@ -1,3 +1,3 @@
 # The upper bits of a token are in memory only.
-# file: daemon/arena/table.c
+# file: daemon/books/table.c
 /^static void encode_first/,/^}/s/\.token_high = .*$/.token_high = 0,/

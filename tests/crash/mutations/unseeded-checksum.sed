@@ -1,5 +1,5 @@
 # Words and checksums are the same in every arena and every slot: an older arena's records come back to life.
-# file: daemon/arena/table.c
+# file: daemon/books/table.c
 # by: damage
 /^uint64_t slot_live_word/,/^}/s/table->word_seed + .*);/UINT64_C(42));/
 /^uint32_t slot_crc/,/^}/{

@@ -1,3 +1,8 @@
 # Words are stored and never flushed.
-# file: daemon/arena/table.c
-/^static int store_words/,/^}/s/r = media_flush(.*);/r = 0;/
+# file: daemon/books/table.c
+/^static int store_words/,/^}/{
+/r = media_flush(/{
+N
+s/media_flush(.*);/0;/
+}
+}

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * client: one client of the daemon per run, for lanes to put together. Prints what it found, exits 0 when it could do what it
- * was asked for, 1 with the reason when not.
+ * client: one client of the daemon per run, for lanes to put together. Prints what it found, exits
+ * 0 when it could do what it was asked for, 1 with the reason when not.
  *
  *	client put ARENA NAME LEN       create, fill with a pattern, persist
  *	client get ARENA NAME           open read-only and check the pattern
  *	client free ARENA NAME
  *	client where ARENA NAME         the offset of its first extent on the device
- *	client hold ARENA NAME          open and map; "held", then for each line of input: check, open anew, "still" or "lost"
- *	client cache ARENA NAME         pieces of a cache, filled and published as NAME-small and, below 1 GiB, NAME-page; one goes back unpublished
+ *	client hold ARENA NAME          open and map; "held", then for each line of input: check,
+ *	                                open anew, "still" or "lost"
+ *	client cache ARENA NAME         pieces of a cache, filled and published as NAME-small and,
+ *	                                below 1 GiB, NAME-page; one goes back unpublished
  *	client watch ARENA              one line an event, until the input ends
  *	client facts ARENA NAME         what the kernel refuses to a read-only opener
  *	client overreach ARENA          what is behind the end of an arena's device
@@ -55,14 +57,14 @@ static void insist(bool holds, const char *what)
 
 static struct pma_handle find(const struct target *t, uint32_t flags)
 {
-	struct pma_stat stat;
+	struct pma_info stat;
 
 	need("stat", pma_stat_name(&stat, t->pma, t->arena.index, t->name));
 	need("open", pma_open(&stat.handle, t->pma, NULL, flags));
 	return stat.handle;
 }
 
-static bool is_filled(const struct pma_map *map)
+static bool is_filled(const struct pma_mapping *map)
 {
 	const uint64_t *words = pma_map_address(map);
 
@@ -74,9 +76,12 @@ static bool is_filled(const struct pma_map *map)
 
 static void put(const struct target *t)
 {
-	struct pma_op op = { .opcode = PMA_OP_RESERVE, .handle.arena = t->arena.index, .name = t->name,
-			     .len = strtoull(t->len, NULL, 0), .mode = 0644 };
-	struct pma_map *map;
+	struct pma_op op = { .opcode = PMA_OP_RESERVE,
+			     .handle.arena = t->arena.index,
+			     .name = t->name,
+			     .len = strtoull(t->len, NULL, 0),
+			     .mode = 0644 };
+	struct pma_mapping *map;
 	uint64_t *words;
 
 	need("run", pma_run(t->pma, &op, 1));
@@ -84,7 +89,8 @@ static void put(const struct target *t)
 	need("map", pma_map(&map, t->pma, op.handle, PMA_MAP_WRITE));
 	words = pma_map_address(map);
 	for (uint64_t page = 0; page < pma_map_length(map) / PATTERN_PAGE; page++) {
-		insist(pattern_is_page(words + page * PATTERN_WORDS, 0), "new space reads as zeroes");
+		insist(pattern_is_page(words + page * PATTERN_WORDS, 0),
+		       "new space reads as zeroes");
 		pattern_fill_page(words + page * PATTERN_WORDS, GENERATION, page);
 	}
 	need("persist", pma_persist(map, words, pma_map_length(map)));
@@ -95,7 +101,7 @@ static void put(const struct target *t)
 
 static void get(const struct target *t)
 {
-	struct pma_map *map;
+	struct pma_mapping *map;
 
 	need("map", pma_map(&map, t->pma, find(t, PMA_READ_ONLY), PMA_MAP_READ));
 	insist(is_filled(map), "the contents are what was put there");
@@ -105,7 +111,7 @@ static void get(const struct target *t)
 
 static void free_it(const struct target *t)
 {
-	struct pma_stat stat;
+	struct pma_info stat;
 
 	need("stat", pma_stat_name(&stat, t->pma, t->arena.index, t->name));
 	need("free", pma_free(t->pma, stat.handle));
@@ -124,13 +130,13 @@ static void where(const struct target *t)
 static void hold(const struct target *t)
 {
 	struct pma_handle handle = find(t, 0);
-	struct pma_map *map;
+	struct pma_mapping *map;
 	char line[16];
 
 	need("map", pma_map(&map, t->pma, handle, PMA_MAP_WRITE));
 	puts("held");
 	while (fgets(line, sizeof(line), stdin)) {
-		struct pma_stat stat;
+		struct pma_info stat;
 		int r = pma_stat(&stat, t->pma, handle);
 
 		if (r == 0 && is_filled(map) && pma_is_valid(t->pma, handle))
@@ -140,7 +146,8 @@ static void hold(const struct target *t)
 	}
 }
 
-static void publish_piece(const struct target *t, struct pma_cache *cache, uint64_t len, const char *suffix)
+static void publish_piece(const struct target *t, struct pma_cache *cache, uint64_t len,
+			  const char *suffix)
 {
 	char name[64];
 	struct pma_piece piece;
@@ -178,15 +185,18 @@ static void cache_some(const struct target *t)
 
 static void print_event(const struct pma_event *event, void *arg)
 {
-	static const char *const names[] = { "?", "published", "freed", "renamed", "resized", "changed", "poisoned",
-					     "recall", "arena-offline", "lost" };
+	static const char *const names[] = { "?",	 "published", "freed",
+					     "renamed",	 "resized",   "changed",
+					     "poisoned", "recall",    "arena-offline",
+					     "lost" };
 
 	printf("%s %s\n", names[event->kind], event->name ? event->name : "");
 }
 
 static void watch(const struct target *t)
 {
-	struct pollfd fds[2] = { { .fd = STDIN_FILENO, .events = POLLIN }, { .fd = pma_get_fd(t->pma), .events = POLLIN } };
+	struct pollfd fds[2] = { { .fd = STDIN_FILENO, .events = POLLIN },
+				 { .fd = pma_get_fd(t->pma), .events = POLLIN } };
 
 	need("subscribe", pma_subscribe(t->pma, t->arena.index, NULL, print_event, NULL));
 	puts("watching");
@@ -199,21 +209,26 @@ static void facts(const struct target *t)
 	struct pma_handle handle = find(t, PMA_READ_ONLY);
 	int fd = pma_device_fd(t->pma, t->arena.index, true);
 	size_t len = t->arena.align;
-	struct pma_map *map;
+	struct pma_mapping *map;
 	char path[64];
 	void *at;
 
 	need("device fd", fd);
-	insist(pma_map(&map, t->pma, handle, PMA_MAP_WRITE) == -EACCES, "the library refuses a writable map");
+	insist(pma_map(&map, t->pma, handle, PMA_MAP_WRITE) == -EACCES,
+	       "the library refuses a writable map");
 	insist((fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDONLY, "the descriptor is O_RDONLY");
-	insist(mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) == MAP_FAILED && errno == EACCES,
+	insist(mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) == MAP_FAILED &&
+		       errno == EACCES,
 	       "the kernel refuses a writable map");
 	at = mmap(NULL, len, PROT_READ, MAP_SHARED, fd, 0);
 	insist(at != MAP_FAILED, "a map for reading is allowed");
-	insist(mprotect(at, len, PROT_READ | PROT_WRITE) < 0 && errno == EACCES, "it cannot be made writable");
+	insist(mprotect(at, len, PROT_READ | PROT_WRITE) < 0 && errno == EACCES,
+	       "it cannot be made writable");
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	insist(open(path, O_RDWR) < 0 && errno == EACCES, "the descriptor cannot be opened again for writing");
-	insist(open(t->arena.device, O_RDONLY) < 0 && (errno == EACCES || errno == ENOENT), "the device cannot be opened");
+	insist(open(path, O_RDWR) < 0 && errno == EACCES,
+	       "the descriptor cannot be opened again for writing");
+	insist(open(t->arena.device, O_RDONLY) < 0 && (errno == EACCES || errno == ENOENT),
+	       "the device cannot be opened");
 	puts("facts hold");
 }
 
@@ -236,7 +251,8 @@ static void overreach(const struct target *t)
 		if (words == MAP_FAILED)
 			continue;
 		if (sigsetjmp(escape, 1) == 0) {
-			printf("reached %llu %llx\n", (unsigned long long)off, (unsigned long long)words[0]);
+			printf("reached %llu %llx\n", (unsigned long long)off,
+			       (unsigned long long)words[0]);
 			munmap((void *)words, t->arena.align);
 			return;
 		}
@@ -249,8 +265,9 @@ static const struct command {
 	int nr_args;
 	void (*run)(const struct target *t);
 } commands[] = {
-	{ "put", 5, put }, { "get", 4, get }, { "free", 4, free_it }, { "where", 4, where }, { "hold", 4, hold },
-	{ "cache", 4, cache_some }, { "watch", 3, watch }, { "facts", 4, facts }, { "overreach", 3, overreach },
+	{ "put", 5, put },     { "get", 4, get },     { "free", 4, free_it },
+	{ "where", 4, where }, { "hold", 4, hold },   { "cache", 4, cache_some },
+	{ "watch", 3, watch }, { "facts", 4, facts }, { "overreach", 3, overreach },
 };
 
 int main(int argc, char **argv)
@@ -261,7 +278,8 @@ int main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	signal(SIGBUS, jump);
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
-		if (argc < 3 || strcmp(argv[1], commands[i].name) != 0 || argc != commands[i].nr_args)
+		if (argc < 3 || strcmp(argv[1], commands[i].name) != 0 ||
+		    argc != commands[i].nr_args)
 			continue;
 		t.name = argc > 3 ? argv[3] : NULL;
 		t.len = argc > 4 ? argv[4] : NULL;
@@ -272,6 +290,7 @@ int main(int argc, char **argv)
 		pma_disconnect(t.pma);
 		return 0;
 	}
-	fprintf(stderr, "usage: client put|get|free|where|hold|cache|watch|facts|overreach ARENA [NAME [LEN]]\n");
+	fprintf(stderr, "usage: client put|get|free|where|hold|cache|watch|facts|overreach ARENA "
+			"[NAME [LEN]]\n");
 	return 2;
 }

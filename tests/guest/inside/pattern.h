@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * pattern: what the power-cut load fills allocations with. Each 8-byte word of page i of generation g is (g << 32 | i): a page
- * that is missing, swapped, torn or somebody else's shows, and the reader needs no record of what was written.
+ * pattern: what the power-cut load fills allocations with. Each 8-byte word of page i of generation
+ * g is (g << 32 | i): a page that is missing, swapped, torn or somebody else's shows, and the
+ * reader needs no record of what was written.
  */
 #ifndef PATTERN_H
 #define PATTERN_H

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * poison DEVICE OFFSET ALIGN: tell the kernel that the memory at this offset has failed, as a machine check would. Needs root.
- * The kernel kills whoever has it mapped, this process first of all.
+ * poison DEVICE OFFSET ALIGN: tell the kernel that the memory at this offset has failed, as a
+ * machine check would. Needs root. The kernel kills whoever has it mapped, this process first of
+ * all.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -18,7 +19,8 @@ int main(int argc, char **argv)
 	if (!align)
 		return 2;
 	fd = open(argv[1], O_RDWR);
-	at = mmap(NULL, align, PROT_READ | PROT_WRITE, MAP_SHARED, fd, off / (off_t)align * (off_t)align);
+	at = mmap(NULL, align, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+		  off / (off_t)align * (off_t)align);
 	if (fd < 0 || at == MAP_FAILED) {
 		perror("poison");
 		return 1;

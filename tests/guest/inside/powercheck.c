@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * powercheck: says what an arena holds, for the host to compare with what was acknowledged before the power went. It has no
- * opinion of its own but one: free space reads as zeroes.
+ * powercheck: says what an arena holds, for the host to compare with what was acknowledged before
+ * the power went. It has no opinion of its own but one: free space reads as zeroes.
  *
  *	size BYTES PAGE
- *	have ID LEN MODE GID GENERATION PAGES NAME     contents: PAGES pages of GENERATION, zeroes behind them
+ *	have ID LEN MODE GID GENERATION PAGES NAME     contents: PAGES pages of GENERATION, zeroes
+ *	                                               behind them
  *	torn ID PAGE NAME                              contents: neither
  *	free BYTES                                     all of it was reserved and read as zeroes
  *	dirty BYTES OFFSET                             a word of free space that is not zero
@@ -27,7 +28,7 @@ static void die(const char *what, int r)
 	exit(1);
 }
 
-static void judge(const struct pma_stat *stat, const uint64_t *words, uint64_t nr_pages)
+static void judge(const struct pma_info *stat, const uint64_t *words, uint64_t nr_pages)
 {
 	uint32_t generation = (uint32_t)(words[0] >> 32);
 	uint64_t page = 0, good;
@@ -39,16 +40,18 @@ static void judge(const struct pma_stat *stat, const uint64_t *words, uint64_t n
 	while (page < nr_pages && pattern_is_page(words + page * PATTERN_WORDS, 0))
 		page++;
 	if (page < nr_pages)
-		printf("torn %llu %llu %s\n", (unsigned long long)stat->handle.id, (unsigned long long)page, stat->name);
+		printf("torn %llu %llu %s\n", (unsigned long long)stat->handle.id,
+		       (unsigned long long)page, stat->name);
 	else
 		printf("have %llu %llu %o %u %u %llu %s\n", (unsigned long long)stat->handle.id,
-		       (unsigned long long)stat->len, stat->mode, stat->gid, generation, (unsigned long long)good, stat->name);
+		       (unsigned long long)stat->len, stat->mode, stat->gid, generation,
+		       (unsigned long long)good, stat->name);
 }
 
-static void look_at(struct pma *pma, const struct pma_stat *stat)
+static void look_at(struct pma *pma, const struct pma_info *stat)
 {
 	struct pma_handle handle = stat->handle;
-	struct pma_map *map;
+	struct pma_mapping *map;
 	int r;
 
 	r = pma_open(&handle, pma, NULL, PMA_READ_ONLY);
@@ -68,7 +71,7 @@ static void look_at(struct pma *pma, const struct pma_stat *stat)
 
 static void look_at_all(struct pma *pma)
 {
-	static struct pma_stat stats[64];
+	static struct pma_info stats[64];
 	uint64_t cursor = 0;
 	size_t nr;
 	int r;
@@ -86,7 +89,7 @@ static void look_at_all(struct pma *pma)
 /* What was reserved is left to the end of the session. */
 static void read_reserved(struct pma *pma, struct pma_handle handle, uint64_t len)
 {
-	struct pma_map *map;
+	struct pma_mapping *map;
 	const uint64_t *words;
 	int r;
 
@@ -96,7 +99,8 @@ static void read_reserved(struct pma *pma, struct pma_handle handle, uint64_t le
 	words = pma_map_address(map);
 	for (uint64_t page = 0; page < len / PATTERN_PAGE; page++)
 		if (!pattern_is_page(words + page * PATTERN_WORDS, 0))
-			printf("dirty %llu %llu\n", (unsigned long long)len, (unsigned long long)page * PATTERN_PAGE);
+			printf("dirty %llu %llu\n", (unsigned long long)len,
+			       (unsigned long long)page * PATTERN_PAGE);
 	pma_unmap(map);
 }
 
@@ -129,7 +133,8 @@ int main(void)
 	r = pma_arena_get(&arena, pma, 0);
 	if (r < 0)
 		die("arena", r);
-	printf("size %llu %llu\n", (unsigned long long)arena.size, (unsigned long long)arena.page_size);
+	printf("size %llu %llu\n", (unsigned long long)arena.size,
+	       (unsigned long long)arena.page_size);
 	look_at_all(pma);
 	for (uint64_t len = 8 * arena.page_size; len >= arena.page_size; len /= 2)
 		total += reserve_all(pma, len);

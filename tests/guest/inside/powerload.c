@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * powerload SEED: the load that a power cut ends. A few processes, each with a session and objects of its own, do all operations
- * in random order for ever, and say before each what they ask for and after each what was answered, on a standard output
- * that reaches the host before write(2) returns:
+ * powerload SEED: the load that a power cut ends. A few processes, each with a session and objects
+ * of its own, do all operations in random order for ever, and say before each what they ask for and
+ * after each what was answered, on a standard output that reaches the host before write(2) returns:
  *
- *	try SEQ publish ID LEN GENERATION NAME      reserved, filled with GENERATION and persisted before this line
+ *	try SEQ publish ID LEN GENERATION NAME      reserved, filled with GENERATION and persisted
+ *	                                            before this line
  *	try SEQ create LEN NAME
  *	try SEQ free ID | resize ID LEN | mode ID MODE | group ID GID | rename ID NAME
  *	saw ID                                      an id was handed out
- *	did SEQ ID LEN                              acknowledged, with what length it has now (0: it is gone)
+ *	did SEQ ID LEN                              acknowledged, with what length it has now (0: it
+ *	                                            is gone)
  *	not SEQ ERRNO                               refused
  *
  * NAME is last and may be empty. It keeps no record of contents: the host does.
@@ -130,7 +132,7 @@ static void keep(struct worker *w, struct pma_handle handle, uint64_t len)
 
 static void fill(struct worker *w, struct pma_handle handle, uint64_t len, uint32_t generation)
 {
-	struct pma_map *map;
+	struct pma_mapping *map;
 	uint64_t *words;
 	int r;
 
@@ -146,11 +148,15 @@ static void fill(struct worker *w, struct pma_handle handle, uint64_t len, uint3
 	pma_unmap(map);
 }
 
-/* 1 with *seq acknowledged, 0 refused for a reason that a full arena gives; anything else ends the load. */
+/*
+ * 1 with *seq acknowledged, 0 refused for a reason that a full arena gives; anything else ends the
+ * load.
+ */
 static int settle(uint64_t seq, uint64_t id, uint64_t len, int r)
 {
 	if (r == 0) {
-		say("did %llu %llu %llu\n", (unsigned long long)seq, (unsigned long long)id, (unsigned long long)len);
+		say("did %llu %llu %llu\n", (unsigned long long)seq, (unsigned long long)id,
+		    (unsigned long long)len);
 		return 1;
 	}
 	say("not %llu %d\n", (unsigned long long)seq, -r);
@@ -170,7 +176,8 @@ static size_t batch_size(struct worker *w)
 	return below(w, 3) ? 1 : 1 + below(w, MAX_BATCH);
 }
 
-static size_t reserve_some(struct pma_op *ops, char names[][NAME_LEN], struct worker *w, enum pma_opcode opcode)
+static size_t reserve_some(struct pma_op *ops, char names[][NAME_LEN], struct worker *w,
+			   enum pma_opcode opcode)
 {
 	size_t nr = batch_size(w);
 
@@ -178,7 +185,9 @@ static size_t reserve_some(struct pma_op *ops, char names[][NAME_LEN], struct wo
 		names[i][0] = '\0';
 		if (below(w, 4))
 			some_name(names[i], w);
-		ops[i] = (struct pma_op){ .opcode = opcode, .name = names[i][0] ? names[i] : NULL, .len = some_len(w) };
+		ops[i] = (struct pma_op){ .opcode = opcode,
+					  .name = names[i][0] ? names[i] : NULL,
+					  .len = some_len(w) };
 	}
 	return nr;
 }
@@ -191,7 +200,10 @@ static void run(struct worker *w, struct pma_op *ops, size_t nr)
 		die("batch", r);
 }
 
-/* Reserve, fill, then publish or give up: what was given up leaves its contents in free space, for the scrubber. */
+/*
+ * Reserve, fill, then publish or give up: what was given up leaves its contents in free space, for
+ * the scrubber.
+ */
 static void do_publish(struct worker *w)
 {
 	struct pma_op ops[MAX_BATCH];
@@ -214,8 +226,9 @@ static void do_publish(struct worker *w)
 		fill(w, handle, len, generation);
 		if (!give_up) {
 			seqs[kept] = next_seq(w);
-			say("try %llu publish %llu %llu %u %s\n", (unsigned long long)seqs[kept], (unsigned long long)handle.id,
-			    (unsigned long long)len, generation, names[i]);
+			say("try %llu publish %llu %llu %u %s\n", (unsigned long long)seqs[kept],
+			    (unsigned long long)handle.id, (unsigned long long)len, generation,
+			    names[i]);
 		}
 		ops[kept].opcode = give_up ? PMA_OP_ABORT : PMA_OP_PUBLISH;
 		ops[kept].handle = handle;
@@ -237,7 +250,8 @@ static void do_create(struct worker *w)
 
 	for (size_t i = 0; i < nr; i++) {
 		seqs[i] = next_seq(w);
-		say("try %llu create %llu %s\n", (unsigned long long)seqs[i], (unsigned long long)ops[i].len, names[i]);
+		say("try %llu create %llu %s\n", (unsigned long long)seqs[i],
+		    (unsigned long long)ops[i].len, names[i]);
 	}
 	run(w, ops, nr);
 	for (size_t i = 0; i < nr; i++)
@@ -256,7 +270,8 @@ static void do_free(struct worker *w)
 		seqs[nr] = next_seq(w);
 		ops[nr] = (struct pma_op){ .opcode = PMA_OP_FREE, .handle = object->handle };
 		object->handle.id = 0;
-		say("try %llu free %llu\n", (unsigned long long)seqs[nr], (unsigned long long)ops[nr].handle.id);
+		say("try %llu free %llu\n", (unsigned long long)seqs[nr],
+		    (unsigned long long)ops[nr].handle.id);
 	}
 	run(w, ops, nr);
 	for (size_t i = 0; i < nr; i++)
@@ -265,10 +280,13 @@ static void do_free(struct worker *w)
 
 static void do_resize(struct worker *w, struct object *object)
 {
-	struct pma_op op = { .opcode = PMA_OP_RESIZE, .handle = object->handle, .len = some_len(w) };
+	struct pma_op op = { .opcode = PMA_OP_RESIZE,
+			     .handle = object->handle,
+			     .len = some_len(w) };
 	uint64_t seq = next_seq(w), id = object->handle.id;
 
-	say("try %llu resize %llu %llu\n", (unsigned long long)seq, (unsigned long long)id, (unsigned long long)op.len);
+	say("try %llu resize %llu %llu\n", (unsigned long long)seq, (unsigned long long)id,
+	    (unsigned long long)op.len);
 	run(w, &op, 1);
 	if (settle(seq, id, op.len, op.result))
 		object->len = op.len;
@@ -326,8 +344,11 @@ static void do_something(struct worker *w)
 		do_publish(w);
 }
 
-/* Objects of earlier boots go on being used: named ones by whose name they carry, the others by the first worker. */
-static bool is_mine(const struct worker *w, const struct pma_stat *stat)
+/*
+ * Objects of earlier boots go on being used: named ones by whose name they carry, the others by the
+ * first worker.
+ */
+static bool is_mine(const struct worker *w, const struct pma_info *stat)
 {
 	char prefix[8];
 
@@ -339,7 +360,7 @@ static bool is_mine(const struct worker *w, const struct pma_stat *stat)
 
 static void adopt(struct worker *w)
 {
-	struct pma_stat stats[32];
+	struct pma_info stats[32];
 	uint64_t cursor = 0;
 	size_t nr;
 	int r;
@@ -358,7 +379,9 @@ static void adopt(struct worker *w)
 /* Adopts before anyone changes anything: the listing is complete and two never take the same. */
 static void work(unsigned number, uint64_t seed, int gate)
 {
-	struct worker w = { .number = number, .random = (seed + number * 7919 + 1) * 0x9E3779B97F4A7C15u, .seq = number };
+	struct worker w = { .number = number,
+			    .random = (seed + number * 7919 + 1) * 0x9E3779B97F4A7C15u,
+			    .seq = number };
 	char go;
 	int r;
 
@@ -386,7 +409,10 @@ int main(int argc, char **argv)
 			close(gate[1]);
 			work(i, seed, gate[0]);
 		}
-	/* The gate opens for all at once, by end of file, when the host has seen each of them ready and says so. */
+	/*
+	 * The gate opens for all at once, by end of file, when the host has seen each of them ready
+	 * and says so.
+	 */
 	if (!fgets(name, sizeof(name), stdin))
 		return 1;
 	close(gate[1]);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * wipe DEVICE: zero the first 4 KiB of every 2 MiB, so that no superblock is found on it. All else stays as dirty as whoever
- * had the memory before left it: that is what an arena must cope with.
+ * wipe DEVICE: zero the first 4 KiB of every 32 KiB, so that neither a superblock nor a table of an
+ * earlier arena is found on it: with one of them it is not blank, and `format = if-blank` refuses
+ * it. All else stays as dirty as whoever had the memory before left it: that is what an arena must
+ * cope with.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,7 +12,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define STEP ((size_t)2 << 20)
+#define STEP ((size_t)32 << 10)
 
 static size_t device_size(const char *path)
 {
@@ -30,7 +32,8 @@ int main(int argc, char **argv)
 {
 	size_t size = argc == 2 ? device_size(argv[1]) : 0;
 	int fd = size ? open(argv[1], O_RDWR) : -1;
-	char *at = fd >= 0 ? mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) : MAP_FAILED;
+	char *at =
+		fd >= 0 ? mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) : MAP_FAILED;
 
 	if (at == MAP_FAILED) {
 		perror("wipe");

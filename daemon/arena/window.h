@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * window: processes that have the whole arena mapped; what they have pinned is in pins.h. window.c
+ * says what a window is; lib/wire/window.h says which bytes are shared.
+ */
+#ifndef PMEMARENA_ARENA_WINDOW_H
+#define PMEMARENA_ARENA_WINDOW_H
+
+#include "daemon/arena/arena_internal.h"
+#include "lib/wire/window.h"
+
+struct window {
+	TAILQ_ENTRY(window) link;       /* arena.windows */
+	struct arena *arena;            /* borrowed; outlives its windows */
+	struct ledger_window id;        /* what the ledger knows of it */
+	uint32_t entry;                 /* its entry in the ledger */
+	uint32_t nr_users;              /* holders whose window it is */
+	/*
+	 * owned mapping; NULL: a daemon before this one made it, and its process has not handed it
+	 * in yet
+	 */
+	struct pins_header *pins;
+	/* the tick at which the kernel was asked for its mark last */
+	uint64_t looked;
+	bool     was_marked;            /* what the kernel answered then */
+};
+
+/* Does anybody still have the window, or a mapping through it? It asks the kernel once a round. */
+bool window_is_marked(struct window *window);
+/*
+ * Call it at each tick: looks at some of the windows, in turn, and frees those that nobody has any
+ * more.
+ */
+void window_look(struct arena *arena);
+/* @holder is freed: it uses no window any more. */
+void window_leave(struct holder *holder);
+/*
+ * The user of @holder may use the arena no more, or may only read it now: from here on the window
+ * has no right to what it finds, and asks the daemon for each.
+ */
+void window_distrust(struct holder *holder);
+
+/* Makes a window of an earlier daemon from its item in the ledger. */
+int window_adopt(struct arena *arena, const struct ledger_item *item);
+void window_free_all(struct arena *arena);      /* The ledger keeps their items. */
+uint64_t window_count(const struct arena *arena);
+struct window *window_find(const struct arena *arena, uint64_t number);
+
+#endif

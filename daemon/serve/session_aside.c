@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * session_aside: keeps messages that were put aside half done, with the results that are there
+ * already. An item that was carried out is never carried out twice. A slice goes on when others had
+ * their turn; a message that waits for space is tried again when some was scrubbed or given back.
+ * session_job.c carries both on.
+ */
+#include <config.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/serve/session_internal.h"
+
+#define RECALL_LOOK_US 20000
+
+/* ---- slices ---- */
+
+/*
+ * Returns the slice that @job is a part of. A job that was put aside once is in a slice already and
+ * need not be copied again.
+ */
+static struct slice *slice_of(const struct job *job)
+{
+	return (struct slice *)((char *)(uintptr_t)job - offsetof(struct slice, job));
+}
+
+static struct slice *keep(const struct job *job, uint64_t since_ns)
+{
+	size_t room = (job->length + 7) & ~(size_t)7;
+	struct slice *slice = malloc(sizeof(*slice) + room + WIRE_MAX);
+
+	if (!slice)
+		return NULL;
+	slice->job = *job;
+	slice->job.is_kept = true;
+	slice->since_ns = since_ns;
+	memcpy(slice->bytes, job->message, job->length);
+	memcpy(slice->bytes + room, job->reply.buf, job->reply.length);
+	slice->job.message = slice->bytes;
+	slice->job.reply.buf = slice->bytes + room;
+	slice->job.rest.at = slice->bytes + (job->rest.at - job->message);
+	slice->job.rest.end = slice->bytes + job->length;
+	return slice;
+}
+
+int session_slice(struct session *session, const struct job *job, uint64_t since_ns)
+{
+	struct slice *slice = job->is_kept ? slice_of(job) : keep(job, since_ns);
+
+	if (!slice)
+		return -ENOMEM;
+	slice->session = session;
+	TAILQ_INSERT_TAIL(&session->sessions->slices, slice, link);
+	session->slice = slice;
+	session_update(session);
+	sessions_come_back(session->sessions);
+	return 0;
+}
+
+struct slice *session_take_slice(struct session *session)
+{
+	struct slice *slice = session->slice;
+
+	if (slice)
+		TAILQ_REMOVE(&session->sessions->slices, slice, link);
+	session->slice = NULL;
+	return slice;
+}
+
+void session_forget_slice(struct session *session)
+{
+	free(session_take_slice(session));
+}
+
+/* ---- what waits for space ---- */
+
+/*
+ * Sets a timer to try the messages that wait for leases again. A small lease that is given back
+ * needs no scrubbing, so no end of a scrub would wake them.
+ */
+static void look_again(struct sessions *sessions)
+{
+	static const struct timeval soon = { 0, RECALL_LOOK_US };
+
+	if (!event_pending(&sessions->recalling, EV_TIMEOUT, NULL))
+		event_add(&sessions->recalling, &soon);
+}
+
+int session_wait(struct session *session, const struct job *job, bool for_leases, uint64_t since_ns)
+{
+	struct waiting *waiting = malloc(sizeof(*waiting) + job->length + job->reply.length);
+
+	if (!waiting)
+		return -ENOMEM;
+	waiting->session = session;
+	waiting->is_due = false;
+	waiting->job = *job;
+	waiting->job.message = waiting->bytes;
+	waiting->job.reply.buf = job->desk->out;
+	waiting->job.slice = 0;
+	waiting->job.has_waited = true;
+	waiting->job.is_kept = false;
+	waiting->for_leases = for_leases;
+	waiting->since_ns = since_ns ? since_ns : service_now_ns();
+	memcpy(waiting->bytes, job->message, job->length);
+	memcpy(waiting->bytes + job->length, job->reply.buf, job->reply.length);
+	TAILQ_INSERT_TAIL(&session->sessions->waiting, waiting, link);
+	session->nr_waiting++;
+	if (for_leases)
+		look_again(session->sessions);
+	session_update(session);
+	return 0;
+}
+
+void session_take_waiting(struct waiting *waiting)
+{
+	struct sessions *sessions = waiting->session->sessions;
+
+	TAILQ_REMOVE(waiting->is_due ? &sessions->due : &sessions->waiting, waiting, link);
+	waiting->session->nr_waiting--;
+}
+
+static void forget_in(struct waiting_list *list, const struct session *session)
+{
+	struct waiting *waiting, *next;
+
+	for (waiting = TAILQ_FIRST(list); waiting && session->nr_waiting > 0; waiting = next) {
+		next = TAILQ_NEXT(waiting, link);
+		if (waiting->session != session)
+			continue;
+		session_take_waiting(waiting);
+		free(waiting);
+	}
+}
+
+void session_forget_waiting(struct session *session)
+{
+	forget_in(&session->sessions->due, session);
+	forget_in(&session->sessions->waiting, session);
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * stranger: a descriptor that a client sent may be of any file. To close one of a file system that
+ * is served by a process (FUSE) or by another host waits for those; a client that serves its own
+ * would stop the daemon with it. So only a file in memory is closed here, and all others by a
+ * thread each that nobody waits for. The threads are few: when they all wait, no descriptor is
+ * received any more, and a client that sends one is hung up on.
+ */
+#include <config.h>
+
+#include "daemon/serve/stranger.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <unistd.h>
+
+#include "daemon/log.h"
+
+#define CLOSING_MAX 8
+
+/*
+ * how many threads are closing a descriptor, and how many descriptors stay open since there was no
+ * thread for them
+ */
+static atomic_int nr_closing;
+
+bool stranger_is_welcome(void)
+{
+	return atomic_load_explicit(&nr_closing, memory_order_relaxed) < CLOSING_MAX;
+}
+
+static void *close_it(void *arg)
+{
+	close((int)(intptr_t)arg);
+	atomic_fetch_sub(&nr_closing, 1);
+	return NULL;
+}
+
+void stranger_close(int fd)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+
+	/* Only files in memory know seals; asking for them asks no file system. */
+	if (fcntl(fd, F_GET_SEALS) >= 0) {
+		close(fd);
+		return;
+	}
+	atomic_fetch_add(&nr_closing, 1);
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	if (pthread_create(&thread, &attr, close_it, (void *)(intptr_t)fd) != 0)
+		log_warning("a descriptor that a client sent stays open: there is no thread to "
+			    "close it");
+	pthread_attr_destroy(&attr);
+}

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * service: what is served: the arenas of the configuration, with the quota, the scrubber, the
+ * roster of sessions and the counters that they share. It opens all of it, keeps it up, and tells
+ * watchers what happened. It has no sockets and no loop: who has one calls it.
+ */
+#ifndef PMEMARENA_SERVICE_H
+#define PMEMARENA_SERVICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <bsd/sys/queue.h>
+
+#include "daemon/arena/arena.h"
+#include "daemon/config/config.h"
+#include "daemon/log_limit.h"
+#include "daemon/service/counters.h"
+#include "daemon/service/idmap.h"
+#include "daemon/memmap/vma_budget.h"
+#include "daemon/service/roster.h"
+#include "daemon/service/served.h"
+#include "lib/wire/why.h"
+
+#define SERVICE_MAX_ARENAS 128          /* as many as fit into one WELCOME */
+#define SERVICE_EVENTS     32
+
+/*
+ * Who wants to know what happens in the arenas. It must not free sessions or arenas while it is
+ * told: the caller walks over them.
+ */
+struct watcher {
+	TAILQ_ENTRY(watcher) link;      /* service.watchers */
+	void (*tell)(struct watcher *watcher, uint32_t arena, const struct arena_event *events,
+		     size_t nr);
+	void (*reloaded)(struct watcher *watcher);      /* NULL: it need not know of reloads */
+};
+
+struct service {
+	struct config config;           /* owned */
+	/* borrowed; where a reload reads the configuration */
+	const struct config_sources *sources;
+	struct idmap idmap;
+	struct quota *quota;            /* owned, as all that follow */
+	struct scrubber *scrubber;
+	struct vma_budget vma_budget;   /* in place */
+	struct roster *roster;
+	uint64_t number;                /* of the session that the daemon itself has */
+	struct served *arenas;
+	uint32_t nr_arenas;
+	struct counters counters;
+	uint32_t nr_sessions;           /* sessions that have said HELLO */
+	uint64_t started_ns;            /* CLOCK_REALTIME */
+	uint64_t started_mono_ns;       /* CLOCK_MONOTONIC */
+	uint64_t ticked_ns;             /* CLOCK_MONOTONIC */
+	/* CLOCK_MONOTONIC, when devices that were not there were last looked for */
+	uint64_t looked_ns;
+	/* an arena was opened late: sessions must take part in it; who sees to that clears it */
+	bool     has_new;
+	struct log_limit log_limit;     /* for lines that clients can cause */
+	struct why reload_failed;       /* why the last reload failed; "": it did not */
+	TAILQ_HEAD(, watcher) watchers;
+	/* subscriptions of clients; while there are none the arenas keep no events */
+	uint32_t nr_listeners;
+	struct arena_event events[SERVICE_EVENTS];      /* on their way to the watchers */
+};
+
+uint64_t service_now_ns(void);          /* CLOCK_MONOTONIC */
+/*
+ * How long clients of the daemon before still have to come back. The time is counted from the start
+ * of the daemon, and its length is that of the present configuration, so that a reload can change
+ * it. When it is 0 their sessions are over.
+ */
+uint64_t service_grace_left_ns(const struct service *service);
+
+/*
+ * Takes over @config, and opens everything. An arena that cannot be opened is logged and shown as
+ * offline, as long as another one can be, or one is waited for because its device is not there yet.
+ * Else the error of the first arena is returned.
+ */
+int service_open(struct service **out, struct config *config, const struct config_sources *sources,
+		 struct why *why);
+/*
+ * Settles and closes everything. Sessions stay in the roster and the ledgers: their clients may
+ * come back to the next daemon.
+ */
+void service_close(struct service *service);
+
+/* ---- service_reload.c ---- */
+
+/* What a reload did not take over, in words; "": nothing. */
+struct service_kept {
+	char until_restart[512];        /* names of settings that change with a restart */
+	char for_good[512];             /* a sentence about what a restart does not change either */
+};
+
+/*
+ * Reads the configuration again. If it has a mistake (-EINVAL etc.) all stays as it is; @complain,
+ * unless NULL, is told each mistake, and *why is the first. Everything is logged.
+ */
+int service_reload(struct service *service, struct service_kept *kept, config_complain_fn *complain,
+		   void *arg, struct why *why);
+
+/* ---- service.c: finding arenas ---- */
+
+/*
+ * Returns arena @index; NULL, with *r and a sentence: -ENOENT, there is none; -EIO, it is not open.
+ */
+struct arena *service_arena(int *r, const struct service *service, uint32_t index, struct why *why);
+/*
+ * Finds an arena by its name or UUID. service_no_arena() writes the sentence for a name that there
+ * is not, and returns -ENOENT.
+ */
+int service_find_arena(uint32_t *index, const struct service *service, const char *name,
+		       struct why *why);
+int service_no_arena(const char *name, struct why *why);
+/*
+ * Fills *caller: the daemon itself asks, on behalf of an administrator with @uid and @gid. -ENOMEM.
+ */
+int service_own_caller(struct caller *caller, struct service *service, uint32_t index, uint32_t uid,
+		       uint32_t gid, struct why *why);
+/* Returns how many arenas are open and not offline. */
+uint32_t service_nr_open(const struct service *service);
+/* Returns the first arena whose device is waited for; NULL: none is. */
+const struct served *service_awaited(const struct service *service);
+/* Writes one line of at most @size bytes for the service manager: how many arenas and sessions. */
+void service_describe(char *text, size_t size, const struct service *service);
+
+/*
+ * Tries to open each arena that is not open and whose device, or the right to it, may have come
+ * since; with @all also those that somebody must have mended. A failure is logged if its reason is
+ * a new one.
+ */
+void service_look_again(struct service *service, bool all);
+
+/* May a line that @uid caused be logged now? If not, it is counted. */
+bool service_may_log(struct service *service, enum log_kind kind, uint32_t uid);
+/*
+ * Logs how many lines were counted in intervals that are over; with @all also in those that are
+ * not.
+ */
+void service_tell_unlogged(struct service *service, bool all);
+
+/* ---- service_upkeep.c ---- */
+
+/*
+ * Makes durable what was staged in arena @index. On an error the arena is offline from now on; that
+ * is logged here, once.
+ */
+int service_settle(struct service *service, uint32_t index);
+/* Tells the watchers what happened in arena @index since the last call. */
+void service_tell(struct service *service, uint32_t index);
+
+/* Regular work. *busy: call it again in 100 ms; else in a few seconds. */
+void service_tick(struct service *service, bool *busy);
+/*
+ * service_is_ending(): is a session that is over still being taken apart? service_step() does one
+ * slice of that in each arena.
+ */
+bool service_is_ending(const struct service *service);
+void service_step(struct service *service);
+/* Takes back what was scrubbed. true: there is more clean space, who waits may try again. */
+bool service_collect(struct service *service);
+/* Ends the sessions of the daemon before that did not come back, in arenas and roster. */
+void service_drop_orphans(struct service *service);
+/*
+ * Ends the orphans in the arenas alone, not in the roster: for an arena that was opened after
+ * service_drop_orphans().
+ */
+void service_end_orphans(struct service *service);
+
+#endif

@@ -1,0 +1,497 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * window: opens one, takes it up again when the connection was lost, and closes it. What is read in
+ * it is get.c's business.
+ */
+#include <config.h>
+
+#include "lib/window/window.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/error.h"
+#include "lib/session/call.h"
+#include "lib/session/link_error.h"
+#include "lib/session/site.h"
+
+#define MAX_FDS 3       /* the device, the catalog, the pins */
+
+/* One WINDOW under way. */
+struct window_call {
+	struct call call;
+	LIST_ENTRY(window_call) link;   /* in window.calls, while `window` is not NULL */
+	/* borrowed; NULL: it was closed meanwhile. Not used of a call that opens one. */
+	struct pma_window *window;
+	struct link *link_;             /* borrowed */
+	struct wire_window answer;
+	int      fds[MAX_FDS];          /* owned; -1: none */
+	int      nr_fds;
+	/* the reply came, but the receive had no buffer for descriptors, so the kernel dropped them */
+	bool     is_lost;
+	uint8_t  message[sizeof(struct wire_header) + sizeof(struct wire_request)]
+		__attribute__((aligned(8)));
+};
+
+/* ---- the call ---- */
+
+static int absorb_windowed(struct call *call, struct wire_reader *reader, int *fds, int nr_fds)
+{
+	struct window_call *ask = (struct window_call *)call;
+	int nr;
+
+	if (wire_next_raw(reader, &ask->answer, sizeof(ask->answer)) != 1 || ask->answer.result > 0)
+		return -EPROTO;
+	ask->is_lost = nr_fds == 0 && ask->answer.result == 0 && !ask->link_->had_room;
+	nr = ask->answer.result < 0 || ask->is_lost ? 0 : call->has_fd ? 1 : MAX_FDS;
+	if (nr_fds != nr)
+		return -EPROTO;
+	for (int i = 0; i < nr_fds; i++) {
+		ask->fds[i] = fds[i];
+		fds[i] = -1;
+	}
+	ask->nr_fds = nr_fds;
+	return 0;
+}
+
+static void close_fds(struct window_call *ask)
+{
+	for (int i = 0; i < MAX_FDS; i++) {
+		if (ask->fds[i] >= 0)
+			close(ask->fds[i]);
+		ask->fds[i] = -1;
+	}
+}
+
+static void call_init(struct window_call *ask, struct link *link, const struct wire_request *request)
+{
+	struct wire_writer writer;
+
+	*ask = (struct window_call){ .call = { .opcode = WIRE_WINDOW, .absorb = absorb_windowed },
+				     .link_ = link,
+				     .fds = { -1, -1, -1 } };
+	/* The buffer is as large as this one item, which has no name. */
+	wire_begin(&writer, ask->message, WIRE_WINDOW, 0);
+	wire_add_request(&writer, request, NULL, 0);
+	ask->call.message = ask->message;
+	ask->call.length = (uint32_t)wire_end(&writer);
+}
+
+/* ---- taking it up again ---- */
+
+/*
+ * Makes @fd's catalog the one that hits read. Other threads may still be walking in the old one. A
+ * catalog of a layout that this library does not know is not read: then all gets are messages.
+ */
+static int use_catalog(struct pma_window *window, int fd, struct why *why)
+{
+	struct view *now = atomic_load(&window->view), *view = NULL;
+	int r;
+
+	if (now && view_shows(now, fd))
+		return 0;
+	r = view_new(&view, fd, why);
+	if (r < 0 && r != -EPROTO)
+		return r;
+	if (r == 0)
+		SLIST_INSERT_HEAD(&window->views, view, link);
+	atomic_store_explicit(&window->view, view, memory_order_release);
+	return 0;
+}
+
+static const char *reason(int err)
+{
+	switch (err) {
+	case -ENOENT:
+		return "the daemon does not know it any more (its runtime directory was lost), or "
+		       "this user may not use the arena any more";
+	case -EACCES:
+		return "this user may not use it so any more";
+	case -EOPNOTSUPP:
+		return "the daemon that is there now is too old";
+	default:
+		return error_text(err);
+	}
+}
+
+/* Nobody keeps its catalog up to date any more, so nothing may be read there. */
+static void end_window(struct pma_window *window, int err)
+{
+	window->state = WINDOW_OVER;
+	atomic_store(&window->view, NULL);
+	why_set(&window->why, err, "%s", reason(err));
+}
+
+static bool is_final(int err)
+{
+	return err == -ENOENT || err == -EACCES || err == -EPERM || err == -ESTALE ||
+	       err == -EOPNOTSUPP;
+}
+
+static void take_answer(struct pma_window *window, struct window_call *ask)
+{
+	struct why why = { "" };
+	int r = ask->call.result;
+
+	if (r == 0 && ask->is_lost)
+		r = -EMFILE;
+	if (r == 0)
+		r = ask->answer.result;
+	if (r == 0 && (ask->answer.window != window->number || !ask->answer.resumed))
+		r = -ENOENT;
+	if (r == 0)
+		r = use_catalog(window, ask->fds[0], &why);
+	if (r == 0) {
+		words_recover(&window->words);
+		window->state = WINDOW_UP;
+	} else if (is_final(r)) {
+		end_window(window, r);
+	} else {
+		window->state = WINDOW_DOWN;
+		window->err = why_set(&window->why, r, "%s", why.text[0] ? why.text : error_text(r));
+	}
+}
+
+static void finished(struct call *call)
+{
+	struct window_call *ask = (struct window_call *)call;
+
+	ask->link_->nr_awaiting_fds--;
+	if (ask->window) {
+		LIST_REMOVE(ask, link);
+		take_answer(ask->window, ask);
+	}
+	close_fds(ask);
+	if (!call->waiter)
+		free(ask);
+}
+
+/* Fills in a call that takes the window up again. Under link.lock. */
+static void prepare_again(struct window_call *ask, struct pma_window *window)
+{
+	struct wire_request request = { .arena = window->arena,
+					.id = window->number,
+					.flags = window->is_writable ? 0 : WIRE_READ_ONLY };
+	struct link *link = &window->tie.pma->link;
+
+	wire_pack_secret(&request, window->secret);
+	call_init(ask, link, &request);
+	ask->call.finished = finished;
+	ask->call.has_fd = true;
+	ask->call.fd = window->words.fd;
+	ask->window = window;
+	link->nr_awaiting_fds++;
+	LIST_INSERT_HEAD(&window->calls, ask, link);
+	window->state = WINDOW_ASKED;
+	words_mark(&window->words);
+}
+
+/* A session is there again. */
+static int revive(struct client_revival *revival)
+{
+	struct pma_window *window =
+		(struct pma_window *)((char *)revival - offsetof(struct pma_window, revival));
+	struct link *link = &window->tie.pma->link;
+	struct window_call *ask;
+
+	if (window->state == WINDOW_OVER)
+		return 0;
+	/* It is being opened, perhaps in the session before: the first miss takes it up. */
+	if (window->number == 0) {
+		window->state = WINDOW_DOWN;
+		return 0;
+	}
+	if (!link->windows) {
+		end_window(window, -EOPNOTSUPP);
+		return 0;
+	}
+	ask = malloc(sizeof(*ask));
+	if (!ask)
+		return -ENOMEM;
+	prepare_again(ask, window);
+	call_submit_first(link, &ask->call);
+	return 0;
+}
+
+/* With the lock, which it releases while it waits. */
+static int ask_again(struct pma *pma, struct pma_window *window)
+{
+	struct waiter waiter = WAITER_INIT;
+	struct window_call ask;
+
+	prepare_again(&ask, window);
+	ask.call.waiter = &waiter;
+	call_submit(&pma->link, &ask.call);
+	link_wait(&pma->link, &waiter);
+	return ask.call.result < 0 ? link_error(&pma->link, ask.call.result) : 0;
+}
+
+static int say_over(const struct pma_window *window)
+{
+	return error_set(-ESTALE, "this window is over: %s: close it and open another",
+			 window->why.text);
+}
+
+int window_need(struct pma_window *window)
+{
+	struct pma *pma = window->tie.pma;
+	int r = 0;
+
+	if (!pma)
+		return error_set(-ENOTCONN, "this program has disconnected");
+	client_lock(pma);
+	if (window->state == WINDOW_DOWN)
+		r = ask_again(pma, window);
+	if (window->state == WINDOW_OVER)
+		r = say_over(window);
+	else if (r == 0 && window->state == WINDOW_DOWN)
+		r = error_set(window->err, "the window cannot be taken up again: %s",
+			      window->why.text);
+	client_unlock(pma);
+	return r;
+}
+
+/* ---- opening ---- */
+
+static int refuse(struct pma *pma, uint32_t arena, int err, bool is_writable)
+{
+	char name[SITE_NAME_MAX];
+
+	site_name(name, pma, arena);
+	switch (err) {
+	case -ENOENT:
+		return site_refuse(arena);
+	case -EACCES:
+		return error_set(err, "arena %s: this user may read it and not write to it", name);
+	case -EBUSY:
+		return error_set(err,
+				 "arena %s: this connection has a window there already, or a process "
+				 "has locked the bytes of its device by which the daemon knows who has "
+				 "it mapped",
+				 name);
+	case -EOPNOTSUPP:
+		return error_set(err, "the daemon is too old: it knows no windows");
+	default:
+		return error_set(err, "arena %s: no %s window: %s", name,
+				 is_writable ? "writable" : "read-only", strerror(-err));
+	}
+}
+
+/*
+ * A thread that was receiving before this request was submitted may get the reply without a buffer
+ * for descriptors, as in site.c. The window of that reply ends with its descriptors; the second
+ * request finds every later receive prepared.
+ */
+static int ask_for_window(struct window_call *ask, struct pma *pma,
+			  const struct wire_request *request)
+{
+	int r;
+
+	client_lock(pma);
+	pma->link.nr_awaiting_fds++;
+	client_unlock(pma);
+	do {
+		call_init(ask, &pma->link, request);
+		r = client_call(pma, &ask->call);
+	} while (r == 0 && ask->is_lost);
+	client_lock(pma);
+	pma->link.nr_awaiting_fds--;
+	client_unlock(pma);
+	return r;
+}
+
+/* Maps what came. The descriptors are the call's until a part of the window takes them. */
+static int set_up(struct pma_window *window, struct window_call *ask, const struct wire_arena *arena,
+		  unsigned flags)
+{
+	struct why why = { "" };
+	int r = words_init(&window->words, ask->fds[2], ask->answer.nr_words, ask->answer.window,
+			   &why);
+
+	ask->fds[2] = -1;
+	if (r == 0)
+		r = use_catalog(window, ask->fds[1], &why);
+	if (r == 0)
+		r = area_init(&window->area, ask->fds[0], arena, window->is_writable, &why);
+	if (r < 0)
+		return error_set(r, "arena %s: %s", arena->name, why.text);
+	if (flags & PMA_WINDOW_POPULATE) {
+		r = area_populate(&window->area, window->is_writable);
+		if (r < 0)
+			return error_set(r, "arena %s: its %llu bytes cannot all be made present: %s",
+					 arena->name, (unsigned long long)arena->size, error_text(r));
+	}
+	return 0;
+}
+
+
+static void tie(struct pma_window *window, struct pma *pma)
+{
+	client_lock(pma);
+	window->tie.pma = pma;
+	LIST_INSERT_HEAD(&pma->ties, &window->tie, link);
+	LIST_INSERT_HEAD(&pma->revivals, &window->revival, link);
+	client_unlock(pma);
+}
+
+static void untie(struct pma_window *window)
+{
+	struct pma *pma = window->tie.pma;
+	struct window_call *ask;
+
+	if (!pma)
+		return;
+	client_lock(pma);
+	while ((ask = LIST_FIRST(&window->calls))) {
+		LIST_REMOVE(ask, link);
+		ask->window = NULL;
+	}
+	LIST_REMOVE(&window->revival, link);
+	LIST_REMOVE(&window->tie, link);
+	client_unlock(pma);
+	window->tie.pma = NULL;
+}
+
+static int open_it(struct pma_window *window, struct pma *pma, unsigned flags, uint32_t nr_pins)
+{
+	struct wire_request request = { .arena = window->arena,
+					.slot = nr_pins,
+					.flags = window->is_writable ? 0 : WIRE_READ_ONLY };
+	struct wire_arena arena;
+	struct window_call ask;
+	int r;
+
+	r = ask_for_window(&ask, pma, &request);
+	if (r < 0)
+		return r;
+	if (ask.answer.result < 0)
+		return refuse(pma, window->arena, ask.answer.result, window->is_writable);
+	arena = site_arena(pma, window->arena);
+	window->page_size = arena.page_size;
+	r = arena.align == 0 ? error_set(-EIO, "arena %s is offline", arena.name)
+			     : set_up(window, &ask, &arena, flags);
+	close_fds(&ask);
+	if (r < 0)
+		return r;
+	client_lock(pma);
+	window->number = ask.answer.window;
+	memcpy(window->secret, ask.answer.secret, sizeof(window->secret));
+	client_unlock(pma);
+	return 0;
+}
+
+static int check_open(struct pma *pma, uint32_t arena, unsigned flags, uint32_t nr_pins)
+{
+	bool knows_windows;
+	int r = client_check(pma);
+
+	if (r < 0)
+		return r;
+	if (flags & ~(unsigned)(PMA_WINDOW_WRITE | PMA_WINDOW_POPULATE))
+		return error_set(-EINVAL, "flags %#x mean nothing here", flags);
+	if (nr_pins > PINS_MAX_WORDS)
+		return error_set(-EINVAL, "%u pins; a window has at most %u", nr_pins,
+				 PINS_MAX_WORDS);
+	if (arena >= pma->sites.nr)
+		return site_refuse(arena);
+	client_lock(pma);
+	knows_windows = pma->link.windows;
+	client_unlock(pma);
+	return knows_windows ? 0 : refuse(pma, arena, -EOPNOTSUPP, false);
+}
+
+int pma_window_open(struct pma_window **out, struct pma *pma, uint32_t arena, unsigned flags,
+		    uint32_t nr_pins)
+{
+	struct pma_window *window;
+	int r = check_open(pma, arena, flags, nr_pins);
+
+	if (r < 0)
+		return r;
+	window = calloc(1, sizeof(*window));
+	if (!window)
+		return error_memory();
+	window->process = pma->process;
+	window->arena = arena;
+	window->is_writable = flags & PMA_WINDOW_WRITE;
+	window->words.fd = -1;
+	window->revival.revive = revive;
+	SLIST_INIT(&window->views);
+	LIST_INIT(&window->calls);
+	tie(window, pma);
+	r = open_it(window, pma, flags, nr_pins);
+	if (r < 0) {
+		pma_window_close(window);
+		return r;
+	}
+	*out = window;
+	return 0;
+}
+
+void pma_window_close(struct pma_window *window)
+{
+	bool is_child;
+	struct view *view;
+
+	if (!window)
+		return;
+	/* A child ends its copies alone: lists and locks are its parent's. */
+	is_child = !process_is(window->process);
+	if (!is_child)
+		untie(window);
+	area_fini(&window->area);
+	words_fini(&window->words, is_child);
+	while ((view = SLIST_FIRST(&window->views))) {
+		SLIST_REMOVE_HEAD(&window->views, link);
+		view_free(view);
+	}
+	free(window);
+}
+
+/* ---- what it is ---- */
+
+int window_check(const struct pma_window *window)
+{
+	if (!window)
+		return error_set(-EINVAL, "no window");
+	if (!process_is(window->process))
+		return error_set(-EPERM, "this window is the parent process's: a child of fork() "
+					 "must connect and open one for itself");
+	return 0;
+}
+
+void *pma_window_address(const struct pma_window *window)
+{
+	return window->area.address;
+}
+
+uint64_t pma_window_length(const struct pma_window *window)
+{
+	return window->area.len;
+}
+
+uint64_t pma_window_offset(const struct pma_window *window)
+{
+	return window->area.off;
+}
+
+int pma_window_next_range(struct pma_range *out, const struct pma_window *window, uint64_t chunk,
+			  uint64_t *cursor)
+{
+	uint64_t left;
+
+	if (chunk == 0 || chunk % window->page_size)
+		return error_set(-EINVAL,
+				 "chunks of %llu bytes: only multiples of the arena's pages of %llu "
+				 "bytes end where allocations do",
+				 (unsigned long long)chunk, (unsigned long long)window->page_size);
+	if (*cursor >= window->area.len)
+		return 0;
+	left = window->area.len - *cursor;
+	*out = (struct pma_range){ window->area.address + *cursor, left < chunk ? left : chunk };
+	*cursor += out->len;
+	return 1;
+}

@@ -1,0 +1,484 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * wire: the messages between a client and the daemon, as bytes. The functions encode, decode and
+ * validate; they hold no descriptor, allocate nothing and know no arena. doc/PROTOCOL.md says the
+ * same in words, and what each request does.
+ *
+ * A message is one SOCK_SEQPACKET packet of at most WIRE_MAX bytes: a header, then `count` items of
+ * variable size, each of a multiple of 8 bytes and aligned to 8. All numbers are little-endian. A
+ * sender sets unused bytes to zero; this version ignores them unless a comment says otherwise.
+ *
+ *	client                                   daemon
+ *	  WIRE_HELLO {versions, resume}   ->
+ *	                                  <-     WIRE_WELCOME {session, secret, limits},
+ *	                                           then one item for each arena
+ *	  WIRE_ATTACH {arena, mode}       ->
+ *	                                  <-     WIRE_ATTACHED, with two descriptors:
+ *	                                           the device in that mode, the plane
+ *	  WIRE_WINDOW {arena, mode}       ->
+ *	                                  <-     WIRE_WINDOWED, with three descriptors:
+ *	                                           the device, the catalog, the pins
+ *	  WIRE_RESERVE x n (tag 7)        ->
+ *	  WIRE_STAT x n    (tag 8)        ->     (pipelined: no need to wait)
+ *	                                  <-     WIRE_RESERVED x n (tag 7)
+ *	                                  <-     WIRE_STATTED x n  (tag 8)
+ *	                                  <-     WIRE_EVENT x n    (tag 0)
+ *
+ * A WELCOME on a connection that is up already says that another daemon took the connection over,
+ * with its session. PROTOCOL.md tells what a client does then.
+ *
+ * The daemon begins the messages of a session in the order in which they came, but a reply may
+ * overtake an earlier one: a reserve or a resize may wait until freed space is scrubbed
+ * (overwritten with zeroes), and later messages do not wait for it. The tag says which request a
+ * reply belongs to. A reply has as many items as its request, in the same order, each with a result
+ * of its own; only WIRE_LISTED has as many items as allocations were found.
+ *
+ * Words. *Session*: what goes on when a connection is lost; it owns reservations and open
+ * allocations. *Plane*: a file in shared memory with the id of the allocation that lives in each
+ * slot; a client looks there whether a handle is still valid. *Lease*: a reservation that a cache
+ * takes ahead of need. *Carve*: make a part of a lease an allocation of its own. *Lent*: somebody
+ * outside of the session may have the allocation mapped (a child, a device), so the session cannot
+ * say when it is unmapped. *Recall*: the daemon asks caches to give leases back.
+ */
+#ifndef PMEMARENA_WIRE_H
+#define PMEMARENA_WIRE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define WIRE_MAGIC      0x31414d50u     /* "PMA1" */
+#define WIRE_VERSION    1
+#define WIRE_MAX        65536u          /* bytes of a whole message */
+#define WIRE_MAX_ITEMS  256u
+#define WIRE_MAX_NAME   255u
+#define WIRE_MAX_TEXT   511u            /* bytes of a sentence for a person */
+#define WIRE_MAX_ATTRIBUTES 256u        /* bytes of an owner's own with an allocation */
+/* A reply carries this many extents at most; WIRE_EXTENTS fetches the others. */
+#define WIRE_MAX_INLINE_EXTENTS 16u
+
+enum wire_opcode {
+	WIRE_HELLO = 1,         /* a session begins or goes on; its item is struct wire_hello */
+	/* get the descriptors of an arena; one item: arena, flags (WIRE_READ_ONLY or 0) */
+	WIRE_ATTACH,
+	/*
+	 * arena, len, name, mode; flags WIRE_AND_PUBLISH (make it permanent in the same step),
+	 * WIRE_CONTIGUOUS, WIRE_LEASE, WIRE_KEEP_OPEN, WIRE_REPLACE; arg: the program's token.
+	 * -EEXIST: a published allocation has the name; -EBUSY: a reservation has it
+	 */
+	WIRE_RESERVE,
+	/*
+	 * make a reservation permanent: handle; arg: the program's token; flag WIRE_REPLACE: under
+	 * the name of the item
+	 */
+	WIRE_PUBLISH,
+	/* give a reservation back: handle; flags WIRE_UNMAPPED, WIRE_LENT, WIRE_DONE */
+	WIRE_ABORT,
+	/* end an allocation: name, or handle when there is no name; flags as of WIRE_ABORT */
+	WIRE_FREE,
+	/*
+	 * name, or handle when there is no name; flags WIRE_READ_ONLY, WIRE_LENT, WIRE_WANT_UID
+	 * (-EPERM unless the user in `uid` owns it)
+	 */
+	WIRE_OPEN,
+	WIRE_CLOSE,             /* handle; flags as of WIRE_ABORT, WIRE_IF_CLOSED */
+	WIRE_RESIZE,            /* handle, len: the new length */
+	/*
+	 * handle, name (empty: the allocation becomes unnamed), flag WIRE_REPLACE; -EEXIST, -EBUSY
+	 * as of WIRE_RESERVE
+	 */
+	WIRE_RENAME,
+	/* handle; flags WIRE_SET_UID, _GID, _MODE say which of uid, gid, mode to set */
+	WIRE_SETATTR,
+	WIRE_STAT,              /* name, or handle */
+	/* handle; arg: index of the first extent wanted; flag WIRE_LENT; one item */
+	WIRE_EXTENTS,
+	/*
+	 * arena; name: prefix; arg: cursor (0 at first); len: the most results wanted (0: any
+	 * number); one item
+	 */
+	WIRE_LIST,
+	/* ask for events: arena; name: prefix; flags WIRE_UNSUBSCRIBE, WIRE_RECALLS; one item */
+	WIRE_SUBSCRIBE,
+	/*
+	 * make a part of a reservation an allocation of its own: handle; arg: where the part begins
+	 * on the device; len: of the part; name, mode, flag WIRE_KEEP_OPEN
+	 */
+	WIRE_CARVE,
+	/*
+	 * get a window, one mapping of a whole arena's data: arena; flags WIRE_READ_ONLY; slot: pin
+	 * words wanted; one item. Or take up again one that is there: id, and its secret in len and
+	 * arg (wire_pack_secret()), with the descriptor of its pins.
+	 */
+	WIRE_WINDOW,
+	/*
+	 * store a pin in a window (window.h): name, or handle; flags WIRE_READ_ONLY; arg: the index
+	 * of the pin word, which is PINS_TAKEN
+	 */
+	WIRE_PIN,
+	WIRE_USAGE,             /* arena; one item: how full it is, and what is this user's of it */
+	WIRE_OPCODES,           /* one more than the last request's number */
+
+	WIRE_REPLY = 0x8000,    /* reply opcode = request opcode | WIRE_REPLY */
+	WIRE_WELCOME    = WIRE_HELLO | WIRE_REPLY,
+	WIRE_ATTACHED   = WIRE_ATTACH | WIRE_REPLY,
+	WIRE_RESERVED   = WIRE_RESERVE | WIRE_REPLY,
+	WIRE_PUBLISHED  = WIRE_PUBLISH | WIRE_REPLY,
+	WIRE_ABORTED    = WIRE_ABORT | WIRE_REPLY,
+	WIRE_FREED      = WIRE_FREE | WIRE_REPLY,
+	WIRE_OPENED     = WIRE_OPEN | WIRE_REPLY,
+	WIRE_CLOSED     = WIRE_CLOSE | WIRE_REPLY,
+	WIRE_RESIZED    = WIRE_RESIZE | WIRE_REPLY,
+	WIRE_RENAMED    = WIRE_RENAME | WIRE_REPLY,
+	WIRE_SETATTRED  = WIRE_SETATTR | WIRE_REPLY,
+	WIRE_STATTED    = WIRE_STAT | WIRE_REPLY,
+	WIRE_EXTENTED   = WIRE_EXTENTS | WIRE_REPLY,
+	WIRE_LISTED     = WIRE_LIST | WIRE_REPLY,
+	WIRE_SUBSCRIBED = WIRE_SUBSCRIBE | WIRE_REPLY,
+	WIRE_CARVED     = WIRE_CARVE | WIRE_REPLY,
+	WIRE_WINDOWED   = WIRE_WINDOW | WIRE_REPLY,
+	WIRE_PINNED     = WIRE_PIN | WIRE_REPLY,
+	WIRE_USED       = WIRE_USAGE | WIRE_REPLY,
+	/*
+	 * sent without a request: tag 0; items are struct wire_result whose flags are enum
+	 * wire_event_kind
+	 */
+	WIRE_EVENT      = 0xc000,
+};
+
+enum wire_flags {
+	WIRE_AND_PUBLISH     = 1u << 0,
+	WIRE_CONTIGUOUS  = 1u << 1,
+	WIRE_READ_ONLY   = 1u << 2,
+	WIRE_WANT_UID    = 1u << 3,
+	WIRE_UNMAPPED    = 1u << 4,     /* abort, free, close: this client has unmapped all of it */
+	WIRE_SET_UID     = 1u << 5,
+	WIRE_SET_GID     = 1u << 6,
+	WIRE_SET_MODE    = 1u << 7,
+	WIRE_UNSUBSCRIBE = 1u << 8,
+	/*
+	 * reserve: a cache takes the space ahead of need; it counts against the user's bound for
+	 * leases
+	 */
+	WIRE_LEASE       = 1u << 9,
+	/*
+	 * carve, and reserve with WIRE_AND_PUBLISH: the session has the allocation open afterwards
+	 * (a reserve without WIRE_AND_PUBLISH always leaves it open)
+	 */
+	WIRE_KEEP_OPEN   = 1u << 10,
+	WIRE_RECALLS     = 1u << 11,    /* subscribe: send WIRE_EVENT_RECALL and no other event */
+	/*
+	 * Others than this session may have it mapped and keep it. From here on the daemon ignores
+	 * WIRE_UNMAPPED of this session for it: the session cannot speak for the others.
+	 */
+	WIRE_LENT        = 1u << 12,
+	/*
+	 * close: the client reports that it has unmapped what it closed or freed before. If it was
+	 * opened again since, it stays open.
+	 */
+	WIRE_IF_CLOSED   = 1u << 13,
+	/*
+	 * abort, free, close: whoever had it mapped, in this session or outside of it, is done with
+	 * it. It ends WIRE_LENT and implies WIRE_UNMAPPED.
+	 */
+	WIRE_DONE        = 1u << 14,
+	/*
+	 * publish, rename, and reserve with WIRE_AND_PUBLISH: frees, in the same step, the
+	 * published allocation that has the name. A publish then takes the name from its item.
+	 */
+	WIRE_REPLACE     = 1u << 15,
+	/*
+	 * reserve with WIRE_AND_PUBLISH, publish, carve, setattr: the item has attributes, behind
+	 * its name, which the allocation gets (instead of what it had). stat, open, pin, list: the
+	 * results shall have them, behind their texts.
+	 */
+	WIRE_WITH_ATTRIBUTES = 1u << 20,
+};
+
+enum wire_event_kind {
+	WIRE_EVENT_PUBLISHED = 1,
+	WIRE_EVENT_FREED,
+	WIRE_EVENT_RENAMED,
+	WIRE_EVENT_RESIZED,
+	WIRE_EVENT_SETATTRED,
+	WIRE_EVENT_POISONED,
+	WIRE_EVENT_RECALL,
+	WIRE_EVENT_ARENA_OFFLINE,
+	WIRE_EVENT_LOST /* events were dropped */,
+};
+
+enum wire_features {
+	/*
+	 * The daemon remembers each change of the session until the client has the reply. A client
+	 * that lost the connection may ask again: nothing is done twice.
+	 */
+	WIRE_REPEATS = 1u << 0,
+	/* the daemon knows WIRE_CARVE, WIRE_LEASE and WIRE_RECALLS */
+	WIRE_CARVES  = 1u << 1,
+	/*
+	 * The daemon knows WIRE_LENT. Towards an older one a client that has lent something closes
+	 * it without WIRE_UNMAPPED; with a newer one that alone does not mean "lent".
+	 */
+	WIRE_LENDS   = 1u << 2,
+	/* the daemon knows WIRE_WINDOW, WIRE_PIN and WIRE_DONE */
+	WIRE_WINDOWS = 1u << 3,
+	/* the daemon knows WIRE_USAGE */
+	WIRE_USAGES  = 1u << 4,
+	/* the daemon knows WIRE_REPLACE, and WIRE_FREE by name */
+	WIRE_REPLACES = 1u << 5,
+	/* the daemon knows WIRE_WITH_ATTRIBUTES */
+	WIRE_ATTRIBUTES = 1u << 7,
+};
+
+struct wire_header {                    /* 32 bytes */
+	uint32_t magic;
+	uint16_t version;
+	uint16_t opcode;
+	uint32_t length;                /* of the whole message */
+	uint32_t count;                 /* number of items */
+	/*
+	 * in a request: from 1, greater with each message (0 in a hello); in a reply: the tag of
+	 * its request
+	 */
+	uint64_t tag;
+	/*
+	 * in a request that is sent again: the tag under which it was sent first; 0: it is sent the
+	 * first time
+	 */
+	uint64_t repeats;
+};
+
+struct wire_hello {                     /* 64 bytes: the only item of WIRE_HELLO */
+	uint16_t min_version, max_version;
+	uint32_t reserved;
+	uint64_t features;              /* enum wire_features that the client wants */
+	uint64_t session;               /* the session to go on with; 0: begin a new one */
+	uint8_t  secret[16];             /* the session's secret, from its WELCOME */
+	uint8_t  unused[24];
+};
+
+/* 64 bytes: the first item of WIRE_WELCOME, whose `count` is 1 + the number of arenas */
+struct wire_welcome {
+	/* 0; or -EPROTONOSUPPORT, -EDQUOT, -EBUSY, and then no arenas follow */
+	int32_t  result;
+	uint16_t version;
+	uint16_t nr_arenas;
+	uint64_t features;              /* those features that the session has from now on */
+	uint64_t session;
+	uint8_t  secret[16];
+	/*
+	 * After a resume: the highest tag of a request that may have had an effect. Whatever the
+	 * client sent with a higher tag was not done: the client sends it again under a new tag. 0
+	 * in a new session.
+	 */
+	uint64_t last_tag;
+	/* 1: the session that the client asked for goes on; 0: this is a new one */
+	uint32_t resumed;
+	uint32_t max_items;
+	/*
+	 * After a resume: the tag of the last request that was received. On a connection that
+	 * another daemon took over, later requests are still in the socket and will be answered.
+	 */
+	uint64_t read_tag;
+};
+
+enum wire_arena_state { WIRE_ARENA_ONLINE, WIRE_ARENA_DAMAGED, WIRE_ARENA_OFFLINE };
+
+/* 256 bytes: one for each arena in a WIRE_WELCOME, and the only item of WIRE_ATTACHED */
+struct wire_arena {
+	/* WIRE_ATTACHED: 0, or why no descriptors came (negative errno) */
+	int32_t  result;
+	uint32_t index;                 /* the number in struct pma_handle.arena */
+	uint8_t  uuid[16];
+	char     name[64];              /* ends in a NUL */
+	/* bytes of a compound page, the unit of large allocations */
+	uint64_t page_size;
+	uint64_t size;                  /* bytes that clients can allocate */
+	uint64_t data_off;              /* where these bytes begin on the device */
+	uint64_t device_size;
+	/* the device accepts mappings whose offset and length are multiples of this */
+	uint64_t align;
+	uint32_t is_dax;
+	/* what a store is flushed by: 0 byte, 1 cache line, 2 page */
+	uint32_t granularity;
+	uint64_t nr_slots;              /* entries of the validity plane */
+	/* enum wire_arena_state; a damaged arena takes no new allocations until it is repaired */
+	uint32_t state;
+	uint32_t reserved;
+	/* the path of the device, cut when it is longer; ends in a NUL */
+	char     device[96];
+	uint64_t unused;
+};
+
+/* 64 bytes: the only item of WIRE_WINDOWED */
+struct wire_window {
+	/* 0, or why no descriptors came (negative errno) */
+	int32_t  result;
+	uint32_t arena;
+	uint64_t window;                /* its number, with which it is taken up again */
+	uint8_t  secret[16];
+	uint32_t nr_words;              /* pin words that it has */
+	uint32_t resumed;               /* 1: an earlier window goes on; 0: this is a new one */
+	uint8_t  unused[24];
+};
+
+enum wire_charge { WIRE_CHARGE_BYTES, WIRE_CHARGE_ALLOCATIONS, WIRE_CHARGE_LEASED, WIRE_CHARGES };
+
+/* 128 bytes: the only item of WIRE_USED */
+struct wire_usage {
+	int32_t  result;
+	uint32_t arena;
+	uint64_t size, free, largest_free;              /* bytes */
+	/* of what is not free: of all users, and some tenths of a second old */
+	uint64_t leased, reserved, quarantined;
+	/* of the session's user, by enum wire_charge; a limit of 0: there is none */
+	uint64_t used[WIRE_CHARGES], limit[WIRE_CHARGES];
+	uint64_t unused[3];
+};
+
+/* 64 bytes, then the name, then the attributes, then zeroes up to a multiple of 8 */
+struct wire_request {
+	uint16_t size;                  /* bytes of the item with its name and its padding */
+	/* at most WIRE_MAX_NAME; the name may have any bytes but 0 */
+	uint16_t name_len;
+	/* enum wire_flags; a flag that the opcode does not know is refused with -EINVAL */
+	uint32_t flags;
+	uint32_t arena;
+	uint32_t slot;
+	uint64_t id;
+	uint64_t len;                   /* bytes */
+	uint64_t arg;
+	uint32_t uid, gid, mode;
+	uint16_t attributes_len;        /* with WIRE_WITH_ATTRIBUTES; else it means nothing */
+	uint16_t unused;
+	uint32_t reserved[2];
+};
+
+struct wire_extent { uint64_t off, len; };      /* bytes on the device */
+
+/*
+ * 96 bytes, then nr_inline extents, then the text, then the attributes, then zeroes up to a
+ * multiple of 8
+ */
+struct wire_result {
+	uint16_t size;
+	uint16_t nr_inline;
+	int32_t  result;                /* 0 or a negative Linux errno */
+	uint32_t arena;
+	uint32_t slot;
+	uint64_t id;
+	uint64_t len;                   /* usable bytes, a multiple of 4 KiB */
+	uint32_t uid, gid, mode;
+	uint32_t flags;                 /* enum wire_stat_flags; events: enum wire_event_kind */
+	/* of the whole allocation, also those that are not in this message */
+	uint32_t nr_extents;
+	/* if result is 0 the text is the name, else a sentence for a person */
+	uint16_t text_len;
+	uint16_t attributes_len;        /* 0 if result is not 0, or nobody asked for them */
+	uint64_t version;               /* grows with every change of the record */
+	uint64_t created_ns;            /* CLOCK_REALTIME */
+	/*
+	 * WIRE_LISTED, in its last item: the `arg` with which to ask for the next page; 0: this was
+	 * the last page
+	 */
+	uint64_t cursor;
+	uint64_t unused[2];
+};
+
+enum wire_stat_flags {
+	WIRE_IS_RESERVED = 1u << 0,
+	WIRE_IS_POISONED = 1u << 1,
+	WIRE_IS_LEASED = 1u << 2,
+	WIRE_WAS_DONE = 1u << 3, /* reserve, publish: by an earlier request under the same token */
+	/*
+	 * It has attributes. If they were asked for and are not in the result, the message had no
+	 * room for them: a stat will tell.
+	 */
+	WIRE_HAS_ATTRIBUTES = 1u << 8
+};
+
+_Static_assert(sizeof(struct wire_header) == 32, "wire");
+_Static_assert(sizeof(struct wire_hello) == 64, "wire");
+_Static_assert(sizeof(struct wire_welcome) == 64, "wire");
+_Static_assert(sizeof(struct wire_arena) == 256, "wire");
+_Static_assert(sizeof(struct wire_window) == 64, "wire");
+_Static_assert(sizeof(struct wire_usage) == 128, "wire");
+_Static_assert(sizeof(struct wire_request) == 64, "wire");
+_Static_assert(sizeof(struct wire_result) == 96, "wire");
+
+/*
+ * Writing. The caller gives a buffer of WIRE_MAX bytes, aligned to 8, which is filled from the
+ * front. wire_begin() puts the header; each wire_add_*() appends one item, or returns -EMSGSIZE and
+ * leaves the buffer as it was when the item does not fit (-ENAMETOOLONG: a name of more than
+ * WIRE_MAX_NAME bytes; -EINVAL: an item of the wrong size for this message); wire_end() writes
+ * length and count into the header and returns the length. The functions convert the byte order:
+ * the bytes are little-endian on big-endian hosts too.
+ */
+struct wire_writer {
+	uint8_t *buf;                   /* borrowed; aligned to 8, WIRE_MAX bytes */
+	uint32_t length, count;
+};
+
+void wire_begin(struct wire_writer *w, void *buf, uint16_t opcode, uint64_t tag);
+int wire_add_request(struct wire_writer *w, const struct wire_request *request, const char *name,
+		     size_t name_len);
+int wire_add_result(struct wire_writer *w, const struct wire_result *result,
+		    const struct wire_extent *extents, const char *text, size_t text_len);
+/*
+ * The same, with the item's attributes: attributes_len bytes (of a request: if its flags have
+ * WIRE_WITH_ATTRIBUTES). The two above add none, whatever attributes_len says.
+ */
+int wire_add_request_with(struct wire_writer *w, const struct wire_request *request,
+			  const char *name, size_t name_len, const void *attributes);
+int wire_add_result_with(struct wire_writer *w, const struct wire_result *result,
+			 const struct wire_extent *extents, const char *text, size_t text_len,
+			 const void *attributes);
+/* item: a hello, welcome, arena, window or usage */
+int wire_add_raw(struct wire_writer *w, const void *item, size_t size);
+size_t wire_end(struct wire_writer *w);
+/*
+ * The secret of a window travels as the bytes of request.len and request.arg. These two put it
+ * there and get it from there, on hosts of either byte order.
+ */
+void wire_pack_secret(struct wire_request *request, const uint8_t secret[16]);
+void wire_unpack_secret(uint8_t secret[16], const struct wire_request *request);
+/* changes a message that is written already */
+void wire_set_tag(void *message, uint64_t tag, uint64_t repeats);
+/*
+ * A message cannot hold 256 results that all have long names or many extents. Call this before a
+ * result is added after which @nr_after others will follow: it lowers result->nr_inline and
+ * attributes_len, and returns how many bytes of the text to give, so that all of them still fit.
+ * The client fetches missing extents with WIRE_EXTENTS. A name that does not fit is left out, and
+ * so are attributes, but in a WIRE_STATTED it makes that result -EMSGSIZE, because the client asked
+ * for it. (A list is ended earlier by its maker,
+ * before a name has to be left out.)
+ */
+size_t wire_fit_result(const struct wire_writer *w, struct wire_result *result, size_t text_len,
+		       uint32_t nr_after);
+
+/*
+ * Reading. wire_open() checks magic, version, opcode, length and count. Each wire_next_*() checks
+ * and returns one item: 1 an item, 0 the end of the message, -EPROTO the sender violates the
+ * protocol, and the rest of the message must not be used. What is returned points into the message
+ * and lives as long as its buffer: a name is not terminated by a NUL, attributes stand behind it
+ * (name + name_len, text + text_len), and extents are read with wire_extent_at(), which converts
+ * their byte order.
+ */
+struct wire_reader {
+	struct wire_header header;
+	const uint8_t *at, *end;
+	uint32_t left;
+};
+
+int wire_open(struct wire_reader *r, const void *buf, size_t length);
+int wire_next_request(struct wire_reader *r, struct wire_request *request, const char **name);
+int wire_next_result(struct wire_reader *r, struct wire_result *result,
+		     const struct wire_extent **extents, const char **text);
+int wire_next_raw(struct wire_reader *r, void *item, size_t size);
+struct wire_extent wire_extent_at(const struct wire_extent *extents, uint32_t i);
+
+/* which enum wire_flags a request of @opcode may have */
+uint32_t wire_known_flags(uint16_t opcode);
+/* "reserve" for a request, its reply too; "event"; "unknown"; for logs and statistics */
+const char *wire_opcode_name(uint16_t opcode);
+
+#endif
