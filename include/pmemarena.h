@@ -419,6 +419,23 @@ PMA_PUBLIC int pma_stat(struct pma_info *out, struct pma *pma, struct pma_handle
 PMA_PUBLIC int pma_stat_name(struct pma_info *out, struct pma *pma, uint32_t arena,
 			     const char *name);
 
+enum pma_wait_flags {
+	/* Wait also while nobody has the name: somebody may take it yet. */
+	PMA_WAIT_UNTIL_THERE = 1u << 0
+};
+
+/*
+ * Waits until @name is published in arena number @arena, at most @timeout_ms milliseconds (0: looks
+ * once; at most a day), and describes it in *out, which may be NULL. For who was told -EBUSY:
+ * another program is writing it, and this call returns as soon as that one has published it.
+ * -ENOENT nobody is writing it (any more: it gave up, or it died), so write it yourself; not with
+ * PMA_WAIT_UNTIL_THERE. -ETIMEDOUT; -EMFILE this session waits for 32 names already; -EOPNOTSUPP
+ * the daemon is too old. After a restart of the daemon the time begins anew. Other threads may use
+ * @pma meanwhile.
+ */
+PMA_PUBLIC int pma_wait(struct pma_info *out, struct pma *pma, uint32_t arena, const char *name,
+			unsigned flags, uint32_t timeout_ms);
+
 /*
  * Lists the published allocations of an arena: with @prefix those whose names begin with it, in the
  * order of names; with @prefix NULL all of them, in no order. The caller gives room for *nr

@@ -323,6 +323,14 @@ public:
 		check(pma_stat_name(&info, get(), arena, name));
 		return info;
 	}
+	pma_info wait(const char *name, std::uint32_t timeout_ms, unsigned flags = 0,
+		      std::uint32_t arena = 0) const
+	{
+		pma_info info;
+
+		check(pma_wait(&info, get(), arena, name, flags, timeout_ms));
+		return info;
+	}
 	std::vector<pma_info> list(const char *prefix = nullptr, std::uint32_t arena = 0) const
 	{
 		std::vector<pma_info> all;

@@ -30,6 +30,8 @@ struct job {
 	uint32_t        slice;
 	/* true: an item that finds no clean space is refused with -ENOSPC */
 	bool            must_not_wait;
+	/* when a WAIT is refused; 0: it is not known yet */
+	uint64_t        deadline_ns;
 	/* it waited for space before: statistics count each job once */
 	bool            has_waited;
 	/* the job lies in a struct slice, with the bytes of its message */
@@ -71,9 +73,11 @@ enum outcome {
 	JOB_WAITS_FOR_SPACE,
 	/*
 	 * An item needs space that other clients were asked to give back: run it again as above.
-	 * For both of these the caller puts the bytes of the reply so far back into desk.out first.
+	 * For these two the caller puts the bytes of the reply so far back into desk.out first.
 	 */
 	JOB_WAITS_FOR_LEASES,
+	/* A name is not published yet: run it again when it may be, and now and then. */
+	JOB_WAITS_FOR_NAME,
 	/* The client does not keep the protocol. Nothing was done, and there is no reply. */
 	JOB_BROKEN,
 };

@@ -300,6 +300,31 @@ static int run_pin(struct operation *op)
 			 op->item.arg, op->why);
 }
 
+/*
+ * Waits for a name. Whether it is reserved is no secret: a reserve of it would be told so.
+ * -EALREADY lets request.c keep the message.
+ */
+static int run_wait(struct operation *op)
+{
+	const struct wire_request *item = &op->item;
+	char text[ESCAPE_SIZE(WIRE_MAX_NAME)];
+	struct alloc *alloc;
+
+	if (!item->name_len)
+		return why_set(op->why, -EINVAL, "wait needs the name of what is waited for");
+	alloc = arena_find_name(op->arena, op->name, (uint8_t)item->name_len);
+	if (alloc && alloc->state == ALLOC_PUBLISHED) {
+		op->alloc = alloc;
+		return 0;
+	}
+	escape_name(text, sizeof(text), op->name, item->name_len, escape_shows_text);
+	if (alloc || (item->flags & WIRE_UNTIL_THERE))
+		return why_set(op->why, -EALREADY, "\"%s\" was not published in %" PRIu64 " ms%s",
+			       text, item->arg, alloc ? "; it is still being written" : "");
+	return why_set(op->why, -ENOENT,
+		       "\"%s\" is not there, and nobody is writing it: reserve it yourself", text);
+}
+
 /* An opcode that only looks: the result of every item describes op->alloc. */
 static int run_nothing(struct operation *op)
 {
@@ -330,6 +355,7 @@ static const struct kind kinds[WIRE_OPCODES] = {
 	[WIRE_EXTENTS] = { find_by_handle, run_nothing, false, false },
 	[WIRE_CARVE]   = { find_by_handle, run_carve,   true,  true  },
 	[WIRE_PIN]     = { find_by_either, run_pin,     false, true  },
+	[WIRE_WAIT]    = { NULL,           run_wait,    false, false },
 };
 
 bool operation_changes(uint16_t opcode)
@@ -346,6 +372,7 @@ enum access operation_needs(uint16_t opcode, uint32_t flags)
 	case WIRE_LIST:
 	case WIRE_SUBSCRIBE:
 	case WIRE_USAGE:
+	case WIRE_WAIT:
 		return ACCESS_READ;
 	case WIRE_ATTACH:
 	case WIRE_WINDOW:

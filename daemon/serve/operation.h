@@ -45,7 +45,8 @@ enum access operation_needs(uint16_t opcode, uint32_t flags);
 
 /*
  * Carries out op->item. Returns 0; or -errno with a sentence in op->why, and nothing has changed;
- * -EAGAIN if there is room that is still being scrubbed (zeroed), and -EINPROGRESS if others were
+ * -EAGAIN if there is room that is still being scrubbed (zeroed), -EALREADY
+ * if what it waits for is not there yet, and -EINPROGRESS if others were
  * asked to give space back: run it again later.
  */
 int operation_run(struct operation *op);

@@ -52,6 +52,7 @@ int operation_status(int r)
 	case -EOPNOTSUPP:
 	case -EPERM:
 	case -ESTALE:
+	case -ETIMEDOUT:
 	case -EUCLEAN:
 		return r;
 	case -EAGAIN:

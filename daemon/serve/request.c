@@ -17,12 +17,16 @@
 #include "daemon/serve/operation.h"
 #include "daemon/serve/request_arena.h"
 
+/* Nobody waits longer for a name: a day. */
+#define WAIT_MAX_MS UINT64_C(86400000)
+
 /* ---- results ---- */
 
 static bool carries_extents(uint16_t opcode)
 {
 	return opcode == WIRE_RESERVE || opcode == WIRE_CARVE || opcode == WIRE_OPEN ||
-		opcode == WIRE_RESIZE || opcode == WIRE_STAT || opcode == WIRE_PIN;
+		opcode == WIRE_RESIZE || opcode == WIRE_STAT || opcode == WIRE_PIN ||
+		opcode == WIRE_WAIT;
 }
 
 /*
@@ -44,7 +48,8 @@ static uint16_t gather_extents(struct desk *desk, const struct arena *arena,
 
 static bool carries_attributes(uint16_t opcode)
 {
-	return opcode == WIRE_STAT || opcode == WIRE_OPEN || opcode == WIRE_PIN;
+	return opcode == WIRE_STAT || opcode == WIRE_OPEN || opcode == WIRE_PIN ||
+	       opcode == WIRE_WAIT;
 }
 
 /*
@@ -62,7 +67,7 @@ static void add_success(struct job *job, const struct operation *op, uint32_t nr
 		operation_describe(&result, op->item.arena, alloc);
 		if (op->was_done)
 			result.flags |= WIRE_WAS_DONE;
-		if (job->opcode == WIRE_STAT && alloc->name)
+		if ((job->opcode == WIRE_STAT || job->opcode == WIRE_WAIT) && alloc->name)
 			text_len = alloc->name_len;
 		if (job->opcode == WIRE_EXTENTS)
 			result.nr_inline = gather_extents(job->desk, op->arena, alloc, op->item.arg,
@@ -222,6 +227,52 @@ static enum outcome interrupt(struct job *job, const struct wire_reader *reader)
 	return JOB_SLICED;
 }
 
+/* An item that waits for a name: is its time over? Its first attempt begins the time. */
+static bool is_too_late(struct job *job, const struct operation *op)
+{
+	uint64_t now = service_now_ns();
+	uint64_t wait_ms = op->item.arg < WAIT_MAX_MS ? op->item.arg : WAIT_MAX_MS;
+
+	if (!job->deadline_ns)
+		job->deadline_ns = now + wait_ms * 1000000;
+	return now >= job->deadline_ns;
+}
+
+/*
+ * What becomes of an item that cannot be carried out yet (@r as of operation_run()): it waits, or
+ * it is refused with the -errno that is returned.
+ */
+static int refuse_to_wait(struct job *job, const struct operation *op, int r)
+{
+	if (r == -EALREADY && is_too_late(job, op))
+		return -ETIMEDOUT;
+	if (!job->must_not_wait)
+		return r;
+	if (r == -EAGAIN)
+		return why_set(op->why, -ENOSPC,
+			       "there is room, but it is still being scrubbed; ask again");
+	if (r == -EALREADY)
+		return why_set(op->why, -EMFILE,
+			       "this session waits for as many names as it may, or the daemon has "
+			       "no memory for one more; ask again");
+	return r == -EINPROGRESS ? -ENOSPC : r;
+}
+
+/* The outcome for an item that waits; JOB_DONE: it does not. */
+static enum outcome waits_for(int r)
+{
+	switch (r) {
+	case -EAGAIN:
+		return JOB_WAITS_FOR_SPACE;
+	case -EINPROGRESS:
+		return JOB_WAITS_FOR_LEASES;
+	case -EALREADY:
+		return JOB_WAITS_FOR_NAME;
+	default:
+		return JOB_DONE;
+	}
+}
+
 static enum outcome run_items(struct job *job, struct wire_reader *reader)
 {
 	struct why why;
@@ -245,19 +296,15 @@ static enum outcome run_items(struct job *job, struct wire_reader *reader)
 		r = operation_run(&op);
 		if (changes)
 			touch(job, op.item.arena);
-		if (r == -EAGAIN && job->must_not_wait)
-			r = why_set(&why, -ENOSPC,
-				    "there is room, but it is still being scrubbed; ask again");
-		if (r == -EINPROGRESS && job->must_not_wait)
-			r = -ENOSPC;
-		if (r == -EAGAIN || r == -EINPROGRESS) {
+		r = refuse_to_wait(job, &op, r);
+		if (waits_for(r) != JOB_DONE) {
 			/*
 			 * The items that are done are made durable now; only their results wait
 			 * with the reply. The next run skips them.
 			 */
 			settle(job);
 			job->is_sliced = false;
-			return r == -EAGAIN ? JOB_WAITS_FOR_SPACE : JOB_WAITS_FOR_LEASES;
+			return waits_for(r);
 		}
 		if (r < 0)
 			add_refusal(job, &op.item, r, why.text, reader->left);

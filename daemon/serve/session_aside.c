@@ -74,11 +74,12 @@ void session_forget_slice(struct session *session)
 	free(session_take_slice(session));
 }
 
-/* ---- what waits for space ---- */
+/* ---- what waits for space, or for a name ---- */
 
 /*
- * Sets a timer to try the messages that wait for leases again. A small lease that is given back
- * needs no scrubbing, so no end of a scrub would wake them.
+ * Sets a timer to try the messages that wait for leases or names again. A small lease that is
+ * given back needs no scrubbing, so no end of a scrub would wake them; a reservation that ends, and
+ * a time that is over, have no event.
  */
 static void look_again(struct sessions *sessions)
 {
@@ -88,10 +89,29 @@ static void look_again(struct sessions *sessions)
 		event_add(&sessions->recalling, &soon);
 }
 
-int session_wait(struct session *session, const struct job *job, bool for_leases, uint64_t since_ns)
+/* Counts @waiting, by @step, where its kind is counted. */
+static void count(const struct waiting *waiting, int step)
 {
-	struct waiting *waiting = malloc(sizeof(*waiting) + job->length + job->reply.length);
+	struct session *session = waiting->session;
 
+	if (!waiting->for_name) {
+		session->nr_waiting += step;
+		return;
+	}
+	session->nr_awaiting += step;
+	/* The arena keeps events only while somebody listens. */
+	session->sessions->service->nr_listeners += step;
+}
+
+int session_wait(struct session *session, const struct job *job, enum outcome outcome,
+		 uint64_t since_ns)
+{
+	bool for_name = outcome == JOB_WAITS_FOR_NAME;
+	struct waiting *waiting;
+
+	if (for_name && session->nr_awaiting >= SESSION_AWAITING_MAX)
+		return -EMFILE;
+	waiting = malloc(sizeof(*waiting) + job->length + job->reply.length);
 	if (!waiting)
 		return -ENOMEM;
 	waiting->session = session;
@@ -102,13 +122,14 @@ int session_wait(struct session *session, const struct job *job, bool for_leases
 	waiting->job.slice = 0;
 	waiting->job.has_waited = true;
 	waiting->job.is_kept = false;
-	waiting->for_leases = for_leases;
+	waiting->for_leases = outcome == JOB_WAITS_FOR_LEASES;
+	waiting->for_name = for_name;
 	waiting->since_ns = since_ns ? since_ns : service_now_ns();
 	memcpy(waiting->bytes, job->message, job->length);
 	memcpy(waiting->bytes + job->length, job->reply.buf, job->reply.length);
 	TAILQ_INSERT_TAIL(&session->sessions->waiting, waiting, link);
-	session->nr_waiting++;
-	if (for_leases)
+	count(waiting, 1);
+	if (outcome != JOB_WAITS_FOR_SPACE)
 		look_again(session->sessions);
 	session_update(session);
 	return 0;
@@ -119,14 +140,50 @@ void session_take_waiting(struct waiting *waiting)
 	struct sessions *sessions = waiting->session->sessions;
 
 	TAILQ_REMOVE(waiting->is_due ? &sessions->due : &sessions->waiting, waiting, link);
-	waiting->session->nr_waiting--;
+	count(waiting, -1);
+}
+
+/* Is one of the @nr @events about the name that @waiting waits for? */
+static bool is_awaited(const struct waiting *waiting, uint32_t arena,
+		       const struct arena_event *events, size_t nr)
+{
+	struct wire_request item;
+	struct wire_reader reader;
+	const char *name;
+
+	if (!waiting->for_name || wire_open(&reader, waiting->bytes, waiting->job.length) < 0 ||
+	    wire_next_request(&reader, &item, &name) != 1 || item.arena != arena)
+		return false;
+	for (size_t i = 0; i < nr; i++) {
+		if (events[i].name_len == item.name_len &&
+		    memcmp(events[i].name, name, item.name_len) == 0)
+			return true;
+	}
+	return false;
+}
+
+void sessions_wake_awaiting(struct sessions *sessions, uint32_t arena,
+			    const struct arena_event *events, size_t nr)
+{
+	struct waiting *waiting, *next;
+
+	for (waiting = TAILQ_FIRST(&sessions->waiting); waiting; waiting = next) {
+		next = TAILQ_NEXT(waiting, link);
+		if (!is_awaited(waiting, arena, events, nr))
+			continue;
+		TAILQ_REMOVE(&sessions->waiting, waiting, link);
+		waiting->is_due = true;
+		TAILQ_INSERT_TAIL(&sessions->due, waiting, link);
+		sessions_come_back(sessions);
+	}
 }
 
 static void forget_in(struct waiting_list *list, const struct session *session)
 {
 	struct waiting *waiting, *next;
 
-	for (waiting = TAILQ_FIRST(list); waiting && session->nr_waiting > 0; waiting = next) {
+	for (waiting = TAILQ_FIRST(list);
+	     waiting && session->nr_waiting + session->nr_awaiting > 0; waiting = next) {
 		next = TAILQ_NEXT(waiting, link);
 		if (waiting->session != session)
 			continue;

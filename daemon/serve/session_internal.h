@@ -30,6 +30,11 @@
  * session that has reached the number: its memory would grow with what a client sends.
  */
 #define SESSION_WAITING_MAX 4
+/*
+ * A session may wait for so many names at a time. It is read from meanwhile, as a wait may be long,
+ * and further ones are refused.
+ */
+#define SESSION_AWAITING_MAX 32
 
 struct session;
 
@@ -46,7 +51,10 @@ struct slice {
 	uint8_t  bytes[] __attribute__((aligned(8)));
 };
 
-/* A message of which an item needs space that is not clean, or not given back, yet. */
+/*
+ * A message of which an item needs space that is not clean, or not given back, yet; or a name that
+ * is not published yet.
+ */
 struct waiting {
 	/* link in sessions.due if is_due, else in sessions.waiting */
 	TAILQ_ENTRY(waiting) link;
@@ -56,6 +64,8 @@ struct waiting {
 	bool     is_due;
 	/* The space is asked back from the holders of leases; it waits a bounded time only. */
 	bool     for_leases;
+	/* It waits until the name of its only item is published. */
+	bool     for_name;
 	/* the message, then the part of the reply that is written */
 	uint8_t  bytes[];
 };
@@ -90,7 +100,8 @@ struct session {
 	/* It is looked at again at the next tick, since no event would tell. */
 	bool     is_resting;
 	struct slice *slice;            /* owned; its message in slices, or NULL */
-	uint8_t  nr_waiting;
+	uint8_t  nr_waiting;            /* for space, at most SESSION_WAITING_MAX and a few */
+	uint8_t  nr_awaiting;           /* for names, at most SESSION_AWAITING_MAX */
 	uint8_t  nr_singles;
 };
 
@@ -110,7 +121,7 @@ struct sessions {
 	struct parties parties;
 	/* A timer that is due at once, added while something waits for its turn. */
 	struct event turning;
-	/* A timer that is added while a message waits for leases to come back. */
+	/* A timer that is added while a message waits for leases to come back, or for a name. */
 	struct event recalling;
 	uint32_t nr, nr_unwelcome;
 	/* Most connections, greeted or not: the limit of descriptors less what others need. */
@@ -205,11 +216,18 @@ struct slice *session_take_slice(struct session *session);
 void session_forget_slice(struct session *session);
 /*
  * Copies the message of @job and its reply so far and puts them at the end of sessions.waiting.
- * @for_leases says that it waits for others to give leases back. Returns 0, or -ENOMEM: nothing is
- * kept then, and the caller still has the job.
+ * @outcome says what it waits for. Returns 0; -ENOMEM, -EMFILE it waits for too many names: nothing
+ * is kept then, and the caller still has the job.
  */
-int session_wait(struct session *session, const struct job *job, bool for_leases,
+int session_wait(struct session *session, const struct job *job, enum outcome outcome,
 		 uint64_t since_ns);
+/*
+ * Lets those messages be tried again that wait for a name of arena @arena which is one of the @nr
+ * @events. What has no event (a reservation that is given back, a time that is over) is found by
+ * the timer.
+ */
+void sessions_wake_awaiting(struct sessions *sessions, uint32_t arena,
+			    const struct arena_event *events, size_t nr);
 /* Takes @waiting off its list; the caller frees it. */
 void session_take_waiting(struct waiting *waiting);
 /* Frees all messages of @session that wait for space, in both lists. */

@@ -11,7 +11,8 @@
  * tried first. One that must go on waiting does not block those behind it: scrubbing (zeroing of
  * freed space) ends, and then it gets its space or a refusal. For leases (space that other clients
  * reserved ahead and were asked to give back) a message waits two seconds only, as those clients
- * may be busy.
+ * may be busy. A WAIT waits for a name in the same way, as long as it says; an event of that name
+ * wakes it at once.
  */
 #include <config.h>
 
@@ -25,15 +26,16 @@
 #define RECALL_NS UINT64_C(2000000000)
 
 /*
- * Lets @job wait for space. Returns false when there is no memory for the copy; then the caller
- * must finish the job without waiting.
+ * Lets @job wait for space or for a name. Returns false when there is no memory for the copy, or
+ * the session waits for too many names; then the caller must finish the job without waiting.
  */
 static bool park(struct session *session, const struct job *job, enum outcome outcome,
 		 uint64_t since_ns)
 {
-	if (session_wait(session, job, outcome == JOB_WAITS_FOR_LEASES, since_ns) < 0)
+	if (session_wait(session, job, outcome, since_ns) < 0)
 		return false;
-	session->sessions->service->counters.parked += !job->has_waited;
+	if (outcome != JOB_WAITS_FOR_NAME)
+		session->sessions->service->counters.parked += !job->has_waited;
 	request_tell(job);
 	return true;
 }
@@ -60,6 +62,7 @@ int session_run(struct session *session, struct job *job, uint64_t since_ns)
 			break;
 		case JOB_WAITS_FOR_SPACE:
 		case JOB_WAITS_FOR_LEASES:
+		case JOB_WAITS_FOR_NAME:
 			if (park(session, job, outcome, since_ns))
 				return 0;
 			job->must_not_wait = true;

@@ -71,6 +71,7 @@ static void tell(struct watcher *watcher, uint32_t arena, const struct arena_eve
 		(struct sessions *)((char *)watcher - offsetof(struct sessions, watcher));
 	struct session *session;
 
+	sessions_wake_awaiting(sessions, arena, events, nr);
 	TAILQ_FOREACH(session, &sessions->greeted, link) {
 		if (!SLIST_EMPTY(&session->client.subscriptions))
 			tell_one(session, arena, events, nr);

@@ -172,6 +172,24 @@ int pma_stat_name(struct pma_info *out, struct pma *pma, uint32_t arena, const c
 	return op_run(pma, &op);
 }
 
+int pma_wait(struct pma_info *out, struct pma *pma, uint32_t arena, const char *name,
+	     unsigned flags, uint32_t timeout_ms)
+{
+	struct wire_request request = { .arena = arena, .arg = timeout_ms };
+	struct pma_op op = { .opcode = PMA_OP_STAT, .name = name, .stat = out };
+	int r = client_check(pma);
+
+	if (r < 0)
+		return r;
+	if (!name || !name[0] || strlen(name) > PMA_MAX_NAME)
+		return error_set(-EINVAL, "wait for what? A name has 1 to %d bytes", PMA_MAX_NAME);
+	if (flags & ~(unsigned)PMA_WAIT_UNTIL_THERE)
+		return error_set(-EINVAL, "flags %#x mean nothing here", flags);
+	if (flags & PMA_WAIT_UNTIL_THERE)
+		request.flags = WIRE_UNTIL_THERE;
+	return op_ask(pma, WIRE_WAIT, &request, &op);
+}
+
 /* ---- requests for which enum pma_opcode has no value ---- */
 
 static struct wire_request request_on(struct pma_handle handle)

@@ -52,7 +52,13 @@ static bool wants_attributes(const struct batch *batch, const struct pma_op *op)
 	uint16_t opcode = batch->call.opcode;
 
 	return op->stat && batch->pma->link.attributes &&
-	       (opcode == WIRE_STAT || opcode == WIRE_OPEN);
+	       (opcode == WIRE_STAT || opcode == WIRE_OPEN || opcode == WIRE_WAIT);
+}
+
+/* The results of requests of this opcode have the name of what they describe. */
+static bool tells_name(uint16_t opcode)
+{
+	return opcode == WIRE_STAT || opcode == WIRE_WAIT;
 }
 
 /*
@@ -62,7 +68,7 @@ static bool wants_attributes(const struct batch *batch, const struct pma_op *op)
 static size_t reply_size_of(const struct batch *batch, const struct pma_op *op)
 {
 	return sizeof(struct wire_result) +
-	       (batch->call.opcode == WIRE_STAT ? WIRE_MAX_NAME + 1 : 0) +
+	       (tells_name(batch->call.opcode) ? WIRE_MAX_NAME + 1 : 0) +
 	       (wants_attributes(batch, op) ? WIRE_MAX_ATTRIBUTES +
 						      WIRE_MAX_INLINE_EXTENTS *
 							      sizeof(struct wire_extent)
@@ -157,6 +163,8 @@ static int check_known(const struct batch *batch, const struct pma_op *op, uint3
 				 "the daemon is too old: it does not know PMA_REPLACE");
 	if (!link->replaces && batch->call.opcode == WIRE_FREE && op->name)
 		return error_set(-EOPNOTSUPP, "the daemon is too old: it frees by handle only");
+	if (!link->waits && batch->call.opcode == WIRE_WAIT)
+		return error_set(-EOPNOTSUPP, "the daemon is too old: it does not know pma_wait()");
 	if (!link->attributes && (flags & WIRE_WITH_ATTRIBUTES))
 		return error_set(-EOPNOTSUPP,
 				 "the daemon is too old: it does not know attributes");
@@ -292,7 +300,7 @@ static void take_refusal(struct batch *batch, struct pma_op *op, const struct wi
 static int take_result(struct batch *batch, struct pma_op *op, const struct wire_result *result,
 		       const char *text)
 {
-	bool names_it = opens(batch->call.opcode) || batch->call.opcode == WIRE_STAT ||
+	bool names_it = opens(batch->call.opcode) || tells_name(batch->call.opcode) ||
 			(batch->call.opcode == WIRE_FREE && op->name);
 	const struct holding *whole = batch->call.opcode == WIRE_CARVE
 					      ? holding_recall(&batch->pma->holdings, op->handle)
@@ -342,7 +350,8 @@ void batch_send(struct batch *batch)
 {
 	batch->call.length = (uint32_t)wire_end(&batch->writer);
 	batch->call.absorb = absorb;
-	batch->call.is_idempotent = batch->nr_kept == batch->nr;
+	batch->call.is_idempotent =
+		batch->nr_kept == batch->nr || batch->call.opcode == WIRE_WAIT;
 	call_submit(&batch->pma->link, &batch->call);
 }
 

@@ -129,6 +129,7 @@ struct link {
 	bool     lends;                 /* the daemon knows lent allocations (WIRE_LENDS) */
 	bool     windows;               /* the daemon knows windows (WIRE_WINDOWS) */
 	bool     usages;                /* the daemon knows WIRE_USAGE */
+	bool     waits;                 /* the daemon knows WIRE_WAIT */
 	bool     replaces;              /* the daemon knows WIRE_REPLACE */
 	bool     attributes;            /* the daemon knows WIRE_WITH_ATTRIBUTES */
 	int64_t  hello_ns;              /* LINK_HELLO: since when the link waits for a WELCOME */

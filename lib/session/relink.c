@@ -153,7 +153,7 @@ static int say_hello(struct link *link)
 				    .session = link->session,
 				    .features = WIRE_REPEATS | WIRE_CARVES | WIRE_LENDS |
 						WIRE_WINDOWS | WIRE_USAGES |
-						WIRE_REPLACES | WIRE_ATTRIBUTES };
+						WIRE_REPLACES | WIRE_ATTRIBUTES | WIRE_WAITS };
 	uint8_t message[sizeof(struct wire_header) + sizeof(hello)] __attribute__((aligned(8)));
 	struct wire_writer writer;
 	int r;
@@ -390,6 +390,7 @@ static void take_features(struct link *link, const struct wire_welcome *welcome)
 	link->lends = welcome->features & WIRE_LENDS;
 	link->windows = welcome->features & WIRE_WINDOWS;
 	link->usages = welcome->features & WIRE_USAGES;
+	link->waits = welcome->features & WIRE_WAITS;
 	link->replaces = welcome->features & WIRE_REPLACES;
 	link->attributes = welcome->features & WIRE_ATTRIBUTES;
 }

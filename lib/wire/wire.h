@@ -116,6 +116,12 @@ enum wire_opcode {
 	 */
 	WIRE_PIN,
 	WIRE_USAGE,             /* arena; one item: how full it is, and what is this user's of it */
+	/*
+	 * wait until a name is published: arena, name; arg: for at most so many milliseconds; flag
+	 * WIRE_UNTIL_THERE; one item. The result is that of a stat. -ENOENT: nobody is writing it;
+	 * -ETIMEDOUT
+	 */
+	WIRE_WAIT,
 	WIRE_OPCODES,           /* one more than the last request's number */
 
 	WIRE_REPLY = 0x8000,    /* reply opcode = request opcode | WIRE_REPLY */
@@ -138,6 +144,7 @@ enum wire_opcode {
 	WIRE_WINDOWED   = WIRE_WINDOW | WIRE_REPLY,
 	WIRE_PINNED     = WIRE_PIN | WIRE_REPLY,
 	WIRE_USED       = WIRE_USAGE | WIRE_REPLY,
+	WIRE_WAITED     = WIRE_WAIT | WIRE_REPLY,
 	/*
 	 * sent without a request: tag 0; items are struct wire_result whose flags are enum
 	 * wire_event_kind
@@ -192,6 +199,8 @@ enum wire_flags {
 	 * results shall have them, behind their texts.
 	 */
 	WIRE_WITH_ATTRIBUTES = 1u << 20,
+	/* wait: goes on where nobody has the name, since somebody may take it yet */
+	WIRE_UNTIL_THERE = 1u << 21,
 };
 
 enum wire_event_kind {
@@ -227,6 +236,8 @@ enum wire_features {
 	WIRE_REPLACES = 1u << 5,
 	/* the daemon knows WIRE_WITH_ATTRIBUTES */
 	WIRE_ATTRIBUTES = 1u << 7,
+	/* the daemon knows WIRE_WAIT */
+	WIRE_WAITS = 1u << 9,
 };
 
 struct wire_header {                    /* 32 bytes */

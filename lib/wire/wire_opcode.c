@@ -35,6 +35,8 @@ static bool is_single(uint16_t opcode)
 	case WIRE_WINDOWED:
 	case WIRE_USAGE:
 	case WIRE_USED:
+	case WIRE_WAIT:
+	case WIRE_WAITED:
 		return true;
 	default:
 		return false;
@@ -86,6 +88,8 @@ uint32_t wire_known_flags(uint16_t opcode)
 		return WIRE_SET_UID | WIRE_SET_GID | WIRE_SET_MODE | WIRE_WITH_ATTRIBUTES;
 	case WIRE_SUBSCRIBE:
 		return WIRE_UNSUBSCRIBE | WIRE_RECALLS;
+	case WIRE_WAIT:
+		return WIRE_UNTIL_THERE | WIRE_WITH_ATTRIBUTES;
 	case WIRE_CARVE:
 		return WIRE_KEEP_OPEN | WIRE_WITH_ATTRIBUTES;
 	default:
@@ -105,7 +109,7 @@ const char *wire_opcode_name(uint16_t opcode)
 		[WIRE_EXTENTS] = "extents",	[WIRE_LIST] = "list",
 		[WIRE_SUBSCRIBE] = "subscribe", [WIRE_CARVE] = "carve",
 		[WIRE_WINDOW] = "window",	[WIRE_PIN] = "pin",
-		[WIRE_USAGE] = "usage",
+		[WIRE_USAGE] = "usage",		[WIRE_WAIT] = "wait",
 	};
 
 	if (opcode == WIRE_EVENT)
