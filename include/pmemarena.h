@@ -185,6 +185,7 @@ enum pma_granularity { PMA_BYTE, PMA_CACHE_LINE, PMA_PAGE };
 
 struct pma_arena {
 	uint32_t index;
+	/* A format makes a new one: handles and addresses of before mean nothing then. */
 	uint8_t  uuid[16];
 	char     name[64];
 	char     device[96];    /* path on the daemon's side */
@@ -199,6 +200,7 @@ struct pma_arena {
 	enum pma_granularity granularity;       /* the unit in which stores are made durable */
 	/* where the bytes that clients can have begin on the device, and its size; in bytes */
 	uint64_t data_off, device_size;
+	int      node;                  /* NUMA node of the memory; -1: unknown, as of a file */
 };
 
 /*

@@ -45,6 +45,7 @@ void request_describe_arena(struct wire_arena *out, const struct client *client,
 	out->granularity = (uint32_t)arena_granularity(served->arena);
 	out->nr_slots = identity->nr_slots;
 	out->state = (uint32_t)arena_state(served->arena, &reason);
+	out->node_and_1 = device->numa_node < 0 ? 0 : (uint32_t)device->numa_node + 1;
 	snprintf(out->device, sizeof(out->device), "%.95s", device->path);
 }
 

@@ -232,6 +232,7 @@ int pma_arena_get(struct pma_arena *out, struct pma *pma, uint32_t index)
 		.granularity = (enum pma_granularity)arena.granularity,
 		.data_off = arena.data_off,
 		.device_size = arena.device_size,
+		.node = (int)arena.node_and_1 - 1,
 	};
 	memcpy(out->uuid, arena.uuid, sizeof(out->uuid));
 	memcpy(out->name, arena.name, sizeof(out->name));

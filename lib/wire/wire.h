@@ -314,7 +314,7 @@ struct wire_arena {
 	uint64_t nr_slots;              /* entries of the validity plane */
 	/* enum wire_arena_state; a damaged arena takes no new allocations until it is repaired */
 	uint32_t state;
-	uint32_t reserved;
+	uint32_t node_and_1;            /* NUMA node of the memory, plus 1; 0: unknown */
 	/* the path of the device, cut when it is longer; ends in a NUL */
 	char     device[96];
 	uint64_t unused;

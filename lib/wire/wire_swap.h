@@ -57,6 +57,7 @@ static inline void wire_swap_arena(struct wire_arena *a)
 	a->granularity = htole32(a->granularity);
 	a->nr_slots = htole64(a->nr_slots);
 	a->state = htole32(a->state);
+	a->node_and_1 = htole32(a->node_and_1);
 }
 
 static inline void wire_swap_window(struct wire_window *w)

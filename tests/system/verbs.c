@@ -104,6 +104,7 @@ static void arenas(struct pma *pma)
 
 	OK(pma_arena_get(&arena, pma, 1));
 	CHECK(arena.device_size >= arena.size && arena.data_off + arena.size <= arena.device_size);
+	CHECK(arena.node == -1);        /* a file has none */
 	OK(pma_create_in(&made, pma, 1, "there", 4096, 0));
 	CHECK(made.arena == 1 && pma_stat_name(&info, pma, 0, "there") == -ENOENT);
 	OK(pma_open_in(&opened, pma, 1, "there", 0));
