@@ -14,6 +14,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/arena/arena_change.h"
+#include "daemon/arena/arena_check.h"
+#include "daemon/arena/arena_find.h"
+#include "daemon/arena/arena_holder.h"
+#include "daemon/arena/arena_stats.h"
+#include "daemon/arena/arena_tick.h"
+
 #define MAX_BAD  3
 /* A kill strikes within that many operations of the media. */
 #define KILL_OPS   40
