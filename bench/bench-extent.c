@@ -18,6 +18,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "bench/bench-extent-first-fit.h"
 #include "daemon/space/extent.h"
 
 #define ARENA_UNITS (UINT64_C(1) << 19)         /* 1 TiB of 2 MiB pages */
@@ -64,78 +65,6 @@ static void *allocate(size_t nr, size_t size)
 	return p;
 }
 
-/* ---- first fit: a segment tree over the units ---- */
-
-/* In each node the free run at its start, at its end, and its longest. */
-struct run { uint32_t first, last, longest; };
-
-static struct run *tree;                        /* 2 * ARENA_UNITS, the root at 1 */
-
-static void fill_node(uint64_t node, uint64_t len, bool free)
-{
-	uint32_t n = free ? (uint32_t)len : 0;
-
-	tree[node] = (struct run){ n, n, n };
-}
-
-/* A node that is all free or all used speaks for its children. */
-static void push_down(uint64_t node, uint64_t len)
-{
-	if (tree[node].longest == len || tree[node].longest == 0) {
-		fill_node(2 * node, len / 2, tree[node].longest);
-		fill_node(2 * node + 1, len / 2, tree[node].longest);
-	}
-}
-
-static void pull_up(uint64_t node, uint64_t len)
-{
-	const struct run *a = &tree[2 * node], *b = &tree[2 * node + 1];
-	uint32_t half = (uint32_t)(len / 2), middle = a->last + b->first;
-
-	tree[node].first = a->first == half ? half + b->first : a->first;
-	tree[node].last = b->last == half ? half + a->last : b->last;
-	tree[node].longest = a->longest > b->longest ? a->longest : b->longest;
-	if (middle > tree[node].longest)
-		tree[node].longest = middle;
-}
-
-static void set_units(uint64_t node, uint64_t off, uint64_t len, struct extent range, bool free)
-{
-	if (range.off >= off + len || range.off + range.len <= off)
-		return;
-	if (range.off <= off && range.off + range.len >= off + len) {
-		fill_node(node, len, free);
-		return;
-	}
-	push_down(node, len);
-	set_units(2 * node, off, len / 2, range, free);
-	set_units(2 * node + 1, off + len / 2, len / 2, range, free);
-	pull_up(node, len);
-}
-
-static int first_fit_claim(struct extent *out, uint64_t want)
-{
-	uint64_t node = 1, off = 0, len = ARENA_UNITS;
-
-	if (tree[1].longest < want)
-		return -ENOSPC;
-	while (len > 1 && tree[node].longest < len) {
-		len /= 2;
-		if (tree[2 * node].longest >= want) {
-			node = 2 * node;
-		} else if (tree[2 * node].last + tree[2 * node + 1].first >= want) {
-			off += len - tree[2 * node].last;
-			break;
-		} else {
-			node = 2 * node + 1;
-			off += len;
-		}
-	}
-	*out = (struct extent){ off, want };
-	set_units(1, 0, ARENA_UNITS, *out, false);
-	return 0;
-}
-
 /* ---- policies ---- */
 
 static struct extent_map *map;
@@ -170,19 +99,9 @@ static uint64_t map_largest(void)
 	return extent_largest(map);
 }
 
-static void tree_release(struct extent range)
-{
-	set_units(1, 0, ARENA_UNITS, range, true);
-}
-
-static uint64_t tree_largest(void)
-{
-	return tree[1].longest;
-}
-
 static const struct policy policies[] = {
 	{ "best-fit", best_claim, map_release, map_largest },
-	{ "first-fit", first_fit_claim, tree_release, tree_largest },
+	{ "first-fit", first_fit_claim, first_fit_release, first_fit_largest },
 	{ "worst-fit", worst_claim, map_release, map_largest },
 };
 #define NR_POLICIES (sizeof(policies) / sizeof(policies[0]))
@@ -286,7 +205,7 @@ static void simulate(const struct policy *policy, const struct options *o, struc
 	if (r < 0)
 		die("map", r);
 	map_release((struct extent){ 0, ARENA_UNITS });
-	fill_node(1, ARENA_UNITS, true);
+	first_fit_reset();
 	nr_live = nr_used = 0;
 	random_state = o->seed;
 	*outcome = (struct outcome){ .policy = policy->name };
@@ -511,7 +430,8 @@ int main(int argc, char **argv)
 	struct options o;
 
 	parse(&o, argc, argv);
-	tree = allocate(2 * ARENA_UNITS, sizeof(*tree));
+	if (first_fit_begin(ARENA_UNITS) < 0)
+		die("out of memory", -ENOMEM);
 	live = allocate(MAX_LIVE, sizeof(*live));
 	for (size_t i = 0; i < NR_POLICIES; i++)
 		simulate(&policies[i], &o, &outcomes[i]);
@@ -519,7 +439,7 @@ int main(int argc, char **argv)
 		measure(nr, &o, &latencies[nr_latencies++]);
 	measure(o.nr_extents, &o, &latencies[nr_latencies++]);
 	(o.json ? print_json : print_text)(&o, outcomes, latencies, nr_latencies);
-	free(tree);
+	first_fit_end();
 	free(live);
 	return 0;
 }

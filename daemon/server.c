@@ -2,9 +2,6 @@
 /*
  * server: one thread, one loop. It knows when something is to be done, and leaves the how to
  * others.
- *
- * Ticks come from a timerfd and not from a timer of the loop: while the loop has no timers it reads
- * no clock on the way of a request.
  */
 #include <config.h>
 
@@ -20,12 +17,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "daemon/admin/admin.h"
 #include "daemon/serve/listener.h"
 #include "daemon/log.h"
+#include "daemon/loop.h"
 #include "daemon/admin/metrics.h"
 #include "daemon/notify.h"
 #include "daemon/service/service.h"
@@ -72,30 +69,12 @@ static bool describe(struct server *server)
 
 /* ---- time ---- */
 
-static int set_timer(int fd, uint64_t ms)
-{
-	struct timespec each = { .tv_sec = (time_t)(ms / 1000),
-				 .tv_nsec = (long)(ms % 1000) * 1000000 };
-	struct itimerspec spec = { .it_interval = each, .it_value = each };
-
-	return timerfd_settime(fd, 0, &spec, NULL) < 0 ? -errno : 0;
-}
-
 static void set_tick(struct server *server, unsigned ms)
 {
 	if (server->tick_ms == ms)
 		return;
 	server->tick_ms = ms;
-	set_timer(server->tick_fd, ms);
-}
-
-static void drain_timer(int fd)
-{
-	uint64_t expirations;
-	ssize_t n = read(fd, &expirations, sizeof(expirations));
-
-	/* There may be nothing to read, if another call has read it already. */
-	(void)n;
+	loop_set_timer(server->tick_fd, ms);
 }
 
 static void stop_when_quiet(struct server *server)
@@ -144,7 +123,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	struct server *server = arg;
 	bool busy;
 
-	drain_timer(fd);
+	loop_drain_timer(fd);
 	service_tick(server->service, &busy);
 	welcome_arenas(server);
 	/*
@@ -173,7 +152,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 
 static void on_watchdog(evutil_socket_t fd, short what, void *arg)
 {
-	drain_timer(fd);
+	loop_drain_timer(fd);
 	notify_watchdog();
 }
 
@@ -230,20 +209,6 @@ static void on_signal(evutil_socket_t fd, short what, void *arg)
 }
 
 /*
- * Adds a descriptor to the loop. A failure must be seen: the loop would not hear of that event
- * ever, and the daemon would look well. libevent only says that it failed, so errno is the reason.
- */
-static int add_event(struct event *event, struct server *server, int fd, event_callback_fn handler)
-{
-	if (event_assign(event, server->base, fd, EV_READ | EV_PERSIST, handler, server) < 0)
-		return -EINVAL;
-	errno = 0;
-	if (event_add(event, NULL) < 0)
-		return errno ? -errno : -ENOMEM;
-	return 0;
-}
-
-/*
  * The kernel keeps a signal until it is read. A handler would have to write to the loop, and what
  * it has no memory to write is lost: the daemon would go on for ever.
  */
@@ -259,7 +224,7 @@ static int add_signals(struct server *server)
 	server->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (server->signal_fd < 0)
 		return -errno;
-	return add_event(&server->signals, server, server->signal_fd, on_signal);
+	return loop_add(&server->signals, server->base, server->signal_fd, on_signal, server);
 }
 
 /* ---- sockets ---- */
@@ -300,60 +265,20 @@ static int listen_for_all(struct server *server, struct passed *passed, struct w
 
 /* ---- begin and end ---- */
 
-/* What libevent has to say goes the way of all other lines, instead of bare to standard error. */
-static void log_of_loop(int severity, const char *what)
-{
-	if (severity >= EVENT_LOG_WARN)
-		log_warning("the event loop: %s", what);
-}
-
-static int open_loop(struct server *server)
-{
-	struct event_config *config;
-	int r;
-
-	event_set_log_callback(log_of_loop);
-	config = event_config_new();
-	if (!config)
-		return -ENOMEM;
-	/*
-	 * The loop need not read the clock each time it wakes up. The few timers that it has
-	 * (daemon/serve/session_turn.c, session_aside.c) are set only when something was put aside.
-	 */
-	event_config_set_flag(config, EVENT_BASE_FLAG_NO_CACHE_TIME);
-	event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
-	errno = 0;
-	server->base = event_base_new_with_config(config);
-	r = server->base ? 0 : errno ? -errno : -ENOMEM;
-	event_config_free(config);
-	return r;
-}
-
-static int add_timer(int *fd, struct event *event, struct server *server, event_callback_fn handler,
-		     uint64_t ms)
-{
-	int r;
-
-	*fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	if (*fd < 0)
-		return -errno;
-	r = add_event(event, server, *fd, handler);
-	return r < 0 ? r : set_timer(*fd, ms);
-}
-
 static int add_events(struct server *server)
 {
 	uint64_t watchdog_ms = notify_watchdog_ms();
 	int r;
 
 	server->tick_ms = TICK_BUSY_MS;
-	r = add_timer(&server->tick_fd, &server->tick, server, on_tick, TICK_BUSY_MS);
+	r = loop_add_timer(&server->tick, server->base, &server->tick_fd, TICK_BUSY_MS, on_tick,
+			   server);
 	if (r == 0 && watchdog_ms)
-		r = add_timer(&server->watchdog_fd, &server->watchdog, server, on_watchdog,
-			      watchdog_ms);
+		r = loop_add_timer(&server->watchdog, server->base, &server->watchdog_fd,
+				   watchdog_ms, on_watchdog, server);
 	if (r == 0)
-		r = add_event(&server->scrubbed, server, scrubber_fd(server->service->scrubber),
-			      on_scrubbed);
+		r = loop_add(&server->scrubbed, server->base,
+			     scrubber_fd(server->service->scrubber), on_scrubbed, server);
 	return r < 0 ? r : add_signals(server);
 }
 
@@ -378,7 +303,7 @@ static int open_all(struct server *server, struct config *config,
 {
 	int r;
 
-	r = open_loop(server);
+	r = loop_open(&server->base);
 	if (r < 0)
 		return why_set(why, r, "the event loop cannot be made: %s", strerror(-r));
 	r = service_open(&server->service, config, sources, why);
@@ -484,20 +409,6 @@ void server_run(struct server *server)
 		run_sleeping(server);
 }
 
-/* An event that was never assigned has no loop, and event_del() would crash. */
-static void remove_event(struct event *event)
-{
-	if (event_get_base(event))
-		event_del(event);
-}
-
-static void close_event(int fd, struct event *event)
-{
-	remove_event(event);
-	if (fd >= 0)
-		close(fd);
-}
-
 void server_free(struct server *server)
 {
 	if (!server)
@@ -507,10 +418,10 @@ void server_free(struct server *server)
 	metrics_free(server->metrics);
 	admin_free(server->admin);
 	sessions_free(server->sessions);
-	close_event(server->tick_fd, &server->tick);
-	close_event(server->watchdog_fd, &server->watchdog);
-	close_event(server->signal_fd, &server->signals);
-	remove_event(&server->scrubbed);
+	loop_close(server->tick_fd, &server->tick);
+	loop_close(server->watchdog_fd, &server->watchdog);
+	loop_close(server->signal_fd, &server->signals);
+	loop_remove(&server->scrubbed);
 	service_close(server->service);
 	if (server->base)
 		event_base_free(server->base);

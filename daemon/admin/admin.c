@@ -20,6 +20,7 @@
 
 #include "daemon/admin/admin_internal.h"
 #include "daemon/admin/stream.h"
+#include "daemon/arena/arena_event.h"
 #include "daemon/log.h"
 #include "lib/wire/conn.h"
 

@@ -10,6 +10,10 @@
 #include <errno.h>
 #include <string.h>
 
+#include "daemon/arena/arena_change.h"
+#include "daemon/arena/arena_check.h"
+#include "daemon/arena/arena_holder.h"
+#include "daemon/arena/arena_stats.h"
 #include "daemon/log.h"
 
 /* So many findings of a check are in the answer; more are only counted. */

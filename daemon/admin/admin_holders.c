@@ -7,6 +7,8 @@
 #include <config.h>
 
 #include "daemon/admin/admin_internal.h"
+#include "daemon/arena/arena_find.h"
+#include "daemon/arena/arena_holder.h"
 
 #include <errno.h>
 #include <inttypes.h>

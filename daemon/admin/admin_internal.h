@@ -13,6 +13,8 @@
 #include <stdint.h>
 
 #include "daemon/arena/arena.h"
+#include "daemon/arena/arena_event.h"
+#include "daemon/arena/arena_stats.h"
 #include "daemon/service/service.h"
 #include "daemon/serve/session.h"
 #include "daemon/shape.h"

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/arena/arena_find.h"
 #include "daemon/serve/listing.h"
 
 #define LIST_DEFAULT 1000

@@ -11,6 +11,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "daemon/arena/arena_find.h"
 #include "daemon/service/access.h"
 #include "lib/wire/escape.h"
 #include "lib/wire/size.h"

@@ -6,6 +6,9 @@
 #include <config.h>
 
 #include "daemon/admin/admin_internal.h"
+#include "daemon/arena/arena_event.h"
+#include "daemon/arena/arena_find.h"
+#include "daemon/arena/arena_stats.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "daemon/admin/http.h"
+#include "daemon/arena/arena_stats.h"
 #include "lib/wire/conn.h"
 
 #define CONTENT_TYPE "application/openmetrics-text; version=1.0.0; charset=utf-8"

@@ -135,11 +135,27 @@ static int subtract(struct arena *arena, struct alloc *alloc, const struct ledge
 }
 
 /*
- * Builds a reserved or freed allocation from the ledger's @item, marks its space and charges its
- * owner. An item whose space is impossible, or all in the table, is removed from the ledger and
- * returns 0. -errno: the start fails.
+ * Notes who owns @alloc, and in which session. A part that was cut off an allocation has no session
+ * of its own: in the place of a session its item names the allocation that it was cut off, and in
+ * the place of a time of creation the pins that may still show it (see alloc.h).
  */
-static int adopt_range(struct arena *arena, const struct ledger_item *item)
+static void fill_owner(struct alloc *alloc, const struct ledger_range *range)
+{
+	alloc->uid = range->uid;
+	alloc->gid = range->gid;
+	alloc->mode = range->mode;
+	if (!(range->flags & RANGE_CUT)) {
+		alloc->session = range->session;
+		alloc->created_ns = range->created_ns;
+		return;
+	}
+	alloc->cut_from = range->session;
+	alloc->pin_slot = (uint32_t)(range->created_ns >> 32);
+	alloc->pin_limit = (uint32_t)range->created_ns;
+}
+
+/* Builds an allocation from the ledger's @item, in memory alone. -ENOMEM. */
+static int build_range(struct alloc **out, const struct ledger_item *item)
 {
 	const struct ledger_range *range = &item->range;
 	struct alloc *alloc;
@@ -148,52 +164,54 @@ static int adopt_range(struct arena *arena, const struct ledger_item *item)
 	if (r < 0)
 		return r;
 	memcpy(alloc->extents, item->extents, item->nr_extents * sizeof(*alloc->extents));
+	for (uint32_t i = 0; i < alloc->nr_extents; i++)
+		alloc->nr_pfns += alloc->extents[i].len;
 	alloc->id = range->id;
 	alloc->slot = range->slot;
-	alloc->uid = range->uid;
-	alloc->gid = range->gid;
-	alloc->mode = range->mode;
-	alloc->created_ns = range->created_ns;
-	if (range->flags & RANGE_CUT) {
-		alloc->cut_from = range->session;
-		alloc->pin_slot = (uint32_t)(range->created_ns >> 32);
-		alloc->pin_limit = (uint32_t)range->created_ns;
-		alloc->created_ns = 0;
-	} else {
-		alloc->session = range->session;
-	}
+	fill_owner(alloc, range);
 	alloc->entry = item->entry;
 	alloc->is_run = range->is_run;
 	alloc->is_lease = range->is_lease;
 	alloc->state = range->state == LEDGER_RESERVED ? ALLOC_RESERVED : ALLOC_FREEING;
-	for (uint32_t i = 0; i < alloc->nr_extents; i++)
-		alloc->nr_pfns += alloc->extents[i].len;
 	if (alloc->state == ALLOC_RESERVED)
 		r = alloc_copy_name(alloc, item->name, item->name_len);
-	if (r == 0)
-		r = adopt_mark(arena, alloc);
-	if (r == -EEXIST)
-		r = subtract(arena, alloc, item);
-	if (r < 0)
+	if (r < 0) {
 		alloc_free(alloc);
-	/*
-	 * Only an item that is certainly wrong is removed. On a shortage of memory the start fails
-	 * instead: without the item its space would be given to others, while a client may have it
-	 * mapped.
-	 */
-	if (r == -ENOENT || adopt_is_verdict(r)) {
-		if (r == -ENOENT)
-			arena->counts.start.ledger_outdated++;
-		else
-			arena->counts.start.ledger_broken++;
-		arena_trace_dropped(arena, "range", range->id,
-				    r == -ENOENT ? "the table has all of its space"
-						 : "its space cannot be");
-		ledger_remove(arena->ledger, item->entry);
-		return 0;
-	}
-	if (r < 0)
 		return r;
+	}
+	*out = alloc;
+	return 0;
+}
+
+/*
+ * Removes from the ledger an item which certainly is wrong; @r is how adopting it ended. Returns 0,
+ * or @r when the start must fail: on a shortage of memory the item stays, since without it its
+ * space would be given to others, while a client may have it mapped.
+ */
+static int drop_wrong(struct arena *arena, const struct ledger_item *item, int r)
+{
+	bool outdated = r == -ENOENT;
+
+	if (!outdated && !adopt_is_verdict(r))
+		return r;
+	if (outdated)
+		arena->counts.start.ledger_outdated++;
+	else
+		arena->counts.start.ledger_broken++;
+	arena_trace_dropped(arena, "range", item->range.id,
+			    outdated ? "the table has all of its space" : "its space cannot be");
+	ledger_remove(arena->ledger, item->entry);
+	return 0;
+}
+
+/*
+ * Puts @alloc among what the arena has, and charges its owner for a reservation. What is freed is
+ * nobody's charge: it waits until nobody has it mapped. -ENOMEM.
+ */
+static int enter_range(struct arena *arena, struct alloc *alloc)
+{
+	int r;
+
 	arena->objects[alloc->slot] = alloc;
 	if (alloc->slot >= arena->nr_objects)
 		arena->nr_objects = alloc->slot + 1;
@@ -212,6 +230,28 @@ static int adopt_range(struct arena *arena, const struct ledger_item *item)
 	return r < 0 ? r
 		     : quota_charge_anyway(arena->quota, alloc->uid, charge_kind(alloc),
 					   alloc->nr_pfns << DESC_SHIFT);
+}
+
+/*
+ * Takes over a reserved or freed allocation from the ledger's @item: marks its space and charges
+ * its owner. An item whose space is impossible, or all in the table, is removed from the ledger and
+ * returns 0. -errno: the start fails.
+ */
+static int adopt_range(struct arena *arena, const struct ledger_item *item)
+{
+	struct alloc *alloc;
+	int r = build_range(&alloc, item);
+
+	if (r < 0)
+		return r;
+	r = adopt_mark(arena, alloc);
+	if (r == -EEXIST)
+		r = subtract(arena, alloc, item);
+	if (r < 0) {
+		alloc_free(alloc);
+		return drop_wrong(arena, item, r);
+	}
+	return enter_range(arena, alloc);
 }
 
 static int adopt_holder(struct arena *arena, const struct ledger_item *item)

@@ -11,6 +11,13 @@
 
 #include "daemon/arena/alloc.h"
 #include "daemon/arena/arena.h"
+#include "daemon/arena/arena_change.h"
+#include "daemon/arena/arena_check.h"
+#include "daemon/arena/arena_event.h"
+#include "daemon/arena/arena_find.h"
+#include "daemon/arena/arena_holder.h"
+#include "daemon/arena/arena_stats.h"
+#include "daemon/arena/arena_window.h"
 #include "daemon/books/catalog.h"
 #include "daemon/books/ledger.h"
 #include "daemon/books/plane.h"

@@ -10,6 +10,7 @@
 #ifndef PMEMARENA_ARENA_TRACE_H
 #define PMEMARENA_ARENA_TRACE_H
 
+#include "daemon/arena/arena_holder.h"
 #include "daemon/arena/arena_internal.h"
 #include "daemon/arena/window.h"
 #include "daemon/trace.h"

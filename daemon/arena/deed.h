@@ -7,6 +7,7 @@
 #ifndef PMEMARENA_DEED_H
 #define PMEMARENA_DEED_H
 
+#include "daemon/arena/arena_holder.h"
 #include "daemon/arena/arena_internal.h"
 
 /*

@@ -3,6 +3,7 @@
 #ifndef PMEMARENA_EVENTS_H
 #define PMEMARENA_EVENTS_H
 
+#include "daemon/arena/arena_event.h"
 #include "daemon/arena/arena_internal.h"
 
 /*

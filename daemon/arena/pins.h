@@ -6,6 +6,7 @@
 #ifndef PMEMARENA_ARENA_PINS_H
 #define PMEMARENA_ARENA_PINS_H
 
+#include "daemon/arena/arena_holder.h"
 #include "daemon/arena/arena_internal.h"
 
 struct window;

@@ -7,6 +7,7 @@
 #ifndef PMEMARENA_REPLACE_H
 #define PMEMARENA_REPLACE_H
 
+#include "daemon/arena/arena_holder.h"
 #include "daemon/arena/arena_internal.h"
 
 /*

@@ -3,6 +3,8 @@
 #ifndef PMEMARENA_RESERVE_H
 #define PMEMARENA_RESERVE_H
 
+#include "daemon/arena/arena_change.h"
+#include "daemon/arena/arena_holder.h"
 #include "daemon/arena/arena_internal.h"
 
 /*

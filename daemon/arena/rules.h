@@ -6,6 +6,7 @@
 #ifndef PMEMARENA_RULES_H
 #define PMEMARENA_RULES_H
 
+#include "daemon/arena/arena_holder.h"
 #include "daemon/arena/arena_internal.h"
 
 /* -EIO: the arena is offline; -EUCLEAN: it is damaged, and @new_space is wanted. */

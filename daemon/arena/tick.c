@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "daemon/arena/arena_internal.h"
+#include "daemon/arena/arena_tick.h"
 #include "daemon/arena/bad.h"
 #include "daemon/arena/ending.h"
 #include "daemon/arena/stamp.h"

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/arena/arena_event.h"
+#include "daemon/arena/arena_holder.h"
 #include "daemon/command.h"
 #include "lib/wire/wire.h"
 

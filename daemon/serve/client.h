@@ -16,6 +16,8 @@
 #include <sys/types.h>
 #include <bsd/sys/queue.h>
 
+#include "daemon/arena/arena_event.h"
+#include "daemon/arena/arena_holder.h"
 #include "daemon/command.h"
 #include "daemon/service/access.h"
 #include "daemon/service/service.h"

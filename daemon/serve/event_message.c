@@ -9,6 +9,8 @@
 
 #include <stdbool.h>
 
+#include "daemon/arena/arena_event.h"
+
 #include "lib/wire/wire.h"
 
 static uint32_t wire_event_kind(enum arena_event_kind kind)

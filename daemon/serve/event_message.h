@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "daemon/arena/arena_event.h"
 #include "daemon/serve/client.h"
 
 /*

@@ -13,6 +13,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "daemon/arena/arena_find.h"
 #include "daemon/serve/operation.h"
 
 void listing_begin(struct listing *listing, const struct arena *arena, const char *prefix,

@@ -11,6 +11,11 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "daemon/arena/arena_change.h"
+#include "daemon/arena/arena_find.h"
+#include "daemon/arena/arena_holder.h"
+#include "daemon/arena/arena_window.h"
+
 #include "lib/wire/escape.h"
 
 /* ---- finding the allocation ---- */

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "daemon/arena/arena_holder.h"
 #include "daemon/serve/client.h"
 #include "daemon/service/service.h"
 #include "lib/wire/why.h"

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "daemon/arena/arena_find.h"
 #include "daemon/serve/listing.h"
 #include "daemon/log.h"
 #include "daemon/serve/operation.h"

@@ -14,6 +14,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/arena/arena_holder.h"
+#include "daemon/arena/arena_stats.h"
+#include "daemon/arena/arena_window.h"
 #include "daemon/log.h"
 #include "daemon/serve/operation.h"
 /* ---- attach ---- */

@@ -17,6 +17,7 @@
 #include <uuid/uuid.h>
 
 #include "daemon/arena/arena.h"
+#include "daemon/arena/arena_check.h"
 #include "daemon/shape.h"
 #include "lib/wire/escape.h"
 #include "lib/wire/size.h"

@@ -12,6 +12,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "daemon/arena/arena_check.h"
+#include "daemon/arena/arena_stats.h"
+#include "daemon/arena/arena_tick.h"
 #include "daemon/log.h"
 #include "daemon/service/quotas.h"
 #include "daemon/service/service.h"

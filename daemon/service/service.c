@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "daemon/arena/arena_holder.h"
 #include "daemon/clock.h"
 #include "daemon/log.h"
 #include "daemon/service/quotas.h"

@@ -13,6 +13,8 @@
 #include <bsd/sys/queue.h>
 
 #include "daemon/arena/arena.h"
+#include "daemon/arena/arena_event.h"
+#include "daemon/arena/arena_holder.h"
 #include "daemon/config/config.h"
 #include "daemon/log_limit.h"
 #include "daemon/service/counters.h"

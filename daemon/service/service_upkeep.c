@@ -7,6 +7,10 @@
 
 #include <inttypes.h>
 
+#include "daemon/arena/arena_change.h"
+#include "daemon/arena/arena_event.h"
+#include "daemon/arena/arena_holder.h"
+#include "daemon/arena/arena_tick.h"
 #include "daemon/log.h"
 #include "daemon/service/service.h"
 

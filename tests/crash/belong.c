@@ -21,6 +21,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/arena/arena_change.h"
+#include "daemon/arena/arena_find.h"
+#include "daemon/arena/arena_holder.h"
+#include "daemon/arena/arena_tick.h"
 #include "tests/crash/history.h"
 #include "tests/crash/judge.h"
 #include "tests/crash/world.h"

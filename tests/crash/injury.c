@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/arena/arena_find.h"
 #include "daemon/books/table_slot.h"
 #include "daemon/books/zeromap.h"
 #include "tests/crash/history.h"

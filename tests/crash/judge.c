@@ -11,6 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/arena/arena_change.h"
+#include "daemon/arena/arena_check.h"
+#include "daemon/arena/arena_find.h"
+#include "daemon/arena/arena_holder.h"
+#include "daemon/arena/arena_stats.h"
+
 #define LINE      64
 #define FEW_SLOTS 64u
 

@@ -7,6 +7,8 @@
 #include <err.h>
 #include <stdlib.h>
 
+#include "daemon/arena/arena_find.h"
+
 static void add(struct mapped *mapped, uint64_t id, struct extent bytes)
 {
 	if (mapped->nr == mapped->room) {

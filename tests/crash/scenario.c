@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/arena/arena_change.h"
+#include "daemon/arena/arena_holder.h"
 #include "tests/crash/history.h"
 
 #define PRELUDE      16u

@@ -16,6 +16,8 @@
 #include <unistd.h>
 #include <uuid/uuid.h>
 
+#include "daemon/arena/arena_holder.h"
+#include "daemon/arena/arena_tick.h"
 #include "daemon/log.h"
 #include "tests/standin/fake_device.h"
 

@@ -18,6 +18,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/arena/arena_change.h"
+#include "daemon/arena/arena_check.h"
+#include "daemon/arena/arena_find.h"
+#include "daemon/arena/arena_holder.h"
+#include "daemon/arena/arena_tick.h"
 #include "daemon/books/table_slot.h"
 #include "daemon/media/crc.h"
 #include "tests/crash/injury.h"

@@ -18,6 +18,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/arena/arena_change.h"
+#include "daemon/arena/arena_check.h"
+#include "daemon/arena/arena_find.h"
+#include "daemon/arena/arena_holder.h"
+#include "daemon/arena/arena_stats.h"
+#include "daemon/arena/arena_tick.h"
 #include "daemon/log.h"
 #include "daemon/serve/operation.h"
 #include "daemon/serve/request.h"

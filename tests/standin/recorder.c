@@ -1,60 +1,23 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * media.h over an image, with a log. One mutex around every operation gives the log its order;
- * thread numbers are given out at a thread's first operation.
+ * recorder: the log, and the troubles that a test asks for; recorder_media.c is media.h over it.
+ * One mutex around every operation gives the log its order; thread numbers are given out at a
+ * thread's first operation.
  */
 #include <config.h>
 
-#include "tests/standin/recorder.h"
+#include "tests/standin/recorder_internal.h"
 
 #include <err.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_POISON 16
-#define NEVER      UINT64_MAX
-
-struct poison {
-	unsigned device;
-	uint64_t off, len;
-};
-
-struct recorder {
-	pthread_mutex_t lock;
-	enum media_granularity granularity;
-	struct image *base, *now;       /* owned */
-	struct recorder_entry *log;     /* owned, with the bytes of its stores */
-	size_t nr, room;
-	uint64_t counts[RECORDER_OPS];
-	unsigned nr_media;              /* open ones */
-
-	uint64_t until_failure;         /* operations that still work; NEVER */
-	sigjmp_buf *env;                /* borrowed; NULL: fail with -EIO */
-	bool failed;
-	enum recorder_op refused_op, forgotten_op;
-	uint64_t until_refused, until_forgotten;
-	int refused_err;
-	struct poison poison[MAX_POISON];
-	unsigned nr_poison;
-	struct poison notices[MAX_POISON];
-	unsigned nr_notices;
-};
-
-struct media {
-	struct recorder *rec;           /* borrowed */
-	unsigned device;
-	uint64_t off, len;
-	bool is_file, writable;
-};
-
-static struct recorder *current;
+struct recorder *recorder_current;
 static unsigned nr_threads;
 static __thread int thread_number = -1, thread_override = -1;
 
-static void *must(void *p)
+void *recorder_must(void *p)
 {
 	if (!p)
 		errx(2, "out of memory");
@@ -71,9 +34,9 @@ static void forget_trouble(struct recorder *rec)
 
 struct recorder *recorder_new(void)
 {
-	struct recorder *rec = must(calloc(1, sizeof(*rec)));
+	struct recorder *rec = recorder_must(calloc(1, sizeof(*rec)));
 
-	if (current)
+	if (recorder_current)
 		errx(2, "there is a recorder already");
 	pthread_mutex_init(&rec->lock, NULL);
 	rec->granularity = MEDIA_CACHE_LINE;
@@ -82,7 +45,7 @@ struct recorder *recorder_new(void)
 	forget_trouble(rec);
 	nr_threads = 0;
 	thread_number = thread_override = -1;
-	return current = rec;
+	return recorder_current = rec;
 }
 
 static void empty_log(struct recorder *rec)
@@ -103,7 +66,7 @@ void recorder_free(struct recorder *rec)
 	image_free(rec->now);
 	pthread_mutex_destroy(&rec->lock);
 	free(rec);
-	current = NULL;
+	recorder_current = NULL;
 }
 
 void recorder_set_granularity(struct recorder *rec, enum media_granularity granularity)
@@ -166,10 +129,10 @@ static void append(struct recorder *rec, struct recorder_entry entry, const void
 {
 	if (rec->nr == rec->room) {
 		rec->room = rec->room ? rec->room * 2 : 256;
-		rec->log = must(reallocarray(rec->log, rec->room, sizeof(*rec->log)));
+		rec->log = recorder_must(reallocarray(rec->log, rec->room, sizeof(*rec->log)));
 	}
 	if (bytes) {
-		entry.bytes = must(malloc(entry.len ? entry.len : 1));
+		entry.bytes = recorder_must(malloc(entry.len ? entry.len : 1));
 		memcpy(entry.bytes, bytes, entry.len);
 	}
 	entry.thread = this_thread();
@@ -266,7 +229,7 @@ static bool is_counted(enum recorder_op op)
 }
 
 /* Does the device answer to this operation? Called with the lock; a jump leaves without it. */
-static int consult(struct recorder *rec, enum recorder_op op, unsigned device, uint64_t off,
+int recorder_consult(struct recorder *rec, enum recorder_op op, unsigned device, uint64_t off,
 		   uint64_t len)
 {
 	rec->counts[op]++;
@@ -302,7 +265,7 @@ static bool is_forgotten(struct recorder *rec, enum recorder_op op)
 }
 
 /* A change of one range: ask for trouble, do it, write it down. */
-static int change(struct media *media, enum recorder_op op, uint64_t off, const void *src,
+int recorder_change(struct media *media, enum recorder_op op, uint64_t off, const void *src,
 		  uint64_t len)
 {
 	struct recorder *rec = media->rec;
@@ -312,7 +275,7 @@ static int change(struct media *media, enum recorder_op op, uint64_t off, const 
 	int r;
 
 	pthread_mutex_lock(&rec->lock);
-	r = consult(rec, op, entry.device, entry.off, len);
+	r = recorder_consult(rec, op, entry.device, entry.off, len);
 	if (r == 0) {
 		if (op == RECORDER_STORE)
 			image_write(rec->now, entry.device, entry.off, src, len);
@@ -327,190 +290,4 @@ static int change(struct media *media, enum recorder_op op, uint64_t off, const 
 	}
 	pthread_mutex_unlock(&rec->lock);
 	return r;
-}
-
-const char *media_granularity_name(enum media_granularity granularity)
-{
-	return granularity == MEDIA_BYTE	 ? "byte"
-	       : granularity == MEDIA_CACHE_LINE ? "cache-line"
-						 : "page";
-}
-
-static int check_open(const struct device_info *info, uint64_t off, uint64_t len, struct why *why)
-{
-	if (!len || off % info->align || len % info->align)
-		return why_set(why, -EINVAL, "%s: range is not aligned", info->path);
-	if (off > info->size || len > info->size - off)
-		return why_set(why, -EINVAL, "%s: range ends beyond the device", info->path);
-	return 0;
-}
-
-int media_open(struct media **out, struct device *device, uint64_t off, uint64_t len,
-	       struct why *why)
-{
-	const struct device_info *info = device_info(device);
-	struct recorder *rec = current;
-	struct media *media;
-	int r, flags;
-
-	if (!rec)
-		errx(2, "media_open() without a recorder");
-	r = check_open(info, off, len, why);
-	if (r < 0)
-		return r;
-	flags = fcntl(device_fd(device), F_GETFL);
-	media = must(calloc(1, sizeof(*media)));
-	pthread_mutex_lock(&rec->lock);
-	*media = (struct media){
-		.rec = rec,
-		.device = image_device(rec->now, info->path, info->size),
-		.off = off,
-		.len = len,
-		.is_file = info->kind == DEVICE_FILE,
-		.writable = (flags & O_ACCMODE) == O_RDWR,
-	};
-	image_device(rec->base, info->path, info->size);
-	rec->nr_media++;
-	pthread_mutex_unlock(&rec->lock);
-	*out = media;
-	return 0;
-}
-
-void media_close(struct media *media)
-{
-	if (!media)
-		return;
-	media->rec->nr_media--;
-	free(media);
-}
-
-uint64_t media_len(const struct media *media)
-{
-	return media->len;
-}
-
-enum media_granularity media_granularity(const struct media *media)
-{
-	return media->rec->granularity;
-}
-
-static int check_read(const struct media *media, uint64_t off, uint64_t len)
-{
-	return off > media->len || len > media->len - off ? -EINVAL : 0;
-}
-
-static int check_write(const struct media *media, uint64_t off, uint64_t len)
-{
-	int r = check_read(media, off, len);
-
-	return r == 0 && !media->writable ? -EROFS : r;
-}
-
-int media_read(struct media *media, void *dst, uint64_t off, uint64_t len)
-{
-	struct recorder *rec = media->rec;
-	int r = check_read(media, off, len);
-
-	if (r < 0)
-		return r;
-	pthread_mutex_lock(&rec->lock);
-	r = consult(rec, RECORDER_READ, media->device, media->off + off, len);
-	if (r == 0)
-		image_read(rec->now, media->device, media->off + off, dst, len);
-	pthread_mutex_unlock(&rec->lock);
-	return r;
-}
-
-int media_peek(struct media *media, void *dst, uint64_t off, uint64_t len)
-{
-	return media_read(media, dst, off, len);
-}
-
-int media_store(struct media *media, uint64_t off, const void *src, uint64_t len)
-{
-	int r = check_write(media, off, len);
-
-	return r < 0 ? r : change(media, RECORDER_STORE, off, src, len);
-}
-
-int media_store64(struct media *media, uint64_t off, uint64_t value)
-{
-	int r = check_write(media, off, sizeof(value));
-
-	if (r < 0)
-		return r;
-	return off % sizeof(value) ? -EINVAL
-				   : change(media, RECORDER_STORE, off, &value, sizeof(value));
-}
-
-int media_flush(struct media *media, uint64_t off, uint64_t len)
-{
-	int r = check_write(media, off, len);
-
-	return r < 0 || !len ? r : change(media, RECORDER_FLUSH, off, NULL, len);
-}
-
-int media_fence(struct media *media)
-{
-	return change(media, RECORDER_FENCE, 0, NULL, 0);
-}
-
-/* Nothing is written back: what fails here fails at once. */
-int media_broken(const struct media *media)
-{
-	return 0;
-}
-
-int media_persist(struct media *media, uint64_t off, uint64_t len)
-{
-	int r = media_flush(media, off, len);
-
-	return r < 0 ? r : media_fence(media);
-}
-
-int media_zero(struct media *media, uint64_t off, uint64_t len)
-{
-	int r = check_write(media, off, len);
-
-	return r < 0 || !len ? r : change(media, RECORDER_ZERO, off, NULL, len);
-}
-
-int media_punch(struct media *media, uint64_t off, uint64_t len)
-{
-	int r = check_write(media, off, len);
-
-	if (r < 0 || !len)
-		return r;
-	return media->is_file ? change(media, RECORDER_PUNCH, off, NULL, len) : -EOPNOTSUPP;
-}
-
-int media_allocate(struct media *media, uint64_t off, uint64_t len)
-{
-	struct recorder *rec = media->rec;
-	int r = check_write(media, off, len);
-
-	if (r < 0 || !len || !media->is_file)
-		return r;
-	pthread_mutex_lock(&rec->lock);
-	r = consult(rec, RECORDER_ALLOCATE, media->device, media->off + off, len);
-	pthread_mutex_unlock(&rec->lock);
-	return r;
-}
-
-bool media_take_poison(struct media *media, uint64_t *off, uint64_t *len)
-{
-	struct recorder *rec = media->rec;
-
-	for (unsigned i = 0; i < rec->nr_notices; i++) {
-		struct poison notice = rec->notices[i];
-
-		if (notice.device != media->device || notice.off < media->off ||
-		    notice.off - media->off >= media->len)
-			continue;
-		rec->notices[i] = rec->notices[--rec->nr_notices];
-		*off = notice.off - media->off;
-		*len = notice.len;
-		return true;
-	}
-	return false;
 }

@@ -14,42 +14,15 @@
  */
 #include <config.h>
 
-#include <errno.h>
-#include <pmemarena.h>
-#include <signal.h>
-#include <stdbool.h>
+#include "tests/system/lender.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define PAGE 4096u
-#define LEN  (UINT64_C(2) << 20)
-
-static struct pma *pma, *other;
-static struct pma_cache *cache;
-static struct pma_handle handle;
-static struct pma_mapping *map;             /* ours, while there is one */
-static char *view;                      /* what was lent, LEN bytes of it */
-static int go[2], answer[2];            /* to and from the child that has it */
-static pid_t child;                     /* 0: this process has it by means of its own */
 static bool waits;
-
-__attribute__((noreturn))
-static void fail(int line, const char *what, int r)
-{
-	fprintf(stderr, "lender.c:%d: %s: %d %s (%s)\n", line, what, r, strerror(r < 0 ? -r : 0),
-		pma_message());
-	if (child > 0)
-		kill(child, SIGKILL);
-	exit(EXIT_FAILURE);
-}
-
-#define OK(call) do { int r_ = (call); if (r_ < 0) fail(__LINE__, #call, r_); } while (0)
-#define CHECK(what) do { if (!(what)) fail(__LINE__, #what, 0); } while (0)
 
 static void wait_for_line(void)
 {
@@ -68,307 +41,6 @@ static void wait_for_line(void)
 	pma_stat(&stat, pma, handle);
 	pma_stat(&stat, other, handle);
 }
-
-/* ---- who has it ---- */
-
-static void stamp(char *at, char with)
-{
-	for (uint64_t off = 0; off < LEN; off += PAGE)
-		memset(at + off, with, 64);
-}
-
-static bool has_stamp(const char *at)
-{
-	for (uint64_t off = 0; off < LEN; off += PAGE)
-		if (at[off] != 'A' || at[off + 63] != 'A')
-			return false;
-	return true;
-}
-
-/* In the child: until the parent says so; then says whether it still sees what it saw. */
-__attribute__((noreturn))
-static void look(void)
-{
-	char byte;
-
-	/* The other ends are the parent's: when it dies, this ends too. */
-	close(go[1]);
-	if (read(go[0], &byte, 1) != 1)
-		_exit(0);
-	byte = has_stamp(view);
-	_exit(write(answer[1], &byte, 1) != 1);
-}
-
-static void fork_child(void)
-{
-	child = fork();
-	CHECK(child >= 0);
-	if (child == 0)
-		look();
-}
-
-/* Not by libc's fork(): its handlers do not run. */
-static void clone_child(void)
-{
-	child = (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, 0L);
-	CHECK(child >= 0);
-	if (child == 0)
-		look();
-}
-
-/* Its parent is gone when it is asked. */
-static void fork_grandchild(void)
-{
-	int status;
-	pid_t pid = fork();
-
-	CHECK(pid >= 0);
-	if (pid == 0) {
-		pid = fork();
-		if (pid == 0)
-			look();
-		_exit(pid < 0);
-	}
-	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
-	child = -1;
-}
-
-static bool still_sees_it(void)
-{
-	char seen = 0;
-
-	if (child == 0)
-		return has_stamp(view);
-	if (write(go[1], "x", 1) != 1 || read(answer[0], &seen, 1) != 1)
-		return false;
-	if (child > 0)
-		waitpid(child, NULL, 0);
-	return seen;
-}
-
-/* ---- how it is lent ---- */
-
-static void create_and_map(void)
-{
-	OK(pma_create(&handle, pma, "lent", LEN, 0));
-	OK(pma_map(&map, pma, handle, PMA_MAP_WRITE));
-	view = pma_map_address(map);
-	stamp(view, 'A');
-}
-
-static void unmap(void)
-{
-	pma_unmap(map);
-	map = NULL;
-}
-
-static void lend_by_fork(void)
-{
-	create_and_map();
-	fork_child();
-	unmap();
-}
-
-static void lend_by_clone(void)
-{
-	create_and_map();
-	clone_child();
-	unmap();
-}
-
-static void lend_to_grandchild(void)
-{
-	create_and_map();
-	fork_grandchild();
-	unmap();
-}
-
-/* Mapped twice; the child has the first one. */
-static void lend_first_of_two_maps(void)
-{
-	struct pma_mapping *second;
-
-	create_and_map();
-	clone_child();
-	OK(pma_map(&second, pma, handle, PMA_MAP_WRITE));
-	unmap();
-	pma_unmap(second);
-}
-
-static void map_extents(struct pma_handle of, uint64_t skip)
-{
-	struct pma_extent extent;
-	size_t nr = 1;
-
-	OK(pma_extents(&extent, &nr, pma, of, 0));
-	CHECK(nr == 1 && extent.len >= skip + LEN);
-	view = mmap(NULL, LEN, PROT_READ | PROT_WRITE, MAP_SHARED, pma_device_fd(pma, 0, false),
-		    (off_t)(extent.off + skip));
-	CHECK(view != MAP_FAILED);
-	stamp(view, 'A');
-}
-
-static void lend_by_extents(void)
-{
-	OK(pma_create(&handle, pma, "lent", LEN, 0));
-	map_extents(handle, 0);
-}
-
-static void lend_reserved_by_extents(void)
-{
-	OK(pma_reserve(&handle, pma, "lent", LEN, 0));
-	map_extents(handle, 0);
-	OK(pma_publish(pma, handle));
-}
-
-static void lend_reserved_by_fork(void)
-{
-	OK(pma_reserve(&handle, pma, "lent", LEN, 0));
-	OK(pma_map(&map, pma, handle, PMA_MAP_WRITE));
-	view = pma_map_address(map);
-	stamp(view, 'A');
-	fork_child();
-	unmap();
-	OK(pma_publish(pma, handle));
-}
-
-/* What is cut off is an allocation of its own by then. */
-static void lend_what_is_cut_off(bool by_extents)
-{
-	OK(pma_create(&handle, pma, "lent", 2 * LEN, 0));
-	if (by_extents) {
-		map_extents(handle, LEN);
-	} else {
-		OK(pma_map(&map, pma, handle, PMA_MAP_WRITE));
-		view = (char *)pma_map_address(map) + LEN;
-		stamp(view, 'A');
-		fork_child();
-		unmap();
-	}
-	OK(pma_resize(pma, handle, LEN));
-}
-
-static void lend_tail_by_fork(void)
-{
-	lend_what_is_cut_off(false);
-}
-
-static void lend_tail_by_extents(void)
-{
-	lend_what_is_cut_off(true);
-}
-
-/* The cut is made while it is mapped, and the fork comes later. */
-static void lend_cut_by_clone(void)
-{
-	OK(pma_create(&handle, pma, "lent", 2 * LEN, 0));
-	OK(pma_map(&map, pma, handle, PMA_MAP_WRITE));
-	view = (char *)pma_map_address(map) + LEN;
-	stamp(view, 'A');
-	OK(pma_resize(pma, handle, LEN));
-	clone_child();
-	unmap();
-}
-
-/* ---- by way of a cache ---- */
-
-static struct pma_piece piece;
-
-static void reserve_piece(void)
-{
-	OK(pma_cache_open(&cache, pma, 0, 2 * LEN));
-	OK(pma_cache_reserve(&piece, cache, LEN, 0));
-	view = piece.address;
-	stamp(view, 'A');
-}
-
-static void publish_piece(void)
-{
-	struct pma_publication what = { .piece = &piece, .name = "lent" };
-
-	OK(pma_persist(piece.map, piece.address, piece.len));
-	OK(pma_cache_publish(cache, &what, 1));
-	OK(what.result);
-	handle = what.handle;
-}
-
-static void end_cache(void)
-{
-	OK(pma_cache_release(cache, &piece));
-	pma_cache_close(cache);
-	cache = NULL;
-}
-
-static void lend_piece_by_fork(void)
-{
-	reserve_piece();
-	publish_piece();
-	fork_child();
-	end_cache();
-}
-
-static void lend_piece_by_clone(void)
-{
-	reserve_piece();
-	clone_child();
-	publish_piece();
-	end_cache();
-}
-
-/* The session has closed it before its lease's mapping goes. */
-static void lend_closed_piece(void)
-{
-	reserve_piece();
-	publish_piece();
-	clone_child();
-	OK(pma_close(pma, handle));
-	end_cache();
-	OK(pma_open(&handle, pma, NULL, 0));
-}
-
-/* Of the lease: what is published of it afterwards was lent as well. */
-static void lend_lease_by_extents(void)
-{
-	struct pma_extent extent;
-	size_t nr = 1;
-
-	reserve_piece();
-	OK(pma_extents(&extent, &nr, pma, pma_map_handle(piece.map), 0));
-	view = mmap(NULL, LEN, PROT_READ | PROT_WRITE, MAP_SHARED, pma_device_fd(pma, 0, false),
-		    (off_t)(extent.off + (uint64_t)((char *)piece.address -
-						    (char *)pma_map_address(piece.map))));
-	CHECK(view != MAP_FAILED && has_stamp(view));
-	publish_piece();
-	end_cache();
-}
-
-/* The cache's own mapping shows it until the piece is released. */
-static void keep_piece_in_use(void)
-{
-	reserve_piece();
-	publish_piece();
-}
-
-static const struct {
-	const char *name;
-	void (*lend)(void);
-} hows[] = {
-	{ "fork", lend_by_fork },
-	{ "clone", lend_by_clone },
-	{ "grandchild", lend_to_grandchild },
-	{ "two-maps", lend_first_of_two_maps },
-	{ "extents", lend_by_extents },
-	{ "reserved-extents", lend_reserved_by_extents },
-	{ "reserved-fork", lend_reserved_by_fork },
-	{ "tail-fork", lend_tail_by_fork },
-	{ "tail-extents", lend_tail_by_extents },
-	{ "cut-clone", lend_cut_by_clone },
-	{ "piece-fork", lend_piece_by_fork },
-	{ "piece-clone", lend_piece_by_clone },
-	{ "closed-piece", lend_closed_piece },
-	{ "lease-extents", lend_lease_by_extents },
-	{ "piece-in-use", keep_piece_in_use },
-};
 
 /* ---- what is done with it afterwards ---- */
 
@@ -457,8 +129,6 @@ static const struct {
 	{ "batch", cycle_in_one_batch },
 };
 
-#define NR(table) (sizeof(table) / sizeof(*(table)))
-
 /* ---- the other session ---- */
 
 /* All the space there is, in the arena's pages; returns how many it got. */
@@ -481,11 +151,11 @@ static int run(const char *how, const char *cycle)
 {
 	size_t i = 0, j = 0;
 
-	while (i < NR(hows) && strcmp(hows[i].name, how))
+	while (i < nr_hows && strcmp(hows[i].name, how))
 		i++;
 	while (j < NR(cycles) && strcmp(cycles[j].name, cycle))
 		j++;
-	CHECK(i < NR(hows) && j < NR(cycles) && pipe(go) == 0 && pipe(answer) == 0);
+	CHECK(i < nr_hows && j < NR(cycles) && pipe(go) == 0 && pipe(answer) == 0);
 	hows[i].lend();
 	wait_for_line();
 	cycles[j].run();
@@ -568,7 +238,7 @@ static int run_free(const char *how)
 
 static void list(void)
 {
-	for (size_t i = 0; i < NR(hows); i++)
+	for (size_t i = 0; i < nr_hows; i++)
 		for (size_t j = 0; j < NR(cycles); j++)
 			printf("%s %s\n", hows[i].name, cycles[j].name);
 }

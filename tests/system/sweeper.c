@@ -34,6 +34,7 @@
 #include "lib/session/client.h"
 #include "tests/system/sweeper.h"
 #include "tests/system/sweeper_calls.h"
+#include "tests/system/sweeper_words.h"
 
 #define PATIENCE_S   20
 #define RECONNECT_MS 300
@@ -107,63 +108,6 @@ static struct rest measure(void)
 
 /* ---- judging ---- */
 
-/* What a sentence about this error says, one of these at least. */
-static const char *const *words_of(int error)
-{
-	static const char *const memory[] = { "memory", NULL }, *const fds[] = { "descriptor", "memkind", NULL },
-				 *const watches[] = { "max_user_watches", NULL },
-				 *const locked[] = { "RLIMIT_MEMLOCK", "thread", NULL },
-				 *const kernel[] = { "kernel", NULL };
-
-	static const char *other[2];
-
-	switch (error) {
-	case ENOMEM:
-	case ENOBUFS:
-		return memory;
-	case EMFILE:
-	case ENFILE:
-		return fds;
-	case EAGAIN:
-		return locked;
-	case EINVAL:
-		return kernel;
-	case ENOSPC:
-		if (strcmp(report->struck.name, "epoll_ctl") == 0)
-			return watches;
-		break;
-	default:
-		break;
-	}
-	other[0] = strerror(error);
-	return other;
-}
-
-/* These would blame others for what this process lacks. */
-static const char *const blame[] = { "protocol", "no daemon", "running?", "does not answer", "older",
-				     "another process", "JSON", "Success", "(null)", "hung up" };
-
-static bool has_one_of(const char *text, const char *const *words)
-{
-	for (; *words; words++) {
-		if (strstr(text, *words))
-			return true;
-	}
-	return false;
-}
-
-static void judge_words(const char *text, int error)
-{
-	if (strcmp(text, "not connected") == 0)
-		complain("it sets no sentence");
-	for (size_t i = 0; i < sizeof(blame) / sizeof(*blame); i++) {
-		if (strstr(text, blame[i]))
-			complain("it blames others: %s", text);
-	}
-	if (!has_one_of(text, words_of(error)))
-		complain("it does not say '%s': %s", strerror(error), text);
-}
-
 /*
  * The errno is that of the call, or says that the connection was lost for it. The kernel's ENOBUFS
  * is want of memory.
@@ -171,6 +115,7 @@ static void judge_words(const char *text, int error)
 static void judge_result(const struct act *act, int r, const char *text)
 {
 	int error = report->struck.error;
+	char flaw[500];
 
 	if (!report->struck.name) {
 		complain("nothing failed, and yet: %s: %s", strerror(-r), text);
@@ -180,7 +125,8 @@ static void judge_result(const struct act *act, int r, const char *text)
 		return;
 	if (r != -error && !(r == -ENOMEM && error == ENOBUFS) && r != -ENOTCONN && r != -ESTALE)
 		complain("it returned %s for %s: %s", strerror(-r), strerror(error), text);
-	judge_words(text, error);
+	if (words_flaw(flaw, sizeof(flaw), text, error, report->struck.name))
+		complain("%s", flaw);
 }
 
 /* What is reserved or leased now is a part of a lease, or a reservation, that nobody knows of. */

@@ -12,6 +12,11 @@
 #include <unistd.h>
 
 #include "daemon/arena/arena.h"
+#include "daemon/arena/arena_change.h"
+#include "daemon/arena/arena_check.h"
+#include "daemon/arena/arena_find.h"
+#include "daemon/arena/arena_holder.h"
+#include "daemon/arena/arena_tick.h"
 #include "tests/standin/fake_device.h"
 #include "tests/standin/recorder.h"
 #include "tests/unit/unit.h"

@@ -9,6 +9,9 @@
 #include <endian.h>
 #include <errno.h>
 
+#include "daemon/arena/arena_change.h"
+#include "daemon/arena/arena_check.h"
+#include "daemon/arena/arena_holder.h"
 #include "daemon/books/ledger.h"
 #include "daemon/books/table_slot.h"
 #include "daemon/memmap/memmap.h"

@@ -12,6 +12,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/arena/arena_change.h"
+#include "daemon/arena/arena_check.h"
+#include "daemon/arena/arena_find.h"
+#include "daemon/arena/arena_holder.h"
+#include "daemon/arena/arena_stats.h"
+#include "daemon/arena/arena_tick.h"
 #include "tests/unit/arena_fixture.h"
 
 static void new_params(enum device_kind kind, uint64_t size, uint64_t page_size)

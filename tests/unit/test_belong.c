@@ -4,6 +4,8 @@
  */
 #include <config.h>
 
+#include "daemon/arena/arena_change.h"
+#include "daemon/arena/arena_holder.h"
 #include "tests/unit/recover_fixture.h"
 
 /* ---- ledger and plane of before ---- */

@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "tests/unit/catalog_fixture.h"
+#include "tests/unit/stepper.h"
 #include "tests/unit/unit.h"
 
 #define MAX_SLOTS 1100u
@@ -345,82 +346,6 @@ static void repair(const char *image, const struct made *set,
 
 /* ---- stepping ---- */
 
-/* Returns the signal that stopped it. */
-static int resume(pid_t pid, int how)
-{
-	int status;
-
-	ck_assert_int_eq(ptrace(how, pid, NULL, NULL), 0);
-	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-	ck_assert_msg(WIFSTOPPED(status), "the stepped process ended, status %#x",
-		      (unsigned)status);
-	return WSTOPSIG(status);
-}
-
-/* A process that has begun the change; -1: ptrace is not to be had. */
-static pid_t start_stepped(change_fn *change)
-{
-	pid_t pid = fork();
-	int status;
-
-	if (pid == 0) {
-		if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)
-			_exit(77);
-		change();
-		raise(SIGSTOP);
-		_exit(0);
-	}
-	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 77) {
-		printf("test_catalog_kill needs ptrace to step through a change: not tried\n");
-		return -1;
-	}
-	ck_assert(WIFSTOPPED(status));
-	ck_assert_int_eq(ptrace(PTRACE_SETOPTIONS, pid, NULL, PTRACE_O_EXITKILL), 0);
-	return pid;
-}
-
-/* Reads the file that is at `path` now, which may be another one than before, or none. */
-static void read_file(int *fd, char *image)
-{
-	struct stat st = { .st_nlink = 0 };
-	int opened;
-
-	if (*fd < 0 || fstat(*fd, &st) < 0 || st.st_nlink == 0) {
-		opened = open(path, O_RDONLY | O_CLOEXEC);
-		if (opened >= 0 && *fd >= 0)
-			close(*fd);
-		*fd = opened >= 0 ? opened : *fd;
-	}
-	ck_assert(*fd < 0 || pread(*fd, image, map_bytes, 0) >= 0);
-}
-
-/* Steps through @change. Returns how many states of the file there were; 0: not tried. */
-static int step_through(change_fn *change, void see(const char *image))
-{
-	pid_t pid = start_stepped(change);
-	int fd = -1, sig, nr = 0;
-	char *last = calloc(1, map_bytes), *now = calloc(1, map_bytes);
-
-	if (pid < 0)
-		return 0;
-	do {
-		sig = nr ? resume(pid, PTRACE_SINGLESTEP) : 0;
-		read_file(&fd, now);
-		if (nr && memcmp(last, now, map_bytes) == 0)
-			continue;
-		nr++;
-		see(now);
-		memcpy(last, now, map_bytes);
-	} while (sig != SIGSTOP);
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
-	free(last);
-	free(now);
-	close(fd);
-	return nr;
-}
-
 static void see_change(const char *image)
 {
 	judge_all(image);
@@ -461,7 +386,7 @@ START_TEST(test_catalog_killed_in_a_change_is_repaired)
 	int nr;
 
 	make_base(FEW);
-	nr = step_through(changes[_i], see_change);
+	nr = stepper_run(path, map_bytes, changes[_i], see_change);
 	if (!nr)
 		return;
 	ck_assert_int_gt(nr, 3);
@@ -472,7 +397,7 @@ END_TEST
 START_TEST(test_catalog_killed_while_it_opens_is_repaired)
 {
 	make_base(FEW);
-	if (!step_through(change_daemon, see_change))
+	if (!stepper_run(path, map_bytes, change_daemon, see_change))
 		return;
 	expect_done();
 }
@@ -503,7 +428,7 @@ static void change_split(void)
 START_TEST(test_catalog_killed_while_a_bucket_is_split_is_repaired)
 {
 	make_many();
-	if (!step_through(change_split, see_change))
+	if (!stepper_run(path, map_bytes, change_split, see_change))
 		return;
 	expect_done();
 }
@@ -543,7 +468,7 @@ START_TEST(test_catalog_killed_while_it_is_made_is_made_again)
 	catalog = NULL;
 	unlink(path);
 	is_there = false;
-	if (step_through(change_first, see_first))
+	if (stepper_run(path, map_bytes, change_first, see_first))
 		ck_assert(is_there);
 }
 END_TEST

@@ -11,6 +11,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/arena/arena_change.h"
+#include "daemon/arena/arena_check.h"
+#include "daemon/arena/arena_holder.h"
+#include "daemon/arena/arena_tick.h"
 #include "daemon/arena/arena_internal.h"
 #include "tests/standin/fake_device.h"
 #include "tests/standin/recorder.h"

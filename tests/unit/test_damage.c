@@ -4,6 +4,8 @@
  */
 #include <config.h>
 
+#include "daemon/arena/arena_check.h"
+#include "daemon/arena/arena_stats.h"
 #include "tests/unit/recover_fixture.h"
 
 /* ---- damage ---- */

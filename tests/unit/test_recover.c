@@ -5,6 +5,10 @@
  */
 #include <config.h>
 
+#include "daemon/arena/arena_change.h"
+#include "daemon/arena/arena_check.h"
+#include "daemon/arena/arena_holder.h"
+#include "daemon/arena/arena_stats.h"
 #include "tests/unit/recover_fixture.h"
 
 /* ---- changes that were interrupted ---- */

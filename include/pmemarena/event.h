@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * pmemarena/event: be told of what happens to allocations. A program includes <pmemarena.h>, which
+ * includes this.
+ */
+#ifndef PMA_EVENT_H
+#define PMA_EVENT_H
+
+#include <stdint.h>
+
+#include <pmemarena/base.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum pma_event_kind {
+	PMA_EVENT_PUBLISHED = 1,
+	PMA_EVENT_FREED,
+	PMA_EVENT_RENAMED,
+	PMA_EVENT_RESIZED,
+	PMA_EVENT_CHANGED,
+	PMA_EVENT_POISONED,
+	PMA_EVENT_RECALL,
+	PMA_EVENT_ARENA_OFFLINE,
+	PMA_EVENT_LOST
+};
+
+struct pma_event {
+	/* PMA_EVENT_LOST: some events were dropped; look at the arena anew */
+	enum pma_event_kind kind;
+	struct pma_handle handle;
+	uint64_t len;
+	uint32_t uid, gid, mode;
+	const char *name;               /* "": it has no name; valid during the callback */
+};
+
+/*
+ * Makes pma_dispatch() call @callback for each event of allocations whose names begin with @prefix
+ * (NULL or "": all, also unnamed ones). An arena has one subscription: a second call replaces the
+ * first, and @callback NULL ends it. The callback may call the library, except pma_dispatch() and
+ * pma_disconnect(). After the daemon was away PMA_EVENT_LOST is delivered. -ENOENT no such arena,
+ * -EINVAL @prefix is too long.
+ */
+PMA_PUBLIC int pma_subscribe(struct pma *pma, uint32_t arena, const char *prefix,
+			     void (*callback)(const struct pma_event *event, void *arg), void *arg);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
