@@ -19,12 +19,20 @@ struct json_object *ctl_params(void)
 	return json_object_new_object();
 }
 
+/*
+ * A member that was not given on the command line is left out, and not sent as null: the daemon
+ * then takes its default, and says what is missing if there is none.
+ */
 void ctl_put(struct json_object *params, const char *key, const char *value)
 {
 	if (value)
 		json_object_object_add(params, key, json_object_new_string(value));
 }
 
+/*
+ * JSON strings are UTF-8. Bytes that are anything travel as two digits each, so that they arrive as
+ * they were.
+ */
 void ctl_put_hex(struct json_object *to, const char *key, const char *bytes, size_t len)
 {
 	char hex[2 * PMA_MAX_ATTRIBUTES + 1] = "";
@@ -34,6 +42,10 @@ void ctl_put_hex(struct json_object *to, const char *key, const char *bytes, siz
 	ctl_put(to, key, hex);
 }
 
+/*
+ * It stops at the first pair that is none: what comes from the daemon is whole, and what a user
+ * typed was checked before.
+ */
 size_t ctl_from_hex(uint8_t bytes[PMA_MAX_ATTRIBUTES], const char *hex)
 {
 	size_t nr = 0;
@@ -43,6 +55,10 @@ size_t ctl_from_hex(uint8_t bytes[PMA_MAX_ATTRIBUTES], const char *hex)
 	return nr;
 }
 
+/*
+ * The daemon takes either of the two keys. Names that are text go as text, so that a request can be
+ * read in a log or by strace.
+ */
 void ctl_put_bytes(struct json_object *params, const char *key, const struct ctl_bytes *bytes)
 {
 	char hex_key[32];
@@ -54,6 +70,7 @@ void ctl_put_bytes(struct json_object *params, const char *key, const struct ctl
 		ctl_put_hex(params, hex_key, bytes->bytes, bytes->len);
 }
 
+/* An allocation without a name has null for both, so that a script finds the keys in any case. */
 void ctl_put_shape_name(struct json_object *to, const char *name, size_t len)
 {
 	bool is_text = len > 0 && escape_is_utf8(name, len);
@@ -64,6 +81,10 @@ void ctl_put_shape_name(struct json_object *to, const char *name, size_t len)
 		ctl_put_hex(to, "name_hex", name, len);
 }
 
+/*
+ * A slot alone would name whatever lies there by now, and an id alone makes the daemon search: only
+ * together do they name one allocation for ever.
+ */
 bool ctl_check_handle(const struct ctl_command *command, const char *name, const char *slot,
 		      const char *id)
 {
@@ -83,18 +104,27 @@ static bool is_no_daemon(int r)
 	       r == -EAGAIN;
 }
 
+/*
+ * -ENOENT and the like come from connect() here: they are about the socket, which means that there
+ * is no daemon.
+ */
 int ctl_explain(int r)
 {
 	ctl_say("%s", pma_message()[0] ? pma_message() : strerror(-r));
 	return is_no_daemon(r) ? CTL_NO_DAEMON : CTL_FAILED;
 }
 
+/* Here the daemon has answered: only a lost connection means that it is gone. */
 int ctl_refused(int r)
 {
 	ctl_say("%s", pma_message()[0] ? pma_message() : strerror(-r));
 	return r == -ENOTCONN || r == -ESTALE ? CTL_NO_DAEMON : CTL_FAILED;
 }
 
+/*
+ * Keeps the sentences of a call that was refused for several reasons, for the command to print one
+ * by one. They belong to @ctl until the next call.
+ */
 static void keep_errors(struct ctl *ctl, const char *data)
 {
 	struct json_object *object = data ? json_tokener_parse(data) : NULL;
@@ -103,6 +133,10 @@ static void keep_errors(struct ctl *ctl, const char *data)
 	json_object_put(object);
 }
 
+/*
+ * ctl->errors is emptied first, so that it is never of an earlier call. A reply that is no JSON is
+ * a fault of the daemon (-EPROTO).
+ */
 int ctl_call_quiet(struct json_object **result, int *code, struct ctl *ctl, const char *method,
 		   struct json_object *params)
 {
@@ -128,6 +162,7 @@ int ctl_call_quiet(struct json_object **result, int *code, struct ctl *ctl, cons
 	return *result ? 0 : -EPROTO;
 }
 
+/* For commands that have no other way when the daemon refuses. */
 int ctl_call(struct json_object **result, struct ctl *ctl, const char *method,
 	     struct json_object *params)
 {
@@ -136,11 +171,18 @@ int ctl_call(struct json_object **result, struct ctl *ctl, const char *method,
 	return r < 0 ? ctl_explain(r) : CTL_DONE;
 }
 
+/*
+ * -EACCES: the socket's mode keeps this user out. EPERM in a reply: the socket let the user in, and
+ * the daemon does not take it for an administrator.
+ */
 bool ctl_is_not_admin(int r, int code)
 {
 	return r == -EACCES || (r == -EREMOTE && code == EPERM);
 }
 
+/*
+ * The options are copied by the library, so they are freed here whatever became of the connection.
+ */
 int ctl_connect(struct pma **pma, const struct ctl *ctl)
 {
 	struct pma_options *options;

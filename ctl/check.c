@@ -37,6 +37,10 @@ static const char memmap_help[] =
 	"\n"
 	"Exit status 4 when there are differences; each is a line.\n";
 
+/*
+ * Prints what was found. Differences are the exit status of a check, since a script must notice
+ * them; after a repair they are what was mended, and the command has done what it should.
+ */
 static int show(const struct ctl *ctl, struct json_object *result, bool is_mending)
 {
 	struct json_object *findings = ctl_get(result, "findings");
@@ -56,11 +60,16 @@ static int show(const struct ctl *ctl, struct json_object *result, bool is_mendi
 	return is_clean || is_mending ? CTL_DONE : CTL_DIFFERENCES;
 }
 
+/* What the command line asks for. */
 struct wish {
 	const char *arena, *metadata;
 	bool dry_run, force;
 };
 
+/*
+ * Has the daemon's program look at a device that no daemon serves. It refuses a device that is
+ * served. The exit status is its own; it says itself why it could not look.
+ */
 static int run_offline(struct ctl *ctl, const char *mode, const char *device,
 		       const struct wish *wish)
 {
@@ -86,6 +95,10 @@ static int run_offline(struct ctl *ctl, const char *mode, const char *device,
 	return status;
 }
 
+/*
+ * Asks the daemon about an arena that it serves. It reads all of the table for that, so it may take
+ * minutes: the command is more patient than others.
+ */
 static int run_online(struct ctl *ctl, const char *method, const struct wish *wish, bool is_repair)
 {
 	struct json_object *params = ctl_params(), *result;
@@ -103,6 +116,10 @@ static int run_online(struct ctl *ctl, const char *method, const struct wish *wi
 	return status;
 }
 
+/*
+ * An argument is a device, and none means that the daemon is asked: a device that is served cannot
+ * be opened twice.
+ */
 static int run_check(struct ctl *ctl, int argc, char **argv)
 {
 	struct wish wish = { 0 };
@@ -117,6 +134,10 @@ static int run_check(struct ctl *ctl, int argc, char **argv)
 		       : run_online(ctl, "check", &wish, false);
 }
 
+/*
+ * As check; with --dry-run nothing is mended, so the status says whether there is something to
+ * mend.
+ */
 static int run_repair(struct ctl *ctl, int argc, char **argv)
 {
 	struct wish wish = { 0 };
@@ -135,6 +156,7 @@ static int run_repair(struct ctl *ctl, int argc, char **argv)
 		       : run_online(ctl, "repair", &wish, true);
 }
 
+/* Descriptors exist only while the arena is served, so there is no device to be given. */
 static int run_check_memmap(struct ctl *ctl, int argc, char **argv)
 {
 	struct wish wish = { 0 };

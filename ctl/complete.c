@@ -41,11 +41,13 @@ struct word {
 	char   quote;                   /* the quote that is still open; NUL: none is */
 };
 
+/* strchr() would find the NUL that ends the set, so NUL is asked for first. */
 static bool is_in(const char *characters, char c)
 {
 	return c && strchr(characters, c);
 }
 
+/* Appends one character. unquote() has checked that all of the word fits. */
 static void take(struct word *word, char c)
 {
 	word->text[word->len++] = c;
@@ -101,6 +103,10 @@ static bool shows_in_quotes(uint32_t code)
 	return ctl_shows(code);
 }
 
+/*
+ * Only what no shell gives a meaning to goes without quotes. Bytes beyond ASCII are letters to
+ * every shell.
+ */
 static bool needs_quotes(const char *text)
 {
 	for (; *text; text++) {
@@ -112,6 +118,10 @@ static bool needs_quotes(const char *text)
 	return false;
 }
 
+/*
+ * What will be printed. It is gathered first, since one name that needs quotes puts all of them
+ * into quotes.
+ */
 struct offers {
 	char  *lines[OFFERED_MAX];      /* owned */
 	size_t nr;
@@ -151,6 +161,11 @@ static void print(const struct offers *offers, const struct word *word)
 		puts(" ");
 }
 
+/*
+ * Asks for names that begin like the word, one more than are offered, so that it can be told
+ * whether there are more. A word that cannot begin a name has no offers; that is no failure, and
+ * nothing is printed into the command line that is being typed.
+ */
 static int offer_names(struct offers *offers, struct ctl *ctl, const struct word *word,
 		       const char *arena)
 {
@@ -177,6 +192,10 @@ static int offer_names(struct offers *offers, struct ctl *ctl, const struct word
 	return status;
 }
 
+/*
+ * There are few arenas, so all are asked for. Without the administrators' socket none is offered: a
+ * message would land in the command line that is being typed.
+ */
 static int offer_arenas(struct offers *offers, struct ctl *ctl, const struct word *word)
 {
 	struct json_object *result, *arenas;

@@ -30,12 +30,20 @@ static const char help[] =
 	"hexadecimal\n"
 	"      --uid N, --gid N      its owner, if it is not to be you; for administrators\n";
 
+/*
+ * What is to be made, as it stands in the command line; NULL: it was not given. The texts are
+ * borrowed from argv.
+ */
 struct wish {
 	struct ctl_bytes name;
 	const char *size, *arena, *mode, *uid, *gid, *attributes;
 	bool contiguous;
 };
 
+/*
+ * The size goes as it was typed: the daemon reads K, M and the like itself, so that every tool
+ * takes the same sizes. The mode was octal, and JSON has no octal numbers.
+ */
 static struct json_object *params_for(const struct wish *wish, unsigned long mode)
 {
 	struct json_object *params = ctl_params();
@@ -51,6 +59,11 @@ static struct json_object *params_for(const struct wish *wish, unsigned long mod
 	return params;
 }
 
+/*
+ * Asks again while the daemon answers that space is being scrubbed: it does not make administrators
+ * wait, as it does with clients. Each attempt needs parameters of its own, since a call takes them
+ * over.
+ */
 static int ask_admin(struct json_object **result, int *code, struct ctl *ctl,
 		     const struct wish *wish, unsigned long mode)
 {
@@ -65,6 +78,10 @@ static int ask_admin(struct json_object **result, int *code, struct ctl *ctl,
 	return r;
 }
 
+/*
+ * As any program does it. The size is read here, since the clients' protocol has numbers. The
+ * daemon makes a client wait for scrubbing by itself, so that nothing is asked twice.
+ */
 static int create_as_client(struct pma *pma, const struct wish *wish, unsigned long mode)
 {
 	uint8_t attributes[PMA_MAX_ATTRIBUTES];
@@ -93,6 +110,10 @@ static int create_as_client(struct pma *pma, const struct wish *wish, unsigned l
 	return r < 0 ? ctl_refused(r) : CTL_DONE;
 }
 
+/*
+ * The session lasts for one call. What was created is published, so that it stays when the session
+ * ends.
+ */
 static int ask_as_client(struct ctl *ctl, const struct wish *wish, unsigned long mode)
 {
 	struct pma *pma;
@@ -107,6 +128,7 @@ static int ask_as_client(struct ctl *ctl, const struct wish *wish, unsigned long
 	return r;
 }
 
+/* Takes what chmod takes; the daemon drops the bits that mean nothing for an allocation. */
 static bool read_mode(unsigned long *mode, const char *text)
 {
 	char *end;
@@ -115,6 +137,10 @@ static bool read_mode(unsigned long *mode, const char *text)
 	return !text || (*text && !*end && *mode <= 0777);
 }
 
+/*
+ * Whole pairs of digits, and no more than an allocation can keep: a part that was dropped in
+ * silence would be somebody's data.
+ */
 static bool is_hex(const char *text)
 {
 	size_t len = text ? strlen(text) : 0;

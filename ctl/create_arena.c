@@ -27,12 +27,17 @@ static const char help[] =
 	"Root only. A slice of a region lasts until the machine reboots; made again in the same "
 	"order it has the same contents.\n";
 
+/* Says what failed and, if @r is an errno, why. Returns the status of the command. */
 static int fail(const char *what, int r)
 {
 	ctl_say("%s%s%s", what, r < 0 ? ": " : "", r < 0 ? strerror(-r) : "");
 	return CTL_FAILED;
 }
 
+/*
+ * Regions have numbers and no names; "3x" is not taken for 3, since a slice of the wrong region
+ * would be formatted.
+ */
 static struct daxctl_region *find_region(struct daxctl_ctx *ctx, const char *number)
 {
 	struct daxctl_region *region;
@@ -69,6 +74,10 @@ static void remove_device(struct daxctl_region *region, struct daxctl_dev *dev)
 		daxctl_region_destroy_dev(region, dev);
 }
 
+/*
+ * A device gets its size while it is disabled. Once it is enabled it has a node in /dev, and can be
+ * formatted.
+ */
 static int enable(struct daxctl_dev *dev, uint64_t size)
 {
 	int r = daxctl_dev_set_size(dev, size);
@@ -84,6 +93,10 @@ static int enable(struct daxctl_dev *dev, uint64_t size)
 	return CTL_DONE;
 }
 
+/*
+ * Makes a device of @size_text bytes, or of all that the region has left. A device that could not
+ * be enabled is removed again.
+ */
 static int make_device(struct daxctl_dev **out, struct daxctl_region *region, const char *size_text)
 {
 	uint64_t available = daxctl_region_get_available_size(region), size = available;
@@ -111,6 +124,10 @@ static int make_device(struct daxctl_dev **out, struct daxctl_region *region, co
 	return status;
 }
 
+/*
+ * Formats the new device by the daemon's program, which knows the format of arenas; the tool does
+ * not. The arena has the device's name unless it was given one.
+ */
 static int format(const struct ctl *ctl, const char *device, const char *name,
 		  const char *page_size, bool force)
 {

@@ -20,6 +20,7 @@
 
 extern char **environ;
 
+/* X_OK is true of a folder too, but no folder of that name is where the daemon is looked for. */
 static bool is_program(const char *path)
 {
 	return access(path, X_OK) == 0;
@@ -47,6 +48,10 @@ static const char *find_daemon(char path[PATH_MAX])
 	return "pmemarenad";
 }
 
+/*
+ * Reads to the end, which comes when the program ends. What does not fit into memory is cut off: it
+ * then is no JSON any more, and the caller shows nothing of it. NULL: no memory at all.
+ */
 static char *read_all(int fd)
 {
 	size_t len = 0, room = 65536;
@@ -68,6 +73,10 @@ static char *read_all(int fd)
 	return text;
 }
 
+/*
+ * Starts the program with @out as its standard output. Standard error stays ours, so that what it
+ * has to say reaches the user as it is. Returns an errno, which was said.
+ */
 static int spawn(pid_t *pid, const char *const *argv, int out)
 {
 	posix_spawn_file_actions_t actions;
@@ -87,6 +96,10 @@ static int spawn(pid_t *pid, const char *const *argv, int out)
 	return r;
 }
 
+/*
+ * The output is read before the program is waited for: it would block on a full pipe. Its status 64
+ * is that of sysexits.h for a wrong command line. A program that a signal ended has failed.
+ */
 int ctl_run_daemon(char **out, const char *const *argv)
 {
 	int pipes[2], status = 0;

@@ -9,9 +9,11 @@
 
 #include "ctl/ctl.h"
 
+/* MINE and LIMIT are what the user is charged for, in bytes, and how much that may be. */
 static const char *const columns[] = { "ARENA", ">SIZE", ">FREE", ">LARGEST", ">MINE", ">LIMIT",
 				       NULL };
 
+/* The library has 0 for "no limit"; JSON has null, which nobody takes for a limit of nothing. */
 static struct json_object *charge_to_json(const struct pma_charge *charge)
 {
 	struct json_object *to = json_object_new_object();
@@ -22,6 +24,10 @@ static struct json_object *charge_to_json(const struct pma_charge *charge)
 	return to;
 }
 
+/*
+ * The clients' socket speaks no JSON, so the object for --json is made here; its members have the
+ * names that the administrators' answers have for the same numbers.
+ */
 static struct json_object *usage_to_json(const char *name, const struct pma_usage *usage)
 {
 	struct json_object *to = json_object_new_object();
@@ -39,6 +45,7 @@ static struct json_object *usage_to_json(const char *name, const struct pma_usag
 	return to;
 }
 
+/* A limit that does not exist is a dash. */
 static void add_row(struct ctl_table *table, const struct ctl *ctl, const char *name,
 		    const struct pma_usage *usage)
 {

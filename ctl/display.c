@@ -16,6 +16,10 @@
 
 /* ---- reading answers; what is absent reads as 0, false or "-" ---- */
 
+/*
+ * Borrowed from @from. NULL: there is no such member, it is null, or @from itself is NULL, so that
+ * calls may be nested without asking in between.
+ */
 struct json_object *ctl_get(struct json_object *from, const char *key)
 {
 	struct json_object *value = NULL;
@@ -29,6 +33,10 @@ struct json_object *ctl_at(struct json_object *list, size_t i)
 	return json_object_array_get_idx(list, i);
 }
 
+/*
+ * Numbers come as their digits, so that a table needs no type. The text is @from's, and ends with
+ * it.
+ */
 const char *ctl_get_string(struct json_object *from, const char *key)
 {
 	struct json_object *value = ctl_get(from, key);
@@ -60,6 +68,7 @@ const char *ctl_mode(char text[CTL_TEXT], uint64_t mode)
 	return text;
 }
 
+/* Some three digits: 1.25G, 12.5G, 125G. Without --human all digits of the bytes, for scripts. */
 const char *ctl_size(char text[CTL_TEXT], const struct ctl *ctl, uint64_t bytes)
 {
 	static const char units[] = "BKMGTPE";
@@ -78,6 +87,10 @@ const char *ctl_size(char text[CTL_TEXT], const struct ctl *ctl, uint64_t bytes)
 	return text;
 }
 
+/*
+ * A fraction is fine if it makes whole bytes: 1.5K is, 0.3 is not. From 2^63 bytes on nothing is a
+ * size.
+ */
 bool ctl_parse_size(uint64_t *out, const char *text)
 {
 	static const char units[] = "KMGTPE";
@@ -101,6 +114,7 @@ bool ctl_parse_size(uint64_t *out, const char *text)
 	return true;
 }
 
+/* As exact as a person needs it: latencies in us and ms, times of days without seconds. */
 const char *ctl_duration(char text[CTL_TEXT], uint64_t ns)
 {
 	uint64_t s = ns / 1000000000;
@@ -120,6 +134,7 @@ const char *ctl_duration(char text[CTL_TEXT], uint64_t ns)
 	return text;
 }
 
+/* In the user's time zone; --json has the nanoseconds since 1970. */
 const char *ctl_time(char text[CTL_TEXT], uint64_t realtime_ns)
 {
 	time_t seconds = (time_t)(realtime_ns / 1000000000);
@@ -131,6 +146,10 @@ const char *ctl_time(char text[CTL_TEXT], uint64_t realtime_ns)
 	return text;
 }
 
+/*
+ * The daemon sends pairs of digits only. More than a name can have is refused all the same: @name
+ * has no room for it.
+ */
 static bool take_hex(struct ctl_bytes *name, const char *hex)
 {
 	size_t len = strlen(hex) / 2;
@@ -147,6 +166,7 @@ static bool take_hex(struct ctl_bytes *name, const char *hex)
 	return true;
 }
 
+/* A name with a NUL in it cannot come: the daemon allows none. */
 bool ctl_get_name(struct ctl_bytes *name, struct json_object *shape)
 {
 	struct json_object *text = ctl_get(shape, "name"), *hex = ctl_get(shape, "name_hex");
@@ -168,6 +188,7 @@ const char *ctl_name(char text[CTL_TEXT], struct json_object *shape)
 	return ctl_get_name(&name, shape) ? ctl_shown(text, name.bytes, name.len) : "-";
 }
 
+/* Values are aligned, so that a list of properties can be read down. */
 void ctl_line(const char *key, const char *value)
 {
 	char text[CTL_TEXT];
@@ -177,18 +198,27 @@ void ctl_line(const char *key, const char *value)
 
 /* ---- tables ---- */
 
+/* A table that is being filled. Its lines are libsmartcols' own. */
 struct ctl_table {
 	struct libscols_table *table;
 	struct libscols_line *line;
 	size_t next;
 };
 
+/*
+ * A table that lacks rows would be a wrong answer, so the program ends instead. Its cells are
+ * copies, and nothing else must be undone.
+ */
 static void out_of_memory(void)
 {
 	fputs("pmemarenactl: out of memory\n", stderr);
 	exit(CTL_FAILED);
 }
 
+/*
+ * libsmartcols would escape what is not printable in its own way; here every cell has gone through
+ * ctl_sentence() already, so that is switched off.
+ */
 struct ctl_table *ctl_table_new(const char *const *columns)
 {
 	struct ctl_table *table = calloc(1, sizeof(*table));
@@ -216,6 +246,9 @@ void ctl_table_row(struct ctl_table *table)
 		out_of_memory();
 }
 
+/*
+ * The next cell of the row. What a user chose may be in @text, so it is escaped for the terminal.
+ */
 void ctl_table_cell(struct ctl_table *table, const char *text)
 {
 	char shown[CTL_TEXT];
@@ -235,6 +268,10 @@ static void keep_widths(struct ctl_table *table)
 	scols_table_enable_noheadings(table->table, 1);
 }
 
+/*
+ * For a table that comes in pages: nothing is kept, so a million rows need no memory, and who reads
+ * through a pipe sees them as they come.
+ */
 void ctl_table_flush(struct ctl_table *table)
 {
 	scols_print_table(table->table);
@@ -243,6 +280,10 @@ void ctl_table_flush(struct ctl_table *table)
 	ctl_flush();
 }
 
+/*
+ * A table that was flushed and got no rows since prints nothing more, and one that never had a row
+ * prints its head.
+ */
 void ctl_table_print(struct ctl_table *table)
 {
 	if (scols_table_get_nlines(table->table) > 0 || !scols_table_is_noheadings(table->table))

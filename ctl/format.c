@@ -19,6 +19,10 @@ static const char help[] =
 	"      --memmap-on-device    room for the descriptors on the device instead of in memory\n"
 	"      --force               even if something else lives there; it is gone then\n";
 
+/*
+ * Appends an option with its value, unless it was not given. Returns how many arguments there are
+ * then.
+ */
 static size_t add(const char **args, size_t n, const char *option, const char *value)
 {
 	if (value) {
@@ -28,6 +32,10 @@ static size_t add(const char **args, size_t n, const char *option, const char *v
 	return n;
 }
 
+/*
+ * The daemon's program formats, since only it knows what an arena looks like. Its refusals go to
+ * standard error by themselves; what it prints is JSON, and is shown as a sentence.
+ */
 static int run(struct ctl *ctl, int argc, char **argv)
 {
 	const char *name = NULL, *size = NULL, *page_size = NULL, *metadata = NULL, *slots = NULL;

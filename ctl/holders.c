@@ -27,6 +27,11 @@ struct wish {
 	struct ctl_bytes bytes;         /* the name, as bytes */
 };
 
+/*
+ * One row is one holder of one allocation; the same allocation has several rows when several
+ * sessions have it open. What the daemon does not know is a dash: after a restart, who connected
+ * before may be unknown.
+ */
 static void add_row(const struct ctl *ctl, struct ctl_table *table, struct json_object *row)
 {
 	char text[CTL_TEXT];
@@ -49,6 +54,7 @@ static void add_row(const struct ctl *ctl, struct ctl_table *table, struct json_
 	ctl_table_cell(table, ctl_name(text, row));
 }
 
+/* The filters are the daemon's: the tool would have to fetch all holders to apply them. */
 static struct json_object *params_for(const struct wish *wish, const char *cursor)
 {
 	struct json_object *params = ctl_params();
@@ -78,6 +84,10 @@ static void gather(struct json_object **all, struct json_object *page)
 	json_object_put(page);
 }
 
+/*
+ * Fetches page after page. The daemon gives pages, since one long answer would make all its clients
+ * wait. On failure nothing of them is left.
+ */
 static int ask(struct json_object **all, struct ctl *ctl, const struct wish *wish)
 {
 	struct json_object *page;

@@ -33,6 +33,10 @@ static void show_attributes(struct json_object *alloc)
 	printf("%-22s %s\n", "  as text", ctl_shown(text, (const char *)bytes, nr));
 }
 
+/*
+ * The layout is NULL when a client was asked: the daemon tells extents only to administrators and
+ * to those who have the allocation open.
+ */
 static void show(const struct ctl *ctl, struct json_object *alloc)
 {
 	static const char *const columns[] = { ">EXTENT", ">OFFSET", ">SIZE", NULL };
@@ -68,6 +72,10 @@ static void show(const struct ctl *ctl, struct json_object *alloc)
 	ctl_table_print(table);
 }
 
+/*
+ * Which allocation is asked for: one of name, offset, and slot with id. Borrowed from argv; NULL:
+ * it was not given.
+ */
 struct wish {
 	const char *name, *arena, *offset, *slot, *id;
 	struct ctl_bytes bytes;         /* the name, as bytes */
@@ -104,6 +112,10 @@ static int stat_as_client(struct pma_info *stat, struct pma_arena *arena, struct
 					     strtoull(wish->id, NULL, 0) });
 }
 
+/*
+ * Puts what a client is told into the shape of the administrators' answer, so that it is shown by
+ * the same code, and a script reads one format.
+ */
 static int ask_as_client(struct json_object **result, struct ctl *ctl, const struct wish *wish)
 {
 	struct json_object *shape;
@@ -134,6 +146,10 @@ static int ask_as_client(struct json_object **result, struct ctl *ctl, const str
 	return CTL_DONE;
 }
 
+/*
+ * Administrators are told more, so their socket is asked first. That it is closed to this user is
+ * no failure.
+ */
 static int ask(struct json_object **result, struct ctl *ctl, const struct wish *wish)
 {
 	int code, r = ctl_call_quiet(result, &code, ctl, "info", params_for(wish));

@@ -29,6 +29,10 @@ struct sheet {
 	bool has_some;
 };
 
+/*
+ * The JSON is one object, as other commands print it, but it is written page by page: a list of
+ * millions would not fit into memory. So its brackets are written by hand, here and in end().
+ */
 static void begin(struct sheet *sheet)
 {
 	static const char *const columns[] = { ">SIZE", "STATE",    ">UID",	">GID",
@@ -50,6 +54,9 @@ static const char *state_of(struct json_object *alloc)
 										   : state;
 }
 
+/*
+ * Slot and id are in the list because they are the only way to name an allocation without a name.
+ */
 static void add_row(struct sheet *sheet, struct json_object *alloc)
 {
 	char text[CTL_TEXT];
@@ -69,6 +76,10 @@ static void add_row(struct sheet *sheet, struct json_object *alloc)
 	ctl_table_cell(sheet->table, ctl_name(text, alloc));
 }
 
+/*
+ * The comma stands before each entry but the first: which is the last is not known when it is
+ * written.
+ */
 static void add_json(struct sheet *sheet, struct json_object *alloc)
 {
 	if (sheet->has_some)
@@ -92,6 +103,10 @@ static bool add_page(struct sheet *sheet, struct json_object *page)
 	return ctl_flush() == 0;
 }
 
+/*
+ * After a failure the JSON is left open on purpose: a script must not take half of a list for all
+ * of it.
+ */
 static void end(struct sheet *sheet, int status)
 {
 	if (sheet->table)

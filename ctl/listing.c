@@ -58,6 +58,10 @@ int ctl_client_arena(struct pma_arena *arena, struct pma *pma, const char *name)
 	return r < 0 ? r : pma_arena_get(arena, pma, index);
 }
 
+/*
+ * Connects when the administrators' socket has turned out to be closed; all later pages come the
+ * same way. What only administrators are told is refused, instead of a list in which it is missing.
+ */
 static int begin_as_client(struct ctl_listing *listing)
 {
 	int status, r;
@@ -73,6 +77,7 @@ static int begin_as_client(struct ctl_listing *listing)
 	return r < 0 ? ctl_refused(r) : CTL_DONE;
 }
 
+/* The library keeps the place between pages in a number; 0 after the last page. */
 static int next_as_client(struct json_object **page, struct ctl_listing *listing)
 {
 	struct pma_info *stats = calloc(PAGE, sizeof(*stats));
@@ -99,6 +104,7 @@ static int next_as_client(struct json_object **page, struct ctl_listing *listing
 
 /* ---- as an administrator sees it ---- */
 
+/* The cursor is the daemon's own text, and is given back as it came. */
 static struct json_object *params_for(const struct ctl_listing *listing)
 {
 	struct json_object *params = ctl_params();
@@ -113,6 +119,10 @@ static struct json_object *params_for(const struct ctl_listing *listing)
 	return params;
 }
 
+/*
+ * Takes over @answer. Without memory for the cursor the next page could not be asked for, and the
+ * list would end too early: that is a failure.
+ */
 static int next_as_admin(struct json_object **page, struct ctl_listing *listing,
 			 struct json_object *answer)
 {
@@ -126,6 +136,10 @@ static int next_as_admin(struct json_object **page, struct ctl_listing *listing,
 	return *page && (listing->cursor || listing->has_ended) ? CTL_DONE : ctl_explain(-ENOMEM);
 }
 
+/*
+ * The first page decides which socket is used. A list whose first half came from an administrator's
+ * view and the second from a client's would not fit together.
+ */
 int ctl_listing_next(struct json_object **page, struct ctl_listing *listing)
 {
 	struct json_object *answer;

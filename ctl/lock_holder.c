@@ -27,6 +27,11 @@ struct search {
 	struct ctl_marks *marks;
 };
 
+/*
+ * Reads one file of fdinfo, which has a line "lock:" for each lock of the descriptor's description.
+ * The process may have closed the descriptor, or have ended, since it was listed: then there is
+ * nothing to be found, and no failure.
+ */
 static bool search_descriptor(struct search *search, int dir, const char *name, long pid)
 {
 	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
@@ -51,6 +56,10 @@ static bool search_descriptor(struct search *search, int dir, const char *name, 
 	return is_enough;
 }
 
+/*
+ * Looks at all descriptors of one process. Of another user's process an unprivileged caller may not
+ * read them, so that it counts as one without locks.
+ */
 static bool search_process(struct search *search, const char *pid)
 {
 	struct dirent *entry;
@@ -69,6 +78,10 @@ static bool search_process(struct search *search, const char *pid)
 	return is_enough;
 }
 
+/*
+ * Looks at all processes. /proc/locks would be shorter, but for locks of descriptions (OFD) it does
+ * not say whose they are.
+ */
 static void search_all(struct search *search)
 {
 	struct dirent *entry;
@@ -101,6 +114,10 @@ static bool find_range(struct search *search, long pid, const char *line, bool i
 	return true;
 }
 
+/*
+ * Returns the first that is found: a write lock has one holder, and of several readers one is
+ * enough to begin with.
+ */
 long ctl_find_lock_holder(const char *inode, const char *range, long except)
 {
 	struct search search = { .except = except, .found = find_range, .inode = inode,
@@ -112,6 +129,7 @@ long ctl_find_lock_holder(const char *inode, const char *range, long except)
 
 /* ---- marks ---- */
 
+/* Returns room for one more mark, or NULL: the search ends then, and what was found is shown. */
 static struct ctl_mark *add_mark(struct ctl_marks *marks)
 {
 	size_t room = marks->room ? marks->room * 2 : 64;
@@ -147,6 +165,10 @@ static bool note_mark(struct search *search, long pid, const char *line, bool is
 	return false;
 }
 
+/*
+ * One walk through all processes serves for all sessions that are over; a walk for each of them
+ * would take minutes on a large host.
+ */
 void ctl_read_marks(struct ctl_marks *marks, long except)
 {
 	struct search search = { .except = except, .found = note_mark, .marks = marks };
@@ -154,6 +176,10 @@ void ctl_read_marks(struct ctl_marks *marks, long except)
 	search_all(&search);
 }
 
+/*
+ * A session has two marks, one for each mode of its descriptors: the byte that the daemon names is
+ * that of the writable ones, and the next one is that of the read-only ones.
+ */
 const struct ctl_mark *ctl_next_mark(size_t *i, const struct ctl_marks *marks,
 				     struct json_object *ended)
 {
@@ -170,6 +196,10 @@ const struct ctl_mark *ctl_next_mark(size_t *i, const struct ctl_marks *marks,
 	return NULL;
 }
 
+/*
+ * The daemon puts one mark on a description. More on one were put there by the process itself, and
+ * so was a mark of a session of another user.
+ */
 bool ctl_is_foreign(const struct ctl_mark *mark, struct json_object *ended)
 {
 	char path[64];

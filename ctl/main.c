@@ -10,6 +10,7 @@
 
 #include "ctl/ctl.h"
 
+/* In the order in which --help shows them. */
 static const struct ctl_command *const commands[] = {
 	&ctl_status_command, &ctl_stats,  &ctl_list_arenas, &ctl_list,
 	&ctl_info,	     &ctl_create, &ctl_rm,	    &ctl_sessions,
@@ -19,6 +20,10 @@ static const struct ctl_command *const commands[] = {
 	&ctl_holders,	     &ctl_df,	  &ctl_users,	    &ctl_complete,
 };
 
+/*
+ * To standard output when it was asked for, so that it can be piped into a pager; to standard error
+ * when the command line is wrong.
+ */
 static void print_usage(FILE *to)
 {
 	fprintf(to, "usage: pmemarenactl [OPTION]... COMMAND [ARGUMENT]...\n\nLooks after "
@@ -51,6 +56,10 @@ static void print_usage(FILE *to)
 		    "answer, 4 differences were found.\n");
 }
 
+/*
+ * Names are not cut short: a script that says "re" would mean another command after the next
+ * release.
+ */
 static const struct ctl_command *find_command(const char *name)
 {
 	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++) {
@@ -104,6 +113,7 @@ static int finish(int status)
 	return status == CTL_DONE || status == CTL_DIFFERENCES ? CTL_FAILED : status;
 }
 
+/* Runs the command, which takes the rest of the command line, its own name first. */
 static int run(struct ctl *ctl, int argc, char **argv)
 {
 	const struct ctl_command *command;

@@ -20,16 +20,22 @@ static const char help[] =
 	"      --arena NAME          by name or UUID; default: the first\n"
 	"      --svg FILE            write the picture to FILE\n";
 
+/* Numbers of sections and of pages, summed over the sections of a cell. */
 struct cell {
 	uint64_t sections, active, pages, used, split, poisoned, scrubbing;
 };
 
+/*
+ * The whole arena in cells of equal size, at most CELLS_MAX of them: so that one of 16 TiB fits on
+ * a screen too.
+ */
 struct picture {
 	struct cell *cells;             /* owned */
 	size_t   nr;
 	uint64_t per_cell;              /* so many sections in a cell */
 };
 
+/* Adds one section. @run describes it; its neighbours that are the same share the description. */
 static void add(struct cell *cell, struct json_object *run)
 {
 	cell->sections++;
@@ -41,6 +47,7 @@ static void add(struct cell *cell, struct json_object *run)
 	cell->scrubbing += ctl_get_u64(run, "scrubbing");
 }
 
+/* The daemon sends runs of equal sections, since most of an arena looks alike. */
 static uint64_t count_sections(struct json_object *runs)
 {
 	uint64_t nr = 0;
@@ -50,6 +57,7 @@ static uint64_t count_sections(struct json_object *runs)
 	return nr;
 }
 
+/* Spreads the runs over the cells. false: no memory. */
 static bool make(struct picture *picture, struct json_object *runs)
 {
 	uint64_t nr = count_sections(runs), at = 0;
@@ -80,6 +88,10 @@ static unsigned fill_of(const struct cell *cell)
 	return cell->used == cell->pages ? 4 : 1 + (unsigned)(cell->used * 3 / cell->pages);
 }
 
+/*
+ * What needs somebody's attention wins: one bad page among many sections would otherwise not be
+ * seen.
+ */
 static const char *sign_of(const struct cell *cell, bool is_utf8)
 {
 	static const char *const shades[] = { "_", "\u2591", "\u2592", "\u2593", "\u2588" };
@@ -96,6 +108,7 @@ static const char *sign_of(const struct cell *cell, bool is_utf8)
 	return is_utf8 ? shades[fill_of(cell)] : letters[fill_of(cell)];
 }
 
+/* The number at the begin of a line is where in the data area the line begins, in GiB. */
 static void print(const struct picture *picture, struct json_object *result)
 {
 	uint64_t section = ctl_get_u64(result, "section_size") >> 20;
@@ -116,6 +129,7 @@ static void print(const struct picture *picture, struct json_object *result)
 
 /* ---- as SVG ---- */
 
+/* The same order as in sign_of(), so that the two pictures tell the same. */
 static const char *colour_of(const struct cell *cell)
 {
 	if (cell->poisoned)
@@ -127,6 +141,10 @@ static const char *colour_of(const struct cell *cell)
 	return "#2f7dbf";
 }
 
+/*
+ * A cell is a square whose colour is the fuller the more of it is used, with the numbers as a tool
+ * tip. Even a little use is painted so that it can be seen.
+ */
 static void draw_cell(FILE *to, const struct cell *cell, size_t i)
 {
 	double fill = cell->pages ? (double)cell->used / (double)cell->pages : 0;
@@ -162,6 +180,10 @@ static void draw_legend(FILE *to, unsigned y)
 			10 + i * 125, y, entries[i].colour, 24 + i * 125, y + 9, entries[i].text);
 }
 
+/*
+ * Writes the picture. A file that could not be written whole is a failure, though the part that was
+ * written stays.
+ */
 static int draw(const char *path, const struct picture *picture, struct json_object *result)
 {
 	unsigned rows = (unsigned)((picture->nr + COLUMNS - 1) / COLUMNS);

@@ -9,10 +9,15 @@
 
 #include "ctl/ctl.h"
 
+/* The most options that a command may have of its own; the table for getopt has so much room. */
 #define OWN_MAX 16
 
 enum { OPT_JSON = 256, OPT_SOCKET, OPT_ADMIN_SOCKET, OPT_TIMEOUT, OPT_HELP, OPT_OWN };
 
+/*
+ * They may stand behind the command as well as before it; main.c reads those before it, since
+ * getopt does not know where the command's own begin.
+ */
 static const struct option common[] = {
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "human", no_argument, NULL, 'u' },
@@ -24,6 +29,7 @@ static const struct option common[] = {
 
 #define NR_COMMON (sizeof(common) / sizeof(*common))
 
+/* Prints the short usage of the command, not its help: the mistake stays on the screen. */
 int ctl_usage(const struct ctl_command *command, const char *what)
 {
 	ctl_say("%s", what);
@@ -47,6 +53,7 @@ static void print_help(const struct ctl_command *command)
 		printf("\n%s", command->help);
 }
 
+/* Makes one table of the common options and the command's own, as getopt wants it. */
 static void fill(struct option all[NR_COMMON + OWN_MAX + 1], const struct ctl_option *own)
 {
 	size_t n = NR_COMMON;
@@ -59,6 +66,7 @@ static void fill(struct option all[NR_COMMON + OWN_MAX + 1], const struct ctl_op
 	all[n] = (struct option){ NULL, 0, NULL, 0 };
 }
 
+/* The value is argv's, and lives as long as the program. */
 static void take_own(const struct ctl_option *own, char *value)
 {
 	if (own->value)
@@ -67,6 +75,11 @@ static void take_own(const struct ctl_option *own, char *value)
 		*own->flag = true;
 }
 
+/*
+ * argv[0] is the name of the command. getopt moves what is no option to the end of argv, and that
+ * is moved to the front here, so that a command finds its arguments from argv[1] on wherever the
+ * options stood.
+ */
 int ctl_parse(struct ctl *ctl, const struct ctl_command *command, int argc, char **argv,
 	      const struct ctl_option *options)
 {
@@ -104,6 +117,9 @@ int ctl_parse(struct ctl *ctl, const struct ctl_command *command, int argc, char
 	return argc - optind;
 }
 
+/*
+ * The arguments end with a NULL, so that a command finds an optional one missing without counting.
+ */
 bool ctl_begin(int *status, struct ctl *ctl, const struct ctl_command *command, int argc,
 	       char **argv, const struct ctl_option *options, int least, int most)
 {

@@ -20,6 +20,10 @@ static const char help[] =
 	"      --force               DEVICE was used by another host that did not close it, or its "
 	"parts are of different age\n";
 
+/*
+ * Two arenas of one UUID cannot be served together, since the daemon names its files by it. The
+ * daemon's program does the work, on a device that nobody serves.
+ */
 static int run(struct ctl *ctl, int argc, char **argv)
 {
 	const char *metadata = NULL, *args[10] = { "pmemarenad", "--reidentify" };

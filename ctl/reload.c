@@ -19,6 +19,10 @@ static int explain(const struct ctl *ctl, int r)
 	return CTL_FAILED;
 }
 
+/*
+ * A reload is all or nothing. What can change only with a restart is said, though it is no failure:
+ * the operator would otherwise believe that it holds by now.
+ */
 static int run(struct ctl *ctl, int argc, char **argv)
 {
 	struct json_object *result;

@@ -26,6 +26,7 @@ struct wish {
 	const char *arena, *slot, *id;
 };
 
+/* One of the name and the handle is there; the other is left out. */
 static struct json_object *params_for(const struct wish *wish)
 {
 	struct json_object *params = ctl_params();
@@ -38,6 +39,10 @@ static struct json_object *params_for(const struct wish *wish)
 	return params;
 }
 
+/*
+ * The library frees by handle, so a name is looked up first. Should the name pass to another
+ * allocation in between, the one that was found is freed, and the other stays.
+ */
 static int free_as_client(struct pma *pma, const struct wish *wish)
 {
 	struct pma_arena arena;
@@ -56,6 +61,7 @@ static int free_as_client(struct pma *pma, const struct wish *wish)
 	return r < 0 ? r : pma_free(pma, stat.handle);
 }
 
+/* The daemon decides whether this user may free it: its owner and root may. */
 static int ask_as_client(struct ctl *ctl, const struct wish *wish)
 {
 	struct pma *pma;
@@ -71,6 +77,7 @@ static int ask_as_client(struct ctl *ctl, const struct wish *wish)
 	return status;
 }
 
+/* With --json each allocation has an object, one a line. */
 static int rm_one(struct ctl *ctl, const struct wish *wish)
 {
 	struct json_object *result;
@@ -98,6 +105,10 @@ static bool are_names(struct wish *wish, char **names)
 	return true;
 }
 
+/*
+ * Goes on after one that could not be freed, as rm(1) does; the status is that of the worst
+ * failure.
+ */
 static int run(struct ctl *ctl, int argc, char **argv)
 {
 	struct wish wish = { .arena = NULL };

@@ -10,6 +10,10 @@
 
 #include "ctl/ctl.h"
 
+/*
+ * WAITING are messages that found no clean space. BLOCKED is a client that does not read its
+ * replies: the daemon does not read from it either.
+ */
 static void show(struct json_object *sessions)
 {
 	static const char *const columns[] = { ">SESSION",  ">UID",	">PID",	   ">CONNECTED",

@@ -6,6 +6,7 @@
 
 #include "ctl/ctl.h"
 
+/* One line for a number of bytes. */
 static void line(const struct ctl *ctl, struct json_object *from, const char *what, const char *key)
 {
 	char text[CTL_TEXT];
@@ -13,6 +14,11 @@ static void line(const struct ctl *ctl, struct json_object *from, const char *wh
 	ctl_line(what, ctl_size(text, ctl, ctl_get_u64(from, key)));
 }
 
+/*
+ * What the descriptors of base pages cost: the memory that they take, what they would take if no
+ * pages of descriptors were shared, and the mappings that the sharing needs, of which the kernel
+ * allows a process only so many (vm.max_map_count).
+ */
 static void show_memmap(const struct ctl *ctl, struct json_object *memmap)
 {
 	char text[CTL_TEXT];
@@ -35,6 +41,10 @@ static void show_memmap(const struct ctl *ctl, struct json_object *memmap)
 	ctl_line("  mappings (VMAs)", text);
 }
 
+/*
+ * All numbers are shown, also those that are 0: that nothing was damaged is what an operator wants
+ * to read after a power cut.
+ */
 char *ctl_last_start(char text[CTL_TEXT], struct json_object *start)
 {
 	char when[CTL_TEXT];
@@ -48,6 +58,10 @@ char *ctl_last_start(char text[CTL_TEXT], struct json_object *start)
 	return text;
 }
 
+/*
+ * Records of which one copy was bad, and was made from the other: at the start, or by the verifier
+ * while the arena is served. A number that grows says that the device is going bad.
+ */
 static void show_mended(struct json_object *arena)
 {
 	struct json_object *start = ctl_get(arena, "last_start");
@@ -62,6 +76,10 @@ static void show_mended(struct json_object *arena)
 		ctl_line("  last start", ctl_last_start(text, start));
 }
 
+/*
+ * Space first, then allocations, then what was done since the start. What is 0 on most arenas (bad
+ * pages, windows, ended sessions) is shown only when it is not.
+ */
 static void show_arena(const struct ctl *ctl, struct json_object *arena)
 {
 	char text[CTL_TEXT];
@@ -103,6 +121,10 @@ static void show_arena(const struct ctl *ctl, struct json_object *arena)
 	show_memmap(ctl, ctl_get(arena, "memmap"));
 }
 
+/*
+ * The latencies are upper bounds of the daemon's histogram, which has buckets and no single values;
+ * an operation that was never timed has a dash.
+ */
 static void show_operations(struct json_object *operations)
 {
 	static const char *const columns[] = { "OPERATION", ">ITEMS",  ">REFUSED",
@@ -130,6 +152,10 @@ static void show_operations(struct json_object *operations)
 	ctl_table_print(table);
 }
 
+/*
+ * The numbers count from the start of this daemon, but for those of space, which are as they are
+ * now.
+ */
 static void show(const struct ctl *ctl, struct json_object *result)
 {
 	struct json_object *arenas = ctl_get(result, "arenas"),

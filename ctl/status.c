@@ -36,8 +36,10 @@ static void show_foreign_lock(struct json_object *found, long daemon)
 		 who);
 }
 
+/* So many are told one by one; a program may have taken thousands. */
 #define FOREIGN_MARKS_MAX 10
 
+/* Says what the mark costs, and what ends it: nobody can take the lock away from the process. */
 static void say_foreign_mark(const char *who, struct json_object *session)
 {
 	printf("\n%s has the mark of session %s of uid %s in arena %s, which is over: what that "
@@ -80,6 +82,7 @@ static void show_foreign_marks(struct ctl *ctl, long daemon)
 	json_object_put(result);
 }
 
+/* An arena whose device is not there has a state and a reason, and nothing else. */
 static void show_arena(const struct ctl *ctl, struct json_object *arena, long daemon)
 {
 	struct json_object *device = ctl_get(arena, "device");
@@ -107,6 +110,7 @@ static void show_arena(const struct ctl *ctl, struct json_object *arena, long da
 	show_foreign_lock(ctl_get(arena, "foreign_lock"), daemon);
 }
 
+/* A quota that the configuration does not set is absent from the answer. */
 static const char *limit(struct json_object *quota, const char *key)
 {
 	return ctl_get(quota, key) ? ctl_get_string(quota, key) : "no limit";
@@ -130,6 +134,10 @@ static void show_quota(const struct ctl *ctl, struct json_object *quota)
 	ctl_line("  quota of a user", text);
 }
 
+/*
+ * The daemon first, then each arena. Where locks of others are looked for the daemon itself is left
+ * out: it has locks on its devices too.
+ */
 static void show(struct ctl *ctl, struct json_object *result)
 {
 	struct json_object *arenas = ctl_get(result, "arenas"),

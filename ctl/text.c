@@ -18,6 +18,7 @@
 #include "ctl/ctl.h"
 #include "lib/wire/escape.h"
 
+/* Does the terminal, as the locale says, read UTF-8? Set once, at the start. */
 static bool is_utf8;
 
 void ctl_text_init(void)
@@ -27,6 +28,10 @@ void ctl_text_init(void)
 	is_utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
 }
 
+/*
+ * The first error is kept, since stdio forgets the errno: ferror() says later only that there was
+ * one.
+ */
 int ctl_flush(void)
 {
 	static int error;
@@ -64,6 +69,7 @@ const char *ctl_sentence(char text[CTL_TEXT], const char *sentence)
 	return text;
 }
 
+/* A sentence that is too long is cut, and still ends in a newline. */
 void ctl_say(const char *fmt, ...)
 {
 	char sentence[CTL_TEXT], text[CTL_TEXT];
@@ -110,6 +116,10 @@ static size_t next_character(uint32_t *code, const char *p)
 	return n;
 }
 
+/*
+ * ASCII is copied in runs, up to the next character that may have to be escaped. DEL (0x7f) is the
+ * one of ASCII that json-c does not escape and a terminal may obey.
+ */
 void ctl_put_json(const char *json)
 {
 	while (*json) {
@@ -133,6 +143,10 @@ void ctl_put_json(const char *json)
 
 /* ---- reading ---- */
 
+/*
+ * The sentence shows the name as it was typed, escaped: what cannot be read as a name may still
+ * hold anything.
+ */
 bool ctl_read_name(struct ctl_bytes *name, const char *text)
 {
 	char shown[CTL_TEXT];

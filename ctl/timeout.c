@@ -17,11 +17,22 @@
 
 #include "ctl/ctl.h"
 
+/*
+ * A daemon that is well answers most calls within a millisecond. One that is busy has ten seconds.
+ */
 #define DEFAULT_S 10.0
 
+/*
+ * What the handler writes. It is made before the signal can come, since snprintf() must not be
+ * called in a handler.
+ */
 static char sentence[160];
 static size_t length;
 
+/*
+ * Only calls that are safe in a handler; _exit() leaves what stdio has buffered, which was flushed
+ * before.
+ */
 static void on_alarm(int sig)
 {
 	ssize_t n = write(STDERR_FILENO, sentence, length);
@@ -31,6 +42,10 @@ static void on_alarm(int sig)
 	_exit(CTL_NO_DAEMON);
 }
 
+/*
+ * Seconds, also parts of one. It must begin with a digit: strtod() would also take "inf" and
+ * blanks.
+ */
 bool ctl_timeout_parse(double *seconds, const char *text)
 {
 	char *end;
@@ -40,6 +55,7 @@ bool ctl_timeout_parse(double *seconds, const char *text)
 	       *seconds <= 1e6;
 }
 
+/* 0 stops the timer. */
 static void set(double seconds)
 {
 	struct itimerval timer = { .it_value = { .tv_sec = (time_t)seconds } };

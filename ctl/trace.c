@@ -24,6 +24,10 @@ static bool is_frame(const char *key)
 	       strcmp(key, "time_ns") == 0 || strcmp(key, "name_hex") == 0;
 }
 
+/*
+ * A value that is text stands in quotes, so that a blank in it does not end it; numbers stand as
+ * they are.
+ */
 static void show_field(const char *key, struct json_object *value, struct json_object *step)
 {
 	char text[CTL_TEXT];
@@ -36,6 +40,7 @@ static void show_field(const char *key, struct json_object *value, struct json_o
 		printf(" %s=%s", key, json_object_get_string(value));
 }
 
+/* The time has microseconds: steps of one request follow each other within some of them. */
 static void show(struct json_object *step)
 {
 	uint64_t time_ns = ctl_get_u64(step, "time_ns");
@@ -55,6 +60,7 @@ static void show(struct json_object *step)
 	putchar('\n');
 }
 
+/* Called for each step by pma_admin_watch(); false ends the command. */
 static bool take(const char *json, void *arg)
 {
 	const struct ctl *ctl = arg;
