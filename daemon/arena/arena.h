@@ -116,6 +116,11 @@ enum arena_state arena_state(const struct arena *arena, const char **reason);
 int arena_plane_fd(const struct arena *arena);
 /* The catalog, for clients; read-only and the arena's own: duplicate it to keep it. */
 int arena_catalog_fd(const struct arena *arena);
+/*
+ * The touches, for clients that note there what they get; made at the first call, the arena's own.
+ * -ENOMEM, errors of memfd_create().
+ */
+int arena_touches_fd(int *fd, struct arena *arena);
 
 /* ---- shares ---- */
 
@@ -130,6 +135,13 @@ int arena_set_share(struct arena *arena, uint32_t uid, enum quota_kind kind, boo
 void arena_clear_shares(struct arena *arena);
 /* What is charged in this arena, and its shares. Borrowed. */
 const struct quota *arena_quota(const struct arena *arena);
+
+/*
+ * What is freed when a request finds no space: evictable allocations of its user, or with @from_any
+ * of whoever has used his longest ago; and at more than @above percent used (0: never) some of
+ * them ahead of need.
+ */
+void arena_set_eviction(struct arena *arena, bool from_any, uint32_t above);
 
 /* ---- sessions ---- */
 
@@ -238,6 +250,8 @@ struct arena_ask {
 	/* with publish: bytes of the owner's own, at most ALLOC_MAX_ATTRIBUTES. Borrowed */
 	const void *attributes;
 	uint16_t attributes_len;
+	/* with publish: it may be freed, while nobody has it open or pinned, to make room */
+	bool     evictable;
 };
 
 /*
@@ -317,6 +331,19 @@ int arena_rename_over(struct arena *arena, const struct caller *caller, struct a
  */
 int arena_give_attributes(struct arena *arena, const struct caller *caller, struct alloc *alloc,
 			  const void *attributes, uint16_t len, struct why *why);
+
+/*
+ * Says of the reservation @alloc whether it will be evictable once it is published; as with
+ * attributes the caller publishes next. -EINVAL it is published; -EACCES.
+ */
+int arena_give_evictable(struct arena *arena, const struct caller *caller, struct alloc *alloc,
+			 bool is_evictable, struct why *why);
+/*
+ * Counts as a use of @alloc, which so is evicted later, if it is evictable. -EACCES the caller may
+ * not read it.
+ */
+int arena_touch(struct arena *arena, const struct caller *caller, struct alloc *alloc,
+		struct why *why);
 
 enum arena_attr {
 	ARENA_SET_UID = 1,
@@ -437,7 +464,8 @@ enum arena_event_kind {
 	ARENA_CHANGED,
 	ARENA_POISONED,
 	ARENA_RECALL,
-	ARENA_WENT_OFFLINE
+	ARENA_WENT_OFFLINE,
+	ARENA_EVICTED                           /* freed to make room */
 };
 
 /*
@@ -485,6 +513,10 @@ struct arena_stats {
 	uint64_t slots_total, slots_used;
 	/* requests that found no room, and for which leases were asked back */
 	uint64_t recalls;
+	/* allocations that were freed to make room, and their bytes */
+	uint64_t evictions, evicted_bytes;
+	/* those that may be, and their bytes */
+	uint64_t nr_evictable, evictable;
 	uint64_t settles, records_written, records_mended, scrubbed_bytes;
 	uint64_t holders, holds;
 	/* those of `holders` whose session is over while something may be mapped */

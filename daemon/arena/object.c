@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "daemon/arena/array.h"
+#include "daemon/arena/evictable.h"
 #include "daemon/arena/index.h"
 #include "daemon/arena/pins.h"
 
@@ -83,6 +84,7 @@ void object_set(struct arena *arena, uint32_t slot, struct alloc *alloc)
 
 void object_withdraw(struct arena *arena, struct alloc *alloc)
 {
+	evictable_leave(arena, alloc);
 	plane_set(arena->plane, alloc->slot, 0);
 	catalog_drop(arena->catalog, alloc->slot);
 	pins_hide(arena, alloc);
@@ -97,6 +99,7 @@ void object_hide(struct arena *arena, struct alloc *alloc)
 
 void object_drop(struct arena *arena, struct alloc *alloc)
 {
+	evictable_leave(arena, alloc);
 	forget_uncataloged(arena, alloc);
 	object_give(arena, alloc->slot);
 	alloc_free(alloc);

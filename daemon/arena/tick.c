@@ -10,6 +10,7 @@
 #include "daemon/arena/arena_internal.h"
 #include "daemon/arena/bad.h"
 #include "daemon/arena/ending.h"
+#include "daemon/arena/evict.h"
 #include "daemon/arena/stamp.h"
 #include "daemon/arena/state.h"
 #include "daemon/clock.h"
@@ -57,6 +58,7 @@ void arena_tick(struct arena *arena)
 	}
 	bad_take(arena);
 	ending_look(arena);
+	evict_ahead(arena);
 	space_upkeep(arena->space);
 	stamp_upkeep(arena);
 }

@@ -153,7 +153,8 @@ static int say_hello(struct link *link)
 				    .session = link->session,
 				    .features = WIRE_REPEATS | WIRE_CARVES | WIRE_LENDS |
 						WIRE_WINDOWS | WIRE_USAGES |
-						WIRE_REPLACES | WIRE_ATTRIBUTES };
+						WIRE_REPLACES | WIRE_ATTRIBUTES |
+						WIRE_EVICTS };
 	uint8_t message[sizeof(struct wire_header) + sizeof(hello)] __attribute__((aligned(8)));
 	struct wire_writer writer;
 	int r;
@@ -392,6 +393,7 @@ static void take_features(struct link *link, const struct wire_welcome *welcome)
 	link->usages = welcome->features & WIRE_USAGES;
 	link->replaces = welcome->features & WIRE_REPLACES;
 	link->attributes = welcome->features & WIRE_ATTRIBUTES;
+	link->evicts = welcome->features & WIRE_EVICTS;
 }
 
 /*
