@@ -17,6 +17,7 @@
 #include "daemon/arena/arena_trace.h"
 #include "daemon/arena/events.h"
 #include "daemon/arena/evictable.h"
+#include "daemon/arena/object.h"
 #include "daemon/arena/pins.h"
 #include "daemon/arena/retire.h"
 #include "daemon/arena/room.h"
@@ -104,6 +105,28 @@ static uint64_t free_some(struct arena *arena, const struct evict_ask *ask, uint
 	return freed;
 }
 
+/*
+ * The same, and makes it durable. Returns how many *left became less: 0, nothing could be freed.
+ */
+static int free_durably(struct arena *arena, const struct evict_ask *ask, uint64_t nr_pfns,
+			uint32_t *left)
+{
+	uint32_t before = *left;
+	int r;
+
+	if (!evictable_clock(arena, ask->uid))
+		return 0;
+	/* What was only staged could come back after a crash: it is not freed before. */
+	r = arena_settle(arena);
+	if (r < 0)
+		return r;
+	pins_look(arena);
+	if (arena->pins_missing || free_some(arena, ask, nr_pfns, left) == 0)
+		return 0;
+	r = arena_settle(arena);
+	return r < 0 ? r : (int)(before - *left);
+}
+
 /* Base pages that nobody has, also those that are being scrubbed. */
 static uint64_t nr_free_pfns(const struct arena *arena)
 {
@@ -136,17 +159,32 @@ static int make_room(struct arena *arena, const struct evict_ask *ask, uint32_t 
 
 	if (!clock || clock->nr_pfns + nr_free < ask->nr_pfns)
 		return -ENOSPC;
-	/* What was only staged could come back after a crash: it is not freed before. */
-	r = arena_settle(arena);
-	if (r < 0)
-		return r;
-	pins_look(arena);
-	if (*left == 0 || arena->pins_missing)
-		return say_later(arena, ask, why);
 	/* Free space that did not do is scattered: then one after the other goes until it does. */
-	if (free_some(arena, ask, ask->nr_pfns > nr_free ? ask->nr_pfns - nr_free : 1, left) == 0)
-		return clock->nr > MAX_LOOKS ? say_later(arena, ask, why) : -ENOSPC;
-	return arena_settle(arena);
+	r = free_durably(arena, ask, ask->nr_pfns > nr_free ? ask->nr_pfns - nr_free : 1, left);
+	if (r == 0 && (*left == 0 || arena->pins_missing || clock->nr > MAX_LOOKS))
+		return say_later(arena, ask, why);
+	return r > 0 ? 0 : r == 0 ? -ENOSPC : r;
+}
+
+int evict_for_slots(struct arena *arena, uint32_t uid, uint32_t nr_records)
+{
+	const struct evict_ask ask = { .uid = uid };
+	uint32_t left = MAX_VICTIMS;
+	int r = 1;
+
+	while (r > 0 && (!object_is_room(arena) ||
+			 table_nr_used(arena->table) + nr_records > table_nr_slots(arena->table)))
+		r = free_durably(arena, &ask, 1, &left);
+	return r < 0 ? r : 0;
+}
+
+int evict_for_quota(struct arena *arena, uint32_t uid, uint64_t nr_pfns)
+{
+	const struct evict_ask ask = { .uid = uid };
+	uint32_t left = MAX_VICTIMS;
+
+	/* What is on the clock of all may be other users', whose end is no use to this one. */
+	return arena->evict_any ? 0 : free_durably(arena, &ask, nr_pfns, &left);
 }
 
 int evict_claim(uint32_t *nr, bool *is_run, struct arena *arena, const struct evict_ask *ask,

@@ -22,6 +22,17 @@ struct evict_ask {
  */
 int evict_claim(uint32_t *nr, bool *is_run, struct arena *arena, const struct evict_ask *ask,
 		struct why *why);
+/*
+ * Frees evictable allocations of @uid until there is a place for one more allocation, whose record
+ * takes @nr_records slots of the table. 0 also where there is nothing to free: whoever needs the
+ * place finds that out. -EIO: the arena went offline.
+ */
+int evict_for_slots(struct arena *arena, uint32_t uid, uint32_t nr_records);
+/*
+ * The user @uid is at a limit of its quota: frees @nr_pfns base pages of its own. Returns how many
+ * allocations were freed; -EIO.
+ */
+int evict_for_quota(struct arena *arena, uint32_t uid, uint64_t nr_pfns);
 /* Are more than arena.evict_above percent used, and is anything evictable? */
 bool evict_is_due(struct arena *arena);
 /* Regular work: frees some of what is evictable while evict_is_due(). */

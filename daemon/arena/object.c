@@ -55,6 +55,11 @@ int object_take(struct arena *arena, uint32_t *slot, struct why *why)
 	return 0;
 }
 
+bool object_is_room(const struct arena *arena)
+{
+	return arena->nr_free_objects > 0 || arena->nr_objects < arena->sb.nr_slots;
+}
+
 /*
  * Call this before @alloc is freed. It is rare that anything is to be done: what was staged goes
  * only when the staging failed.

@@ -137,6 +137,23 @@ int reserve_build(struct arena *arena, const struct caller *caller, struct alloc
 	return 0;
 }
 
+/* Charges the user for one more allocation. What is evictable of its own gives way. */
+static int take_charge(struct arena *arena, uint32_t uid, enum quota_kind kind, uint64_t nr_pfns,
+		       struct why *why)
+{
+	int r = charge_take(arena, uid, kind, nr_pfns << DESC_SHIFT, why);
+
+	while (r == -EDQUOT && kind == QUOTA_BYTES && evict_for_quota(arena, uid, nr_pfns) > 0)
+		r = charge_take(arena, uid, kind, nr_pfns << DESC_SHIFT, why);
+	return r;
+}
+
+/* How many slots of the table the record will take at least; a reservation has none yet. */
+static uint32_t nr_records_of(const struct arena_ask *ask)
+{
+	return ask->publish ? table_slots_for(ask->name_len, 1, ask->attributes_len) : 0;
+}
+
 static int reserve(struct alloc **out, struct arena *arena, const struct caller *caller,
 		   const struct arena_ask *ask, struct why *why)
 {
@@ -167,10 +184,13 @@ static int reserve(struct alloc **out, struct arena *arena, const struct caller 
 		r = quota_check(arena->quota, caller->uid, QUOTA_BYTES, UINT64_C(1) << DESC_SHIFT,
 				why);
 	if (r == 0)
-		r = charge_take(arena, caller->uid, kind, nr_pfns << DESC_SHIFT, why);
+		r = take_charge(arena, caller->uid, kind, nr_pfns, why);
 	if (r < 0)
 		return r;
-	r = claim_space(&alloc, arena, caller, nr_pfns, ask, why);
+	if (!ask->lease)
+		r = evict_for_slots(arena, caller->uid, nr_records_of(ask));
+	if (r == 0)
+		r = claim_space(&alloc, arena, caller, nr_pfns, ask, why);
 	if (r == 0) {
 		r = reserve_build(arena, caller, alloc, ask,
 				  !ask->publish || ask->keep_open ? &open : NULL, why);
@@ -261,6 +281,10 @@ int arena_publish(struct arena *arena, const struct caller *caller, struct alloc
 		r = settle_if_staged(arena, alloc, false);
 	if (r == 0)
 		r = rules_uncarved(alloc, "published as a whole", why);
+	if (r == 0)
+		r = evict_for_slots(arena, alloc->uid,
+				    table_slots_for(alloc->name_len, alloc->nr_extents,
+						    alloc->attributes_len));
 	if (r == 0)
 		r = deed_begin(arena, caller, alloc, PROOF_PUBLISHED);
 	if (r == 0)
