@@ -33,6 +33,7 @@ static const struct {
 	[OP_SETTLE] = { "settle", 24 },	 [OP_TICK] = { "tick", 3 },
 	[OP_RESTART] = { "restart", 1 }, [OP_KILL] = { "kill", 2 },
 	[OP_REPLACE] = { "replace", 0 }, [OP_ATTRIBUTES] = { "attributes", 0 },
+	[OP_EVICT] = { "evict", 0 },
 };
 
 const char *history_op_name(enum history_op op)
@@ -871,6 +872,72 @@ static bool do_attributes(struct history *h, enum history_op op)
 	return done && rnd(h, 3) == 0 ? kill_in_settle(h, op) : done;
 }
 
+/* ---- what may go makes room ---- */
+
+/* Of what was published, what is not there any more was evicted since @begun. */
+static void note_evicted(struct history *h, uint64_t begun)
+{
+	for (size_t i = 0; i < h->model->nr_objects; i++) {
+		struct object *object = &h->model->objects[i];
+		const struct version *last = model_last(object);
+
+		if (last->undone != NEVER || last->state != OBJECT_PUBLISHED || alloc_of(h, object))
+			continue;
+		if (!last->is_evictable || held_of(h, object)) {
+			fprintf(stderr, "allocation %llu, which is %s, was evicted\n",
+				(unsigned long long)object->id,
+				last->is_evictable ? "open" : "not evictable");
+			fail(h, "evict", -ENODATA);
+		}
+		model_change(object, NULL, begun);
+	}
+}
+
+/* A new one that may go; if the arena is full, some that may go make room for it. */
+static bool create_evictable(struct history *h, enum history_op op, uint64_t len)
+{
+	struct caller caller = caller_of(h, 1000 + (uint32_t)(rnd(h, 4) == 0));
+	char name[ALLOC_MAX_NAME];
+	struct arena_ask ask = { .name = name,
+				 .name_len = random_name(h, name),
+				 .len = len,
+				 .publish = true,
+				 .evictable = rnd(h, 8) != 0,
+				 .keep_open = rnd(h, 6) == 0 };
+	uint64_t begun = world_mark(h->world);
+	struct alloc *alloc;
+	int r;
+
+	while ((r = arena_reserve(&alloc, h->world->arena, &caller, &ask, &h->world->why)) ==
+	       -EAGAIN)
+		world_scrub_all(h->world);
+	note_evicted(h, begun);
+	if (is_refused(h, op, r))
+		return false;
+	model_add(h->model, alloc, begun)->given = world_mark(h->world);
+	check_hand_out(h, alloc, 0);
+	return true;
+}
+
+/* Some, of which not all have room. */
+static bool do_evict(struct history *h, enum history_op op)
+{
+	uint64_t page = h->world->flavour->page_size, len;
+	struct arena_stats stats;
+	bool done = false;
+
+	arena_stats(h->world->arena, &stats);
+	len = stats.free / page / 4 * page;
+	if (len < page)
+		len = page;
+	for (unsigned i = 0; i < 8 && !h->nr_failures; i++) {
+		done |= create_evictable(h, op, rnd(h, 4) ? len : random_len(h));
+		if (rnd(h, 2))
+			history_settle(h);
+	}
+	return done && rnd(h, 3) == 0 ? kill_in_settle(h, op) : done;
+}
+
 bool history_step(struct history *h, enum history_op op)
 {
 	static bool (*const functions[NR_OPS])(struct history *, enum history_op) = {
@@ -881,6 +948,7 @@ bool history_step(struct history *h, enum history_op op)
 		[OP_CLOSE] = do_close,	   [OP_SCRUB] = do_scrub,     [OP_SETTLE] = do_settle,
 		[OP_TICK] = do_tick,	   [OP_RESTART] = do_restart, [OP_KILL] = do_kill,
 		[OP_REPLACE] = do_replace, [OP_ATTRIBUTES] = do_attributes,
+		[OP_EVICT] = do_evict,
 	};
 	bool done;
 
