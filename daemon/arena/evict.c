@@ -209,13 +209,13 @@ int evict_claim(uint32_t *nr, bool *is_run, struct arena *arena, const struct ev
 
 /* ---- ahead of need ---- */
 
-bool evict_is_due(struct arena *arena)
+bool evict_is_due(const struct arena *arena)
 {
 	uint64_t size = arena->identity.size >> DESC_SHIFT, used;
 
 	if (!arena->evict_above || RB_EMPTY(&arena->clocks) || arena->state != ARENA_ONLINE)
 		return false;
-	used = size - nr_free_pfns(arena) - (room_look(arena)->quarantined >> DESC_SHIFT);
+	used = size - nr_free_pfns(arena) - (arena->room.quarantined >> DESC_SHIFT);
 	return used > size / 100 * arena->evict_above;
 }
 
@@ -226,6 +226,10 @@ void evict_ahead(struct arena *arena)
 	uint64_t size = arena->identity.size >> DESC_SHIFT;
 	uint32_t left = MAX_VICTIMS;
 
+	if (!clock || !arena->evict_above)
+		return;
+	/* What waits to be let go of is used by nobody, and nothing more is freed for it. */
+	room_look(arena);
 	if (!evict_is_due(arena) || arena_settle(arena) < 0)
 		return;
 	pins_look(arena);

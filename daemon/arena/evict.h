@@ -34,7 +34,7 @@ int evict_for_slots(struct arena *arena, uint32_t uid, uint32_t nr_records);
  */
 int evict_for_quota(struct arena *arena, uint32_t uid, uint64_t nr_pfns);
 /* Are more than arena.evict_above percent used, and is anything evictable? */
-bool evict_is_due(struct arena *arena);
+bool evict_is_due(const struct arena *arena);
 /* Regular work: frees some of what is evictable while evict_is_due(). */
 void evict_ahead(struct arena *arena);
 
