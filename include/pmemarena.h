@@ -406,16 +406,16 @@ PMA_PUBLIC int pma_set_attributes(struct pma *pma, struct pma_handle handle, con
 				  size_t len);
 
 /*
- * What is made with PMA_EVICTABLE is a cache's: it can be made anew, and may go. Where a reservation
- * or a growing allocation finds no space, the daemon first frees what is evictable and was used
- * longest ago, as many as are needed, and then gives the space away. It frees no allocation that
- * somebody has open, so close what you made; and none that somebody has pinned (pma_get()). It frees
- * those of the user who asks, or of whoever has used his longest ago where the arena's configuration
- * says `evict = any`. A use is a pma_get(), pma_open() or pma_touch(), by anybody. What was freed is
- * gone as after pma_free(): its handle is not valid any more, and a later get is a miss (-ENOENT).
- * Who subscribed is told by PMA_EVENT_EVICTED. The order is about that of the last use (a clock with
- * one bit); after a restart of the daemon it begins with that of the creation. What is published
- * keeps the flag for its life.
+ * What is made with PMA_EVICTABLE is a cache's: it can be made anew, and may go. Where a
+ * reservation or a growing allocation finds no space, the daemon first frees what is evictable and
+ * was used longest ago, as many as are needed, and then gives the space away. It frees no
+ * allocation that somebody has open, so close what you made; and none that somebody has pinned
+ * (pma_get()). It frees those of the user who asks, or of whoever has used his longest ago where
+ * the arena's configuration says `evict = any`. A use is a pma_get(), pma_open() or pma_touch(), by
+ * anybody. What was freed is gone as after pma_free(): its handle is not valid any more, and a
+ * later get is a miss (-ENOENT). Who subscribed is told by PMA_EVENT_EVICTED. The order is about
+ * that of the last use (a clock with one bit); after a restart of the daemon it begins with that of
+ * the creation. What is published keeps the flag for its life.
  *
  * pma_touch() counts as one use. 0 also for what is not evictable; -ENOENT, -EACCES its mode does
  * not let the caller read it, -EOPNOTSUPP the daemon is too old. pma_publish_flags() is
@@ -501,8 +501,8 @@ struct pma_op {
 	 */
 	struct pma_handle handle;
 	/*
-	 * RESERVE, CREATE, RENAME: NULL for no name. OPEN, STAT, FREE, TOUCH: NULL to use the handle.
-	 * PUBLISH: only with PMA_REPLACE. Borrowed.
+	 * RESERVE, CREATE, RENAME: NULL for no name. OPEN, STAT, FREE, TOUCH: NULL to use the
+	 * handle. PUBLISH: only with PMA_REPLACE. Borrowed.
 	 */
 	const char *name;
 	/* in: RESERVE, CREATE, RESIZE; out: the length that it has now */

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* evictable: the clocks, as lists. An allocation is on one by the link by which FREEING ones wait. */
+/*
+ * evictable: the clocks, as lists. An allocation is on one by the link by which FREEING ones wait.
+ */
 #include <config.h>
 
 #include "daemon/arena/evictable.h"
@@ -151,7 +153,9 @@ void evictable_enter_all(struct arena *arena)
 	struct alloc **all = calloc(arena->nr_objects + 1u, sizeof(struct alloc *));
 	size_t nr = 0;
 
-	/* Ids only grow, so that their order is that of the creation; a start knows no other one. */
+	/*
+	 * Ids only grow, so that their order is that of the creation; a start knows no other one.
+	 */
 	for (uint32_t slot = 0; slot < arena->nr_objects; slot++) {
 		struct alloc *alloc = arena->objects[slot];
 

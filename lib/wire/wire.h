@@ -118,7 +118,9 @@ enum wire_opcode {
 	 */
 	WIRE_PIN,
 	WIRE_USAGE,             /* arena; one item: how full it is, and what is this user's of it */
-	/* a use of something evictable, which goes later then: name, or handle. 20 is no request. */
+	/*
+	 * a use of something evictable, which goes later then: name, or handle. 20 is no request.
+	 */
 	WIRE_TOUCH = 21,
 	WIRE_OPCODES,           /* one more than the last request's number */
 
