@@ -26,6 +26,7 @@ static const char help[] =
 	"      --arena NAME          by name or UUID; default: the first\n"
 	"      --mode MODE           who else may open it, in octal as for chmod; default: 600\n"
 	"      --contiguous          in one extent, or not at all\n"
+	"      --evictable           the daemon may free it to make room for others\n"
 	"      --attributes HEX      at most 256 bytes of your own to keep with it, in "
 	"hexadecimal\n"
 	"      --uid N, --gid N      its owner, if it is not to be you; for administrators\n";
@@ -37,7 +38,7 @@ static const char help[] =
 struct wish {
 	struct ctl_bytes name;
 	const char *size, *arena, *mode, *uid, *gid, *attributes;
-	bool contiguous;
+	bool contiguous, evictable;
 };
 
 /*
@@ -56,6 +57,7 @@ static struct json_object *params_for(const struct wish *wish, unsigned long mod
 	ctl_put(params, "attributes_hex", wish->attributes);
 	json_object_object_add(params, "mode", json_object_new_int64((int64_t)mode));
 	json_object_object_add(params, "contiguous", json_object_new_boolean(wish->contiguous));
+	json_object_object_add(params, "evictable", json_object_new_boolean(wish->evictable));
 	return params;
 }
 
@@ -89,7 +91,8 @@ static int create_as_client(struct pma *pma, const struct wish *wish, unsigned l
 		.opcode = PMA_OP_CREATE,
 		.name = wish->name.bytes,
 		.mode = (uint32_t)mode,
-		.flags = wish->contiguous ? PMA_CONTIGUOUS : 0,
+		.flags = (wish->contiguous ? PMA_CONTIGUOUS : 0u) |
+			 (wish->evictable ? PMA_EVICTABLE : 0u),
 		.attributes = attributes,
 		.attributes_len = ctl_from_hex(attributes, wish->attributes),
 	};
@@ -156,6 +159,7 @@ static int run(struct ctl *ctl, int argc, char **argv)
 		{ "arena", &wish.arena, NULL },
 		{ "mode", &wish.mode, NULL },
 		{ "contiguous", NULL, &wish.contiguous },
+		{ "evictable", NULL, &wish.evictable },
 		{ "uid", &wish.uid, NULL },
 		{ "gid", &wish.gid, NULL },
 		{ "attributes", &wish.attributes, NULL },
@@ -187,5 +191,5 @@ static int run(struct ctl *ctl, int argc, char **argv)
 
 const struct ctl_command ctl_create = { "create",
 					"NAME SIZE [--mode MODE] [--arena NAME] [--contiguous] "
-					"[--attributes HEX]",
+					"[--evictable] [--attributes HEX]",
 					"Make a named allocation", help, run };

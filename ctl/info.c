@@ -59,6 +59,7 @@ static void show(const struct ctl *ctl, struct json_object *alloc)
 	ctl_line("version", ctl_get_string(alloc, "version"));
 	ctl_line("open in sessions", ctl_get_string(alloc, "open_by"));
 	ctl_line("poisoned", ctl_get_bool(alloc, "poisoned") ? "yes" : "no");
+	ctl_line("evictable", ctl_get_bool(alloc, "evictable") ? "yes" : "no");
 	show_attributes(alloc);
 	if (!layout)
 		return;

@@ -42,6 +42,7 @@ struct json_object *ctl_shape_of(const struct pma_info *stat, const char *arena)
 	put_u64(to, "created_ns", stat->created_ns);
 	json_object_object_add(to, "open_by", NULL);
 	json_object_object_add(to, "poisoned", json_object_new_boolean(stat->is_poisoned));
+	json_object_object_add(to, "evictable", json_object_new_boolean(stat->is_evictable));
 	json_object_object_add(to, "leased", NULL);
 	json_object_object_add(to, "attributes_hex", NULL);
 	if (stat->attributes_len)

@@ -116,6 +116,11 @@ static void show_arena(const struct ctl *ctl, struct json_object *arena)
 		ctl_line("  ended, still mapped", ctl_get_string(arena, "ended_sessions"));
 	ctl_line("  settles", ctl_get_string(arena, "settles"));
 	ctl_line("  recalls", ctl_get_string(arena, "recalls"));
+	if (ctl_get_u64(arena, "evictable") || ctl_get_u64(arena, "evictions")) {
+		line(ctl, arena, "  evictable", "evictable");
+		ctl_line("  evictions", ctl_get_string(arena, "evictions"));
+		line(ctl, arena, "  evicted", "evicted_bytes");
+	}
 	line(ctl, arena, "  scrubbed", "scrubbed_bytes");
 	show_mended(arena);
 	show_memmap(ctl, ctl_get(arena, "memmap"));

@@ -5,8 +5,8 @@
  * A cache of blocks that all processes of a host share: each block is an allocation, its name is
  * the hash of what it is made from. Each worker asks for ROUNDS blocks out of BLOCKS, and makes
  * those that are not there. A lookup is a pma_get(): no message, and no copy. When the arena is
- * full a worker frees the oldest block that it made; whoever is reading that one goes on reading
- * it.
+ * full the daemon frees the blocks that were used longest ago, since they are evictable; whoever is
+ * reading one has it pinned, and it stays.
  *
  * The workers have windows for reading: no stray store of theirs can damage a block.
  */
@@ -19,14 +19,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define BLOCK    (UINT64_C(64) << 10)
-#define MAX_MADE 65536                  /* blocks of its own that a worker remembers */
+#define BLOCK (UINT64_C(64) << 10)
 
 struct cache {
 	struct pma *pma;
 	struct pma_window *window;
-	struct pma_handle made[MAX_MADE];       /* a ring, the oldest at `first` */
-	uint32_t first, nr;
 	uint64_t nr_hits, nr_misses, nr_evicted;
 };
 
@@ -46,22 +43,6 @@ static bool cache_get(struct pma_pin *pin, struct cache *cache, const char *name
 	return pma_get(cache->window, pin, &key, 1, PMA_GET_LOCAL) == 1;
 }
 
-static bool cache_evict(struct cache *cache)
-{
-	while (cache->nr > 0) {
-		struct pma_handle oldest = cache->made[cache->first];
-
-		cache->first = (cache->first + 1) % MAX_MADE;
-		cache->nr--;
-		/* -ENOENT: somebody else has freed it. */
-		if (pma_free(cache->pma, oldest) == 0) {
-			cache->nr_evicted++;
-			return true;
-		}
-	}
-	return false;
-}
-
 /* Nobody sees the block before it is complete: that is what a reservation is for. */
 static int cache_fill(struct cache *cache, struct pma_handle handle, const void *data)
 {
@@ -73,19 +54,19 @@ static int cache_fill(struct cache *cache, struct pma_handle handle, const void 
 	r = pma_memcpy(map, pma_map_address(map), data, BLOCK);
 	pma_unmap(map);
 	if (r == 0)
-		r = pma_publish(cache->pma, handle);
+		r = pma_publish_flags(cache->pma, handle, PMA_EVICTABLE);
 	return r;
 }
 
-/* Puts a block into the cache. 0 also when another worker was faster, or when there is no room. */
+/*
+ * Puts a block into the cache. 0 also when another worker was faster, or when there is no room:
+ * the arena is full of what is not a cache's, or is in use.
+ */
 static int cache_put(struct cache *cache, const char *name, const void *data)
 {
 	struct pma_handle handle;
-	int r;
+	int r = pma_reserve(&handle, cache->pma, name, BLOCK, 0);
 
-	do {
-		r = pma_reserve(&handle, cache->pma, name, BLOCK, 0);
-	} while (r == -ENOSPC && cache_evict(cache));
 	if (r == -EEXIST || r == -EBUSY || r == -ENOSPC)
 		return 0;
 	if (r == 0) {
@@ -93,12 +74,16 @@ static int cache_put(struct cache *cache, const char *name, const void *data)
 		if (r < 0)
 			(void)pma_abort(cache->pma, handle);
 	}
-	if (r < 0)
-		return r;
-	if (cache->nr == MAX_MADE)
-		(void)cache_evict(cache);
-	cache->made[(cache->first + cache->nr++) % MAX_MADE] = handle;
-	return pma_close(cache->pma, handle);
+	/* What a session has open is not evicted. */
+	return r < 0 ? r : pma_close(cache->pma, handle);
+}
+
+/* Who wants to know what went subscribes to it. */
+static void on_event(const struct pma_event *event, void *arg)
+{
+	struct cache *cache = arg;
+
+	cache->nr_evicted += event->kind == PMA_EVENT_EVICTED;
 }
 
 /* ---- what is cached: here a block is a number, over and over ---- */
@@ -164,12 +149,20 @@ static int work(uint64_t worker, uint64_t nr_blocks, uint64_t rounds)
 		return fail("connecting");
 	if (pma_window_open(&cache.window, cache.pma, 0, 0, 0) < 0)
 		return fail("opening a window");
-	for (uint64_t i = 0; r == 0 && i < rounds; i++)
+	/* All that is evicted, whoever made it: one worker counts. */
+	if (worker == 0 && pma_subscribe(cache.pma, 0, "block/", on_event, &cache) < 0)
+		return fail("subscribing");
+	for (uint64_t i = 0; r == 0 && i < rounds; i++) {
 		r = use(&cache, choose(worker, i, nr_blocks));
+		if (r == 0 && i % 64 == 0)
+			r = pma_dispatch(cache.pma);
+	}
 	if (r < 0 && r != -EIO)
 		fail("putting a block");
-	printf("worker %" PRIu64 ": %" PRIu64 " hits, %" PRIu64 " misses, %" PRIu64 " evicted\n",
-	       worker, cache.nr_hits, cache.nr_misses, cache.nr_evicted);
+	printf("worker %" PRIu64 ": %" PRIu64 " hits, %" PRIu64 " misses\n", worker, cache.nr_hits,
+	       cache.nr_misses);
+	if (worker == 0)
+		printf("evicted while it worked: %" PRIu64 "\n", cache.nr_evicted);
 	pma_window_close(cache.window);
 	pma_disconnect(cache.pma);
 	return r;

@@ -101,6 +101,8 @@ static int run_create(struct json_object **result, struct admin_call *call)
 	if (r == 0)
 		r = read_ask(&ask, &name, &uid, &gid, call);
 	if (r == 0)
+		r = admin_get_bool(&ask.evictable, call, "evictable");
+	if (r >= 0)
 		r = read_attributes(&ask, attributes, call);
 	if (r == 0)
 		r = service_own_caller(&caller, call->service, index, uid, gid, &call->why);
@@ -113,8 +115,8 @@ static int run_create(struct json_object **result, struct admin_call *call)
 		service_settle(call->service, index);
 		service_tell(call->service, index);
 		return why_set(&call->why, -EAGAIN,
-			       "there is no room but for what is leased to clients; they were "
-			       "asked for it now: ask again");
+			       "there is no room but for what is leased to clients or evictable; "
+			       "some of it was asked for or freed now: ask again");
 	}
 	if (r < 0)
 		return r;
@@ -324,7 +326,7 @@ static int run_log_level(struct json_object **result, struct admin_call *call)
 const struct admin_method admin_changes[] = {
 	{ "create", run_create, true,
 	  ADMIN_PARAMS("arena", "name", "name_hex", "size", "mode", "uid", "gid", "contiguous",
-		       "attributes_hex") },
+		       "attributes_hex", "evictable") },
 	{ "rm", run_rm, true, ADMIN_PARAMS("arena", "name", "name_hex", "offset", "slot", "id") },
 	{ "check", run_check, true, ADMIN_PARAMS("arena") },
 	{ "check-memmap", run_check_memmap, true, ADMIN_PARAMS("arena") },

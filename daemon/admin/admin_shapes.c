@@ -172,6 +172,7 @@ struct json_object *admin_shape_alloc(const struct service *service, uint32_t in
 	shape_put_u64(to, "created_ns", alloc->created_ns);
 	shape_put_u64(to, "open_by", nr_holds);
 	shape_put_bool(to, "poisoned", alloc->is_poisoned);
+	shape_put_bool(to, "evictable", alloc->is_evictable);
 	shape_put_bool(to, "leased", alloc->is_lease);
 	put_attributes(to, alloc);
 	return to;
@@ -200,6 +201,7 @@ struct json_object *admin_shape_event(const struct service *service, uint32_t in
 		[ARENA_RENAMED] = "renamed",	 [ARENA_RESIZED] = "resized",
 		[ARENA_CHANGED] = "changed",	 [ARENA_POISONED] = "poisoned",
 		[ARENA_RECALL] = "recall",	 [ARENA_WENT_OFFLINE] = "arena-offline",
+		[ARENA_EVICTED] = "evicted",
 	};
 	struct json_object *to = admin_shape();
 
@@ -293,6 +295,10 @@ struct json_object *admin_shape_arena_stats(const struct service *service, uint3
 	shape_put_u64(to, "slots_used", stats.slots_used);
 	shape_put_u64(to, "settles", stats.settles);
 	shape_put_u64(to, "recalls", stats.recalls);
+	shape_put_u64(to, "evictable", stats.evictable);
+	shape_put_u64(to, "evictable_allocations", stats.nr_evictable);
+	shape_put_u64(to, "evictions", stats.evictions);
+	shape_put_u64(to, "evicted_bytes", stats.evicted_bytes);
 	shape_put_u64(to, "records_written", stats.records_written);
 	shape_put_u64(to, "records_mended", stats.records_mended);
 	admin_put_start(to, &stats);

@@ -162,6 +162,7 @@ void alloc_record(struct record *record, const struct alloc *alloc)
 		.nr_extents = alloc->nr_extents,
 		.attributes = alloc->attributes,
 		.attributes_len = alloc->attributes_len,
+		.is_evictable = alloc->is_evictable,
 	};
 }
 

@@ -29,6 +29,7 @@
 
 enum alloc_state { ALLOC_RESERVED, ALLOC_PUBLISHED, ALLOC_FREEING };
 
+struct clock;
 struct holder;
 
 /* A hold: one session has one allocation open, or closed it and may still have it mapped. */
@@ -102,6 +103,10 @@ struct alloc {
 	 * the record on media stays as it was found.
 	 */
 	bool     wants_record;
+	/* its record says that it may be freed to make room for others, see evict.c */
+	bool     is_evictable;
+	/* evictable: somebody asked for it by message since the hand passed, see evictable.c */
+	bool     is_used;
 	/* its record says that it took its name over, see replace.c */
 	bool     is_successor;
 	/* owned; NULL: none. It stays until the settle that retires the record */
@@ -110,8 +115,13 @@ struct alloc {
 	uint16_t attributes_len;
 	void    *attributes;            /* owned; its owner's own bytes; NULL: none */
 	RB_ENTRY(alloc) by_name;        /* in arena.names, while it has a name */
-	/* on arena.freeing, arena.retiring, or, reserved and carved, arena.carved */
+	/*
+	 * on arena.freeing, arena.retiring, or, reserved and carved, arena.carved; or, while
+	 * `clock` is not NULL, on that
+	 */
 	TAILQ_ENTRY(alloc) link;
+	/* borrowed; published and evictable: the clock that it is on; NULL: none */
+	struct clock *clock;
 	struct hold_list holds;
 	uint32_t *records;              /* owned; the table slots of its current record */
 	/* used in place of an array on the heap if it never had more than one */

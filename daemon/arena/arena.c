@@ -16,6 +16,7 @@
 #include "daemon/arena/arena_internal.h"
 #include "daemon/arena/bad.h"
 #include "daemon/arena/belong.h"
+#include "daemon/arena/evictable.h"
 #include "daemon/arena/holder.h"
 #include "daemon/arena/pair.h"
 #include "daemon/arena/recover.h"
@@ -379,6 +380,7 @@ struct arena *arena_zero(const struct arena_params *params)
 	TAILQ_INIT(&arena->windows);
 	TAILQ_INIT(&arena->retiring);
 	TAILQ_INIT(&arena->carved);
+	RB_INIT(&arena->clocks);
 	TAILQ_INIT(&arena->bad_ranges);
 	return arena;
 }
@@ -390,6 +392,8 @@ void arena_drop(struct arena *arena)
 	if (!arena)
 		return;
 	space_free(arena->space);
+	evictable_free(arena);
+	touches_free(arena->touches);
 	holder_free_all(arena);
 	for (uint32_t i = 0; arena->objects && i < arena->nr_objects; i++)
 		alloc_free(arena->objects[i]);
@@ -469,4 +473,13 @@ enum media_granularity arena_granularity(const struct arena *arena)
 	return media_granularity(arena->data);
 }
 int arena_plane_fd(const struct arena *arena) { return plane_fd(arena->plane); }
+int arena_touches_fd(int *fd, struct arena *arena)
+{
+	int r = arena->touches ? 0 : touches_new(&arena->touches, arena->sb.nr_slots);
+
+	if (r == 0)
+		*fd = touches_fd(arena->touches);
+	return r;
+}
+
 int arena_catalog_fd(const struct arena *arena) { return catalog_fd(arena->catalog); }

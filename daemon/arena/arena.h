@@ -119,6 +119,11 @@ enum arena_state arena_state(const struct arena *arena, const char **reason);
 int arena_plane_fd(const struct arena *arena);
 /* The catalog, for clients; read-only and the arena's own: duplicate it to keep it. */
 int arena_catalog_fd(const struct arena *arena);
+/*
+ * The touches, for clients that note there what they get; made at the first call, the arena's own.
+ * -ENOMEM, errors of memfd_create().
+ */
+int arena_touches_fd(int *fd, struct arena *arena);
 
 /* ---- shares ---- */
 
@@ -133,5 +138,12 @@ int arena_set_share(struct arena *arena, uint32_t uid, enum quota_kind kind, boo
 void arena_clear_shares(struct arena *arena);
 /* What is charged in this arena, and its shares. Borrowed. */
 const struct quota *arena_quota(const struct arena *arena);
+
+/*
+ * What is freed when a request finds no space: evictable allocations of its user, or with @from_any
+ * of whoever has used his longest ago; and at more than @above percent used (0: never) some of
+ * them ahead of need.
+ */
+void arena_set_eviction(struct arena *arena, bool from_any, uint32_t above);
 
 #endif

@@ -31,6 +31,8 @@ struct arena_ask {
 	/* with publish: bytes of the owner's own, at most ALLOC_MAX_ATTRIBUTES. Borrowed */
 	const void *attributes;
 	uint16_t attributes_len;
+	/* with publish: it may be freed, while nobody has it open or pinned, to make room */
+	bool     evictable;
 };
 
 /*
@@ -110,6 +112,19 @@ int arena_rename_over(struct arena *arena, const struct caller *caller, struct a
  */
 int arena_give_attributes(struct arena *arena, const struct caller *caller, struct alloc *alloc,
 			  const void *attributes, uint16_t len, struct why *why);
+
+/*
+ * Says of the reservation @alloc whether it will be evictable once it is published; as with
+ * attributes the caller publishes next. -EINVAL it is published; -EACCES.
+ */
+int arena_give_evictable(struct arena *arena, const struct caller *caller, struct alloc *alloc,
+			 bool is_evictable, struct why *why);
+/*
+ * Counts as a use of @alloc, which so is evicted later, if it is evictable. -EACCES the caller may
+ * not read it.
+ */
+int arena_touch(struct arena *arena, const struct caller *caller, struct alloc *alloc,
+		struct why *why);
 
 enum arena_attr {
 	ARENA_SET_UID = 1,

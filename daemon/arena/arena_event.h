@@ -19,7 +19,8 @@ enum arena_event_kind {
 	ARENA_CHANGED,
 	ARENA_POISONED,
 	ARENA_RECALL,
-	ARENA_WENT_OFFLINE
+	ARENA_WENT_OFFLINE,
+	ARENA_EVICTED                           /* freed to make room */
 };
 
 /*

@@ -23,6 +23,7 @@
 #include "daemon/books/plane.h"
 #include "daemon/space/space.h"
 #include "daemon/books/table.h"
+#include "daemon/books/touches.h"
 #include "daemon/books/zeromap.h"
 #include "daemon/media/superblock.h"
 
@@ -85,6 +86,7 @@ RB_HEAD(holder_tree, holder);
 TAILQ_HEAD(holder_list, holder);
 RB_HEAD(name_tree, alloc);
 TAILQ_HEAD(alloc_list, alloc);
+RB_HEAD(clock_tree, clock);
 
 /* Base pages that went bad at once, and the record that remembers them across restarts. */
 struct bad_range {
@@ -191,6 +193,13 @@ struct arena {
 	const uint32_t *nr_listeners;
 	struct arena_event *events;             /* owned ring */
 	uint32_t first_event, nr_events, nr_events_settled, room_events;
+
+	/* what may be freed to make room: owned, each with at least one allocation */
+	struct clock_tree clocks;
+	/* owned; NULL: no process that notes what it uses has had a window yet */
+	struct touches *touches;
+	bool     evict_any;                     /* for any user, whoever's it is */
+	uint32_t evict_above;                   /* percent of the arena; 0: not ahead of need */
 
 	struct room room;
 	/* room.when_ns at the time when leases were last asked back */

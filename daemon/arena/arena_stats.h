@@ -45,6 +45,10 @@ struct arena_stats {
 	uint64_t slots_total, slots_used;
 	/* requests that found no room, and for which leases were asked back */
 	uint64_t recalls;
+	/* allocations that were freed to make room, and their bytes */
+	uint64_t evictions, evicted_bytes;
+	/* those that may be, and their bytes */
+	uint64_t nr_evictable, evictable;
 	uint64_t settles, records_written, records_mended, scrubbed_bytes;
 	uint64_t holders, holds;
 	/* those of `holders` whose session is over while something may be mapped */

@@ -85,6 +85,12 @@ static inline void arena_trace_free(const struct arena *arena, const struct call
 	ARENA_TRACE(free, arena, alloc, arena_trace_who(caller), "unmapped", unmapped);
 }
 
+/* @alloc is freed to make room for others. */
+static inline void arena_trace_evict(const struct arena *arena, const struct alloc *alloc)
+{
+	ARENA_TRACE(evict, arena, alloc, 0, "age_ids", arena->next_id - alloc->id);
+}
+
 static inline void arena_trace_resize(const struct arena *arena, const struct caller *caller,
 				      const struct alloc *alloc, uint64_t was)
 {

@@ -14,6 +14,8 @@
 #include "daemon/arena/charge.h"
 #include "daemon/arena/deed.h"
 #include "daemon/arena/events.h"
+#include "daemon/arena/evict.h"
+#include "daemon/arena/evictable.h"
 #include "daemon/arena/holder.h"
 #include "daemon/arena/index.h"
 #include "daemon/arena/object.h"
@@ -173,17 +175,22 @@ static int grow_pages(struct arena *arena, struct alloc *alloc, uint64_t more, s
 {
 	struct extent *old = alloc->extents, *extents;
 	uint32_t nr, nr_old = alloc->nr_extents, nr_new;
+	const struct evict_ask claim = {
+		.uid = alloc->uid,
+		.nr_pfns = more,
+		.max_extents = ALLOC_MAX_EXTENTS - nr_old,
+		.is_lease = alloc->is_lease,
+		.except = alloc,
+	};
 	bool is_run;
 	int r;
 
 	if (nr_old == ALLOC_MAX_EXTENTS)
 		return why_set(why, -ENOSPC, "it has %u extents, the most an allocation may have",
 			       nr_old);
-	r = space_claim(arena->scratch, &nr, &is_run, arena->space, more,
-			ALLOC_MAX_EXTENTS - nr_old, alloc->uid);
-	if (r == -ENOSPC && !alloc->is_lease &&
-	    room_recall_leases(arena, more, why) == -EINPROGRESS)
-		return -EINPROGRESS;
+	r = evict_claim(&nr, &is_run, arena, &claim, why);
+	if (r == -EINPROGRESS)
+		return r;
 	if (r < 0)
 		return room_explain(arena, r, more, false, why);
 	r = append(&extents, &nr_new, alloc, arena->scratch, nr);
@@ -387,6 +394,7 @@ int arena_resize(struct arena *arena, const struct caller *caller, struct alloc 
 		r = grow(arena, alloc, nr_pfns - alloc->nr_pfns, why);
 	else
 		r = shrink(arena, alloc, nr_pfns, why);
+	evictable_change(arena, alloc, was >> DESC_SHIFT);
 	if (deed_end(arena, caller, r) == 0) {
 		arena_trace_resize(arena, caller, alloc, was);
 		events_add(arena, ARENA_RESIZED, alloc);

@@ -49,6 +49,7 @@ const char *flaw_of_record(const struct arena *arena, const struct record *recor
 		return "its id was never given out";
 	if (record->kind == RECORD_POISON)
 		return nr_slots == 1 && record->nr_extents == 1 && !record->attributes_len &&
+				       !record->is_evictable &&
 				       is_in_data(arena, record->extents[0])
 			       ? NULL
 			       : "it is no bad range";

@@ -17,6 +17,7 @@
 #include "daemon/arena/arena_trace.h"
 #include "daemon/arena/charge.h"
 #include "daemon/arena/events.h"
+#include "daemon/arena/evictable.h"
 #include "daemon/arena/holder.h"
 #include "daemon/arena/reserve.h"
 #include "daemon/arena/rules.h"
@@ -263,5 +264,6 @@ int arena_carve(struct alloc **out, struct arena *arena, const struct caller *ca
 	put_on_list(arena, lease);
 	arena_trace_carve(arena, caller, *out, lease->id);
 	events_add(arena, ARENA_PUBLISHED, *out);
+	evictable_enter(arena, *out);
 	return 0;
 }

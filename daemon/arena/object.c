@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "daemon/arena/array.h"
+#include "daemon/arena/evictable.h"
 #include "daemon/arena/index.h"
 #include "daemon/arena/pins.h"
 
@@ -54,6 +55,11 @@ int object_take(struct arena *arena, uint32_t *slot, struct why *why)
 	return 0;
 }
 
+bool object_is_room(const struct arena *arena)
+{
+	return arena->nr_free_objects > 0 || arena->nr_objects < arena->sb.nr_slots;
+}
+
 /*
  * Call this before @alloc is freed. It is rare that anything is to be done: what was staged goes
  * only when the staging failed.
@@ -83,6 +89,7 @@ void object_set(struct arena *arena, uint32_t slot, struct alloc *alloc)
 
 void object_withdraw(struct arena *arena, struct alloc *alloc)
 {
+	evictable_leave(arena, alloc);
 	plane_set(arena->plane, alloc->slot, 0);
 	catalog_drop(arena->catalog, alloc->slot);
 	pins_hide(arena, alloc);
@@ -97,6 +104,7 @@ void object_hide(struct arena *arena, struct alloc *alloc)
 
 void object_drop(struct arena *arena, struct alloc *alloc)
 {
+	evictable_leave(arena, alloc);
 	forget_uncataloged(arena, alloc);
 	object_give(arena, alloc->slot);
 	alloc_free(alloc);

@@ -226,6 +226,20 @@ bool pins_let_go(struct arena *arena, struct alloc *alloc)
 	return !pinned;
 }
 
+void pins_look(struct arena *arena)
+{
+	arena->pins_missing = NULL;
+	if (!TAILQ_EMPTY(&arena->windows))
+		read_all_pins(arena);
+}
+
+bool pins_has(const struct arena *arena, const struct alloc *alloc)
+{
+	uint32_t uid;
+
+	return !TAILQ_EMPTY(&arena->windows) && is_pinned(&uid, arena, alloc);
+}
+
 void pins_hide(struct arena *arena, struct alloc *alloc)
 {
 	alloc->hidden = ++arena->hides;

@@ -23,6 +23,10 @@ bool pins_let_go(struct arena *arena, struct alloc *alloc);
  * stored by now count. Call this after the entry was dropped from the catalog.
  */
 void pins_hide(struct arena *arena, struct alloc *alloc);
+/* Reads the pins of all windows now. A window without pins: arena.pins_missing is one then. */
+void pins_look(struct arena *arena);
+/* Did that reading find @alloc pinned? A pin that was stored later is seen by pins_let_go(). */
+bool pins_has(const struct arena *arena, const struct alloc *alloc);
 /* @alloc goes: what it was charged for being pinned is returned. */
 void pins_forget(struct arena *arena, struct alloc *alloc);
 

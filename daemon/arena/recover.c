@@ -22,6 +22,7 @@
 #include "daemon/arena/adopt.h"
 #include "daemon/arena/arena_trace.h"
 #include "daemon/arena/charge.h"
+#include "daemon/arena/evictable.h"
 #include "daemon/arena/index.h"
 #include "daemon/arena/object.h"
 #include "daemon/arena/recover_table.h"
@@ -178,6 +179,7 @@ static void fill_catalog(struct arena *arena)
 			settle_catalog(arena, alloc);
 	}
 	catalog_ready(arena->catalog);
+	evictable_enter_all(arena);
 }
 
 /* The steps in the order of the drawing at the top of this file. */

@@ -81,6 +81,7 @@ static int fill(struct alloc *alloc, const struct record *record, const uint32_t
 	alloc->token = record->token;
 	alloc->slot = record->object;
 	alloc->is_successor = record->is_successor;
+	alloc->is_evictable = record->is_evictable;
 	for (uint32_t i = 0; i < alloc->nr_extents; i++)
 		alloc->nr_pfns += alloc->extents[i].len;
 	if (alloc_copy_attributes(alloc, record->attributes, record->attributes_len) < 0)

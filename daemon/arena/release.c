@@ -9,13 +9,13 @@
 
 #include "daemon/arena/arena_internal.h"
 #include "daemon/arena/arena_trace.h"
-#include "daemon/arena/charge.h"
 #include "daemon/arena/deed.h"
 #include "daemon/arena/ending.h"
 #include "daemon/arena/events.h"
+#include "daemon/arena/evictable.h"
 #include "daemon/arena/holder.h"
-#include "daemon/arena/object.h"
 #include "daemon/arena/pins.h"
+#include "daemon/arena/retire.h"
 #include "daemon/arena/room.h"
 #include "daemon/arena/rules.h"
 #include "daemon/arena/settle.h"
@@ -118,7 +118,6 @@ static bool is_held_by_others(const struct caller *caller, const struct alloc *a
 int arena_free_alloc(struct arena *arena, const struct caller *caller, struct alloc *alloc,
 		     bool unmapped, struct why *why)
 {
-	struct ledger_range range = alloc_ledger_range(alloc, LEDGER_FREEING);
 	int r = rules_serving(arena, false, why);
 
 	if (r < 0)
@@ -132,30 +131,14 @@ int arena_free_alloc(struct arena *arena, const struct caller *caller, struct al
 		r = deed_begin(arena, caller, alloc, PROOF_GONE);
 	if (r < 0)
 		return room_explain_books(arena, r, why);
-	/*
-	 * The ledger learns who may have the space mapped or pinned before the table forgets the
-	 * allocation. Killed in between, the next daemon would give space to others that somebody
-	 * still writes to.
-	 */
-	if (is_held_by_others(caller, alloc, unmapped) || !TAILQ_EMPTY(&arena->windows))
-		r = ledger_add_range(&alloc->entry, arena->ledger, &range, alloc->extents,
-				     alloc->nr_extents, NULL, 0);
-	if (r == 0)
-		r = table_retire(arena->table, alloc->records, alloc->nr_records);
-	if (r < 0) {
-		ledger_remove(arena->ledger, alloc->entry);
-		alloc->entry = 0;
+	r = retire_record(arena, alloc, is_held_by_others(caller, alloc, unmapped));
+	if (r < 0)
 		return deed_end(arena, caller, room_explain_books(arena, r, why));
-	}
 	arena_trace_free(arena, caller, alloc, unmapped);
 	events_add(arena, ARENA_FREED, alloc);
-	object_hide(arena, alloc);
-	arena->nr_names_retiring += alloc->name != NULL;
-	alloc->state = ALLOC_FREEING;
-	alloc->staged = arena->txn;
-	charge_pass_on(arena, alloc);
+	retire_alloc(arena, alloc);
 	end_own_hold(arena, caller, alloc, unmapped);
-	TAILQ_INSERT_TAIL(&arena->retiring, alloc, link);
+	retire_end(arena, alloc);
 	return 0;
 }
 
@@ -179,6 +162,7 @@ int arena_open_alloc(struct arena *arena, const struct caller *caller, struct al
 	r = rules_may_open(caller, alloc, read_only, why);
 	if (r < 0)
 		return r;
+	evictable_touch(alloc);
 	if (!hold) {
 		r = rules_not_above(arena, caller->uid, why);
 		if (r == 0)
@@ -222,10 +206,23 @@ int arena_pin(struct arena *arena, const struct caller *caller, struct alloc *al
 		r = settle_if_staged(arena, alloc, false);
 	if (r < 0)
 		return r;
+	evictable_touch(alloc);
 	r = pins_store(window, index, pins_word(alloc->slot, alloc->version));
 	return r < 0 ? why_set(why, r, "pin word %llu is not one that the window has taken",
 			       (unsigned long long)index)
 		     : 0;
+}
+
+int arena_touch(struct arena *arena, const struct caller *caller, struct alloc *alloc,
+		struct why *why)
+{
+	int r = rules_serving(arena, false, why);
+
+	if (r == 0)
+		r = rules_may_open(caller, alloc, true, why);
+	if (r == 0)
+		evictable_touch(alloc);
+	return r;
 }
 
 int arena_lend(struct arena *arena, const struct caller *caller, struct alloc *alloc)

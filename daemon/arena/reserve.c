@@ -16,6 +16,8 @@
 #include "daemon/arena/charge.h"
 #include "daemon/arena/deed.h"
 #include "daemon/arena/events.h"
+#include "daemon/arena/evict.h"
+#include "daemon/arena/evictable.h"
 #include "daemon/arena/holder.h"
 #include "daemon/arena/index.h"
 #include "daemon/arena/object.h"
@@ -31,19 +33,20 @@
 static int claim_space(struct alloc **out, struct arena *arena, const struct caller *caller,
 		       uint64_t nr_pfns, const struct arena_ask *ask, struct why *why)
 {
+	const struct evict_ask claim = {
+		.uid = caller->uid,
+		.nr_pfns = nr_pfns,
+		.max_extents = ask->contiguous ? 1 : ALLOC_MAX_EXTENTS,
+		.is_lease = ask->lease,
+	};
 	struct alloc *alloc;
 	uint32_t nr;
 	bool is_run;
 	int r;
 
-	r = space_claim(arena->scratch, &nr, &is_run, arena->space, nr_pfns,
-			ask->contiguous ? 1 : ALLOC_MAX_EXTENTS, caller->uid);
-	/*
-	 * A lease is space that a client takes ahead without a need: it must not make other clients
-	 * give up theirs.
-	 */
-	if (r == -ENOSPC && !ask->lease && room_recall_leases(arena, nr_pfns, why) == -EINPROGRESS)
-		return -EINPROGRESS;
+	r = evict_claim(&nr, &is_run, arena, &claim, why);
+	if (r == -EINPROGRESS)
+		return r;
 	if (r < 0)
 		return room_explain(arena, r, nr_pfns, ask->contiguous, why);
 	r = alloc_new(&alloc, nr);
@@ -104,6 +107,7 @@ int reserve_build(struct arena *arena, const struct caller *caller, struct alloc
 	alloc->mode = ask->mode ? ask->mode & ALLOC_MODE_MASK : 0600;
 	alloc->state = ask->publish ? ALLOC_PUBLISHED : ALLOC_RESERVED;
 	alloc->is_lease = ask->lease;
+	alloc->is_evictable = ask->evictable;
 	alloc->session = ask->publish ? 0 : caller->holder->session;
 	alloc->created_ns = clock_ns(CLOCK_REALTIME);
 	alloc->token = ask->publish ? ask->token : 0;
@@ -131,6 +135,23 @@ int reserve_build(struct arena *arena, const struct caller *caller, struct alloc
 	for (uint32_t i = 0; i < alloc->nr_extents; i++)
 		space_set_object(arena->space, alloc->extents[i], alloc->is_run, slot + 1);
 	return 0;
+}
+
+/* Charges the user for one more allocation. What is evictable of its own gives way. */
+static int take_charge(struct arena *arena, uint32_t uid, enum quota_kind kind, uint64_t nr_pfns,
+		       struct why *why)
+{
+	int r = charge_take(arena, uid, kind, nr_pfns << DESC_SHIFT, why);
+
+	while (r == -EDQUOT && kind == QUOTA_BYTES && evict_for_quota(arena, uid, nr_pfns) > 0)
+		r = charge_take(arena, uid, kind, nr_pfns << DESC_SHIFT, why);
+	return r;
+}
+
+/* How many slots of the table the record will take at least; a reservation has none yet. */
+static uint32_t nr_records_of(const struct arena_ask *ask)
+{
+	return ask->publish ? table_slots_for(ask->name_len, 1, ask->attributes_len) : 0;
 }
 
 static int reserve(struct alloc **out, struct arena *arena, const struct caller *caller,
@@ -163,10 +184,13 @@ static int reserve(struct alloc **out, struct arena *arena, const struct caller 
 		r = quota_check(arena->quota, caller->uid, QUOTA_BYTES, UINT64_C(1) << DESC_SHIFT,
 				why);
 	if (r == 0)
-		r = charge_take(arena, caller->uid, kind, nr_pfns << DESC_SHIFT, why);
+		r = take_charge(arena, caller->uid, kind, nr_pfns, why);
 	if (r < 0)
 		return r;
-	r = claim_space(&alloc, arena, caller, nr_pfns, ask, why);
+	if (!ask->lease)
+		r = evict_for_slots(arena, caller->uid, nr_records_of(ask));
+	if (r == 0)
+		r = claim_space(&alloc, arena, caller, nr_pfns, ask, why);
 	if (r == 0) {
 		r = reserve_build(arena, caller, alloc, ask,
 				  !ask->publish || ask->keep_open ? &open : NULL, why);
@@ -185,6 +209,7 @@ static int reserve(struct alloc **out, struct arena *arena, const struct caller 
 	if (ask->publish) {
 		arena_trace_publish(arena, caller, alloc);
 		events_add(arena, ARENA_PUBLISHED, alloc);
+		evictable_enter(arena, alloc);
 	}
 	*out = alloc;
 	return 0;
@@ -257,6 +282,10 @@ int arena_publish(struct arena *arena, const struct caller *caller, struct alloc
 	if (r == 0)
 		r = rules_uncarved(alloc, "published as a whole", why);
 	if (r == 0)
+		r = evict_for_slots(arena, alloc->uid,
+				    table_slots_for(alloc->name_len, alloc->nr_extents,
+						    alloc->attributes_len));
+	if (r == 0)
 		r = deed_begin(arena, caller, alloc, PROOF_PUBLISHED);
 	if (r == 0)
 		r = deed_end(arena, caller, stage_published(arena, alloc, token, why));
@@ -265,6 +294,7 @@ int arena_publish(struct arena *arena, const struct caller *caller, struct alloc
 	replace_end(arena, caller);
 	arena_trace_publish(arena, caller, alloc);
 	events_add(arena, ARENA_PUBLISHED, alloc);
+	evictable_enter(arena, alloc);
 	return 0;
 }
 
@@ -292,6 +322,23 @@ int arena_give_attributes(struct arena *arena, const struct caller *caller, stru
 	}
 	free(old.attributes);
 	return 0;
+}
+
+int arena_give_evictable(struct arena *arena, const struct caller *caller, struct alloc *alloc,
+			 bool is_evictable, struct why *why)
+{
+	int r;
+
+	(void)arena;
+	if (alloc->state != ALLOC_RESERVED && !is_evictable)
+		return 0;
+	if (alloc->state != ALLOC_RESERVED)
+		return why_set(why, -EINVAL,
+			       "it is published already: what is evictable is said at the publish");
+	r = rules_owner(caller, alloc, "publish", why);
+	if (r == 0)
+		alloc->is_evictable = is_evictable;
+	return r;
 }
 
 /* Gives @alloc, which is reserved, the name of @name; what it had is in *old, and not freed. */

@@ -13,6 +13,7 @@
 #include "daemon/arena/charge.h"
 #include "daemon/arena/deed.h"
 #include "daemon/arena/events.h"
+#include "daemon/arena/evictable.h"
 #include "daemon/arena/rules.h"
 #include "daemon/arena/settle.h"
 
@@ -160,6 +161,8 @@ int arena_setattr(struct arena *arena, const struct caller *caller, struct alloc
 		r = deed_end(arena, caller, set_attrs(arena, alloc, to, why));
 	if (r < 0)
 		return r;
+	if (moves)
+		evictable_change(arena, alloc, alloc->nr_pfns);
 	if (moves && alloc->is_run)
 		space_set_owner(arena->space, alloc->extents[0], to->uid);
 	arena_trace_setattr(arena, caller, alloc);

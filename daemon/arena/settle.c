@@ -78,8 +78,10 @@ int settle_stage_record(struct arena *arena, struct alloc *alloc)
 
 	if (nr == 0)
 		return -ENOSPC;
-	/* Who does not know attributes would take the record for damaged. */
+	/* Who does not know attributes, or what is evictable, would take the record for damaged. */
 	r = alloc->attributes_len ? state_announce(arena, SUPERBLOCK_INCOMPAT_ATTRIBUTES) : 0;
+	if (r == 0 && alloc->is_evictable)
+		r = state_announce(arena, SUPERBLOCK_INCOMPAT_EVICTABLE);
 	if (r < 0)
 		return r;
 	alloc_record(&record, alloc);
@@ -140,6 +142,7 @@ void settle_catalog(struct arena *arena, const struct alloc *alloc)
 		.gid = alloc->gid,
 		.mode = alloc->mode,
 		.is_poisoned = alloc->is_poisoned,
+		.is_evictable = alloc->is_evictable,
 		.name = alloc->name,
 		.name_len = alloc->name_len,
 		.extents = extents,

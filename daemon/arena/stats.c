@@ -29,6 +29,8 @@ static void count_allocs(struct arena_stats *stats, const struct arena *arena)
 		case ALLOC_PUBLISHED:
 			stats->nr_published++;
 			stats->used += bytes;
+			stats->nr_evictable += alloc->is_evictable;
+			stats->evictable += alloc->is_evictable ? bytes : 0;
 			break;
 		case ALLOC_RESERVED:
 			stats->nr_reserved++;

@@ -11,6 +11,7 @@
 #include "daemon/arena/arena_tick.h"
 #include "daemon/arena/bad.h"
 #include "daemon/arena/ending.h"
+#include "daemon/arena/evict.h"
 #include "daemon/arena/stamp.h"
 #include "daemon/arena/state.h"
 #include "daemon/clock.h"
@@ -58,6 +59,7 @@ void arena_tick(struct arena *arena)
 	}
 	bad_take(arena);
 	ending_look(arena);
+	evict_ahead(arena);
 	space_upkeep(arena->space);
 	stamp_upkeep(arena);
 }
@@ -70,7 +72,8 @@ uint64_t arena_cut(struct arena *arena)
 bool arena_is_busy(const struct arena *arena)
 {
 	return !TAILQ_EMPTY(&arena->freeing) || !TAILQ_EMPTY(&arena->ending) ||
-	       !TAILQ_EMPTY(&arena->over) || space_is_busy(arena->space) || bad_is_busy(arena);
+	       !TAILQ_EMPTY(&arena->over) || space_is_busy(arena->space) || bad_is_busy(arena) ||
+	       evict_is_due(arena);
 }
 
 /*

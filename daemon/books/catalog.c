@@ -230,7 +230,8 @@ static uint32_t nr_further(const struct catalog_item *item)
 
 static uint8_t flags_of(const struct catalog_item *item)
 {
-	return item->is_poisoned ? CATALOG_POISONED : 0;
+	return (uint8_t)((item->is_poisoned ? CATALOG_POISONED : 0) |
+			 (item->is_evictable ? CATALOG_EVICTABLE : 0));
 }
 
 static uint32_t tag_of(const struct catalog *catalog, const struct catalog_item *item)

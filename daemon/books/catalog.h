@@ -50,7 +50,7 @@ struct catalog_item {
 	uint32_t version;
 	uint64_t id;                    /* not 0 */
 	uint32_t uid, gid, mode;
-	bool is_poisoned;
+	bool is_poisoned, is_evictable;
 	uint8_t name_len;               /* 0: no name */
 	const char *name;               /* borrowed; any bytes */
 	const struct extent *extents;   /* borrowed; in bytes, from the start of the device */

@@ -275,7 +275,8 @@ static void encode_first(uint8_t *body, const struct record *record)
 		.uid = htole32(record->uid),
 		.gid = htole32(record->gid),
 		.mode = htole16((uint16_t)record->mode),
-		.attributes_len = htole16(record->attributes_len),
+		.attributes_len = htole16((uint16_t)(record->attributes_len |
+						     (record->is_evictable ? SLOT_EVICTABLE : 0))),
 		.object = htole32(record->object),
 		.created_ns = htole64(record->created_ns),
 		.nr_extents = htole32(record->nr_extents),

@@ -59,6 +59,8 @@ struct record {
 	/* borrowed; the owner's own bytes, at most TABLE_MAX_ATTRIBUTES; NULL: none */
 	const void *attributes;
 	uint16_t attributes_len;
+	/* it may be freed to make room for others */
+	bool     is_evictable;
 };
 
 struct table;

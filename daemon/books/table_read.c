@@ -274,9 +274,11 @@ static int decode_first(struct record *record, const uint8_t *body)
 {
 	struct slot_first first;
 	struct slot_head head;
+	uint16_t attributes;
 
 	memcpy(&head, body, sizeof(head));
 	memcpy(&first, body + sizeof(head), sizeof(first));
+	attributes = le16toh(first.attributes_len);
 	*record = (struct record){
 		.kind = first.kind == SLOT_KIND_SUCCESSOR ? RECORD_ALLOC : first.kind,
 		.is_successor = first.kind == SLOT_KIND_SUCCESSOR,
@@ -285,7 +287,8 @@ static int decode_first(struct record *record, const uint8_t *body)
 		.uid = le32toh(first.uid),
 		.gid = le32toh(first.gid),
 		.mode = le16toh(first.mode),
-		.attributes_len = le16toh(first.attributes_len),
+		.attributes_len = attributes & SLOT_ATTRIBUTES_LEN,
+		.is_evictable = attributes & SLOT_EVICTABLE,
 		.object = le32toh(first.object),
 		.created_ns = le64toh(first.created_ns),
 		.token = (uint64_t)le16toh(first.token_high) << 32 | le32toh(head.token_low),
@@ -294,7 +297,8 @@ static int decode_first(struct record *record, const uint8_t *body)
 	};
 	if (record->kind != RECORD_ALLOC && record->kind != RECORD_POISON)
 		return -EUCLEAN;
-	if (record->attributes_len > TABLE_MAX_ATTRIBUTES)
+	if (record->attributes_len > TABLE_MAX_ATTRIBUTES ||
+	    attributes & ~(SLOT_EVICTABLE | SLOT_ATTRIBUTES_LEN))
 		return -EUCLEAN;
 	return record->nr_extents == 0 || record->nr_extents > TABLE_PAYLOAD_MAX / 16 ? -EUCLEAN
 										      : 0;

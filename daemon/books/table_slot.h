@@ -40,6 +40,9 @@ _Static_assert(TABLE_SLOT_SIZE == SUPERBLOCK_SLOT_SIZE &&
 		       TABLE_SLOTS_PER_CHUNK == SUPERBLOCK_SLOTS_PER_CHUNK,
 	       "what the superblock checks");
 
+/* slot_first.attributes_len has the length in its low bits, and this */
+#define SLOT_EVICTABLE         0x8000u
+#define SLOT_ATTRIBUTES_LEN    0x1ffu
 /* the kind on media of a RECORD_ALLOC that is a successor; others have enum record_kind */
 #define SLOT_KIND_SUCCESSOR    3u
 #define SLOT_WORD_STEP         UINT64_C(0x9e3779b97f4a7c15)

@@ -31,6 +31,7 @@
 #define CONFIG_PATH_MAX   176
 
 enum config_format { CONFIG_FORMAT_NEVER, CONFIG_FORMAT_IF_BLANK };
+enum config_evict { CONFIG_EVICT_OWN, CONFIG_EVICT_ANY };
 enum config_memmap { CONFIG_MEMMAP_DRAM, CONFIG_MEMMAP_DEVICE };
 
 struct config_daemon {
@@ -68,6 +69,9 @@ struct config_arena {
 	/* of a file: so many bytes of free space keep their blocks */
 	uint64_t keep_blocks;
 	uint32_t memmap;                                /* enum config_memmap */
+	uint32_t evict;                                 /* enum config_evict */
+	/* percent of the arena above which what is evictable is freed ahead of need; 0: never */
+	uint32_t evict_above;
 	uint64_t slots;                                 /* table slots; 0: chosen from the size */
 	int32_t  numa_node;                             /* -1: that of the device */
 	/* who may use it; everybody, if neither this nor `groups` was set */

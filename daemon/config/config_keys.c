@@ -19,6 +19,7 @@
 
 static const char *const log_levels[] = { "error", "warning", "notice", "info", "debug", NULL };
 static const char *const formats[] = { "never", "if-blank", NULL };
+static const char *const evicts[] = { "own", "any", NULL };
 static const char *const memmaps[] = { "dram", "device", NULL };
 
 #define DAEMON(field) CONFIG_DAEMON, offsetof(struct config_daemon, field)
@@ -73,6 +74,10 @@ const struct config_key config_keys[] = {
 	    "256M", 0, 0, NULL, false),
 	KEY("memmap", ARENA(memmap), config_value_choice,
 	    "dram", 0, 1, memmaps, false),
+	KEY("evict", ARENA(evict), config_value_choice,
+	    "own", 0, 1, evicts, true),
+	KEY("evict-above", ARENA(evict_above), config_value_u32,
+	    "0", 0, 100, NULL, true),
 	KEY("slots", ARENA(slots), config_value_u64,
 	    "0", 0, 1ULL << 32, NULL, false),
 	KEY("numa-node", ARENA(numa_node), config_value_node,

@@ -46,12 +46,17 @@
  */
 #define SUPERBLOCK_INCOMPAT_ATTRIBUTES UINT64_C(16)
 /*
+ * An incompatible feature: records may say that they are evictable. Who does not know that would
+ * take their length of attributes for damage.
+ */
+#define SUPERBLOCK_INCOMPAT_EVICTABLE UINT64_C(32)
+/*
  * As in ext4: an unknown incompatible bit refuses the arena, an unknown read-only bit allows
  * reading, an unknown compatible bit is ignored.
  */
 #define SUPERBLOCK_INCOMPAT_KNOWN                                        \
 	(SUPERBLOCK_INCOMPAT_RENEWING | SUPERBLOCK_INCOMPAT_SUCCESSORS | \
-	 SUPERBLOCK_INCOMPAT_ATTRIBUTES)
+	 SUPERBLOCK_INCOMPAT_ATTRIBUTES | SUPERBLOCK_INCOMPAT_EVICTABLE)
 #define SUPERBLOCK_RO_COMPAT_KNOWN UINT64_C(0)
 
 enum superblock_role {

@@ -13,7 +13,7 @@
 
 #include "lib/wire/wire.h"
 
-static uint32_t wire_event_kind(enum arena_event_kind kind)
+static uint32_t wire_event_kind(enum arena_event_kind kind, const struct client *client)
 {
 	static const uint32_t kinds[] = {
 		[ARENA_PUBLISHED] = WIRE_EVENT_PUBLISHED,
@@ -24,7 +24,12 @@ static uint32_t wire_event_kind(enum arena_event_kind kind)
 		[ARENA_POISONED] = WIRE_EVENT_POISONED,
 		[ARENA_RECALL] = WIRE_EVENT_RECALL,
 		[ARENA_WENT_OFFLINE] = WIRE_EVENT_ARENA_OFFLINE,
+		[ARENA_EVICTED] = WIRE_EVENT_EVICTED,
 	};
+
+	/* It is gone in either case, and an older client knows that word. */
+	if (kind == ARENA_EVICTED && !(client->seat->features & WIRE_EVICTS))
+		return WIRE_EVENT_FREED;
 
 	return kinds[kind];
 }
@@ -41,7 +46,7 @@ size_t event_message_encode(uint8_t *buf, size_t *nr_told, const struct client *
 		struct wire_result result = {
 			.arena = arena, .slot = event->slot, .id = event->id, .len = event->len,
 			.uid = event->uid, .gid = event->gid, .mode = event->mode,
-			.flags = wire_event_kind(event->kind),
+			.flags = wire_event_kind(event->kind, client),
 		};
 
 		if (client_wants(client, arena, event) &&

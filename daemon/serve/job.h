@@ -57,7 +57,7 @@ struct job {
 	 * Descriptors that go with the reply. The job owns them until the reply is sent; whoever
 	 * sends it closes them.
 	 */
-	int             fds[3];
+	int             fds[4];
 	int             nr_fds;
 	/* the descriptor that came with the message; -1: none. The caller's */
 	int             stranger_fd;

@@ -137,6 +137,7 @@ static struct arena_ask ask_of(const struct operation *op)
 		.replace = item->flags & WIRE_REPLACE,
 		.attributes = attributes_of(op),
 		.attributes_len = item->attributes_len,
+		.evictable = item->flags & WIRE_EVICTABLE,
 	};
 }
 
@@ -157,6 +158,9 @@ static int run_reserve(struct operation *op)
 	if (r == 0 && (item->flags & WIRE_WITH_ATTRIBUTES) && !ask.publish)
 		r = why_set(op->why, -EINVAL,
 			    "a reservation has no attributes: give them when you publish it");
+	if (r == 0 && ask.evictable && !ask.publish)
+		r = why_set(op->why, -EINVAL,
+			    "a reservation is not evictable: say it when you publish it");
 	if (r < 0)
 		return r;
 	return arena_reserve(&op->alloc, op->arena, &op->caller, &ask, op->why);
@@ -176,6 +180,10 @@ static int run_publish(struct operation *op)
 
 	op->was_done = is_made(op, op->alloc);
 	if (r < 0 || op->was_done)
+		return r;
+	r = arena_give_evictable(op->arena, &op->caller, op->alloc,
+				 op->item.flags & WIRE_EVICTABLE, op->why);
+	if (r < 0)
 		return r;
 	if (!op->item.attributes_len)
 		return publish(op);
@@ -330,6 +338,11 @@ static int run_wait(struct operation *op)
 		       "\"%s\" is not there, and nobody is writing it: reserve it yourself", text);
 }
 
+static int run_touch(struct operation *op)
+{
+	return arena_touch(op->arena, &op->caller, op->alloc, op->why);
+}
+
 /* An opcode that only looks: the result of every item describes op->alloc. */
 static int run_nothing(struct operation *op)
 {
@@ -361,6 +374,7 @@ static const struct kind kinds[WIRE_OPCODES] = {
 	[WIRE_CARVE]   = { find_by_handle, run_carve,   true,  true  },
 	[WIRE_PIN]     = { find_by_either, run_pin,     false, true  },
 	[WIRE_WAIT]    = { NULL,           run_wait,    false, false },
+	[WIRE_TOUCH]   = { find_by_either, run_touch,   false, false },
 };
 
 bool operation_changes(uint16_t opcode)
@@ -378,6 +392,7 @@ enum access operation_needs(uint16_t opcode, uint32_t flags)
 	case WIRE_SUBSCRIBE:
 	case WIRE_USAGE:
 	case WIRE_WAIT:
+	case WIRE_TOUCH:
 		return ACCESS_READ;
 	case WIRE_ATTACH:
 	case WIRE_WINDOW:

@@ -29,6 +29,8 @@ void operation_describe(struct wire_result *result, uint32_t arena, const struct
 		result->flags |= WIRE_IS_LEASED;
 	if (alloc->attributes_len)
 		result->flags |= WIRE_HAS_ATTRIBUTES;
+	if (alloc->is_evictable && alloc->state == ALLOC_PUBLISHED)
+		result->flags |= WIRE_IS_EVICTABLE;
 }
 
 int operation_status(int r)

@@ -110,6 +110,20 @@ enum outcome request_run_attach(struct job *job, struct wire_reader *reader)
 
 /* ---- windows ---- */
 
+/*
+ * Adds the descriptor of the touches, for a session that knows them. Where there is no memory for
+ * them the window goes without: what the process gets counts as used less often.
+ */
+static void add_touches(struct job *job, struct arena *arena)
+{
+	int fd, *at = &job->fds[job->nr_fds];
+
+	if (!(job->client->seat->features & WIRE_EVICTS))
+		return;
+	if (arena_touches_fd(&fd, arena) == 0 && duplicate(at, fd) == 0)
+		job->nr_fds++;
+}
+
 /* A new window: the descriptors go with the reply, and are closed here when they cannot. */
 static int open_window(struct job *job, struct arena_window *window, struct arena *arena,
 		       const struct caller *caller, const struct wire_request *item,
@@ -132,6 +146,7 @@ static int open_window(struct job *job, struct arena_window *window, struct aren
 	job->fds[0] = window->device_fd;
 	job->fds[2] = window->pins_fd;
 	job->nr_fds = 3;
+	add_touches(job, arena);
 	return 0;
 }
 
@@ -147,11 +162,13 @@ static int resume_window(struct job *job, struct arena_window *window, struct ar
 	if (r < 0)
 		return r;
 	r = arena_window_resume(window, arena, caller, &ask, job->stranger_fd, why);
-	if (r < 0)
+	if (r < 0) {
 		close(job->fds[0]);
-	else
-		job->nr_fds = 1;
-	return r;
+		return r;
+	}
+	job->nr_fds = 1;
+	add_touches(job, arena);
+	return 0;
 }
 
 static int give_window(struct job *job, struct arena_window *window,

@@ -79,6 +79,11 @@ int quotas_apply_to_arena(const struct service *service, struct arena *arena)
 	return r;
 }
 
+void quotas_set_eviction(struct arena *arena, const struct config_arena *from)
+{
+	arena_set_eviction(arena, from->evict == CONFIG_EVICT_ANY, from->evict_above);
+}
+
 int quotas_apply(struct service *service)
 {
 	int r;
@@ -94,6 +99,7 @@ int quotas_apply(struct service *service)
 	for (uint32_t i = 0; r == 0 && i < service->nr_arenas; i++) {
 		if (!service->arenas[i].arena)
 			continue;
+		quotas_set_eviction(service->arenas[i].arena, &service->config.arenas[i]);
 		arena_clear_shares(service->arenas[i].arena);
 		r = quotas_apply_to_arena(service, service->arenas[i].arena);
 	}

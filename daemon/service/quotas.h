@@ -7,6 +7,7 @@
 #define PMEMARENA_QUOTAS_H
 
 struct arena;
+struct config_arena;
 struct service;
 
 /*
@@ -16,5 +17,7 @@ struct service;
 int quotas_apply(struct service *service);
 /* Sets the shares in an arena that was just opened and has none yet. */
 int quotas_apply_to_arena(const struct service *service, struct arena *arena);
+/* Sets whose allocations are freed for whom in @arena, when space is short. */
+void quotas_set_eviction(struct arena *arena, const struct config_arena *from);
 
 #endif

@@ -118,6 +118,8 @@ int served_open(struct served *served, struct service *service, const struct con
 		served->arena = NULL;
 		r = why_set(why, -ENOMEM, "out of memory");
 	}
+	if (r == 0)
+		quotas_set_eviction(served->arena, from);
 	served->err = r;
 	if (r < 0) {
 		why_fill(why, r);

@@ -37,6 +37,11 @@ enum pma_flags {
 	 * step. See pma_replace().
 	 */
 	PMA_REPLACE = 1u << 5,
+	/*
+	 * create, publish: the daemon may free it when space is wanted and nobody has it open or
+	 * pinned. See pma_touch().
+	 */
+	PMA_EVICTABLE = 1u << 6,
 };
 
 /*
@@ -175,6 +180,25 @@ PMA_PUBLIC int pma_set_mode(struct pma *pma, struct pma_handle handle, uint32_t 
 PMA_PUBLIC int pma_set_attributes(struct pma *pma, struct pma_handle handle, const void *attributes,
 				  size_t len);
 
+/*
+ * What is made with PMA_EVICTABLE is a cache's: it can be made anew, and may go. Where a
+ * reservation or a growing allocation finds no space, the daemon first frees what is evictable and
+ * was used longest ago, as many as are needed, and then gives the space away. It frees no
+ * allocation that somebody has open, so close what you made; and none that somebody has pinned
+ * (pma_get()). It frees those of the user who asks, or of whoever has used his longest ago where
+ * the arena's configuration says `evict = any`. A use is a pma_get(), pma_open() or pma_touch(), by
+ * anybody. What was freed is gone as after pma_free(): its handle is not valid any more, and a
+ * later get is a miss (-ENOENT). Who subscribed is told by PMA_EVENT_EVICTED. The order is about
+ * that of the last use (a clock with one bit); after a restart of the daemon it begins with that of
+ * the creation. What is published keeps the flag for its life.
+ *
+ * pma_touch() counts as one use. 0 also for what is not evictable; -ENOENT, -EACCES its mode does
+ * not let the caller read it, -EOPNOTSUPP the daemon is too old. pma_publish_flags() is
+ * pma_publish() with @flags: 0 or PMA_EVICTABLE.
+ */
+PMA_PUBLIC int pma_touch(struct pma *pma, struct pma_handle handle);
+PMA_PUBLIC int pma_publish_flags(struct pma *pma, struct pma_handle handle, uint32_t flags);
+
 struct pma_info {
 	struct pma_handle handle;
 	uint64_t len;                   /* bytes */
@@ -184,6 +208,7 @@ struct pma_info {
 	uint64_t created_ns;            /* CLOCK_REALTIME */
 	bool     is_reserved;           /* not published yet */
 	bool     is_poisoned;           /* a page of it has a media error */
+	bool     is_evictable;          /* it was published with PMA_EVICTABLE */
 	char     name[PMA_MAX_NAME + 1];
 	uint32_t attributes_len;        /* 0: it has none */
 	uint8_t  attributes[PMA_MAX_ATTRIBUTES];

@@ -27,7 +27,8 @@ enum pma_opcode {
 	PMA_OP_CLOSE,
 	PMA_OP_RESIZE,
 	PMA_OP_RENAME,
-	PMA_OP_STAT
+	PMA_OP_STAT,
+	PMA_OP_TOUCH
 };
 
 struct pma_op {
@@ -39,8 +40,8 @@ struct pma_op {
 	 */
 	struct pma_handle handle;
 	/*
-	 * RESERVE, CREATE, RENAME: NULL for no name. OPEN, STAT, FREE: NULL to use the handle.
-	 * PUBLISH: only with PMA_REPLACE. Borrowed.
+	 * RESERVE, CREATE, RENAME: NULL for no name. OPEN, STAT, FREE, TOUCH: NULL to use the
+	 * handle. PUBLISH: only with PMA_REPLACE. Borrowed.
 	 */
 	const char *name;
 	/* in: RESERVE, CREATE, RESIZE; out: the length that it has now */

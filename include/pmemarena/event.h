@@ -23,7 +23,8 @@ enum pma_event_kind {
 	PMA_EVENT_POISONED,
 	PMA_EVENT_RECALL,
 	PMA_EVENT_ARENA_OFFLINE,
-	PMA_EVENT_LOST
+	PMA_EVENT_LOST,
+	PMA_EVENT_EVICTED               /* the daemon freed it to make room, see pma_touch() */
 };
 
 struct pma_event {

@@ -52,6 +52,20 @@ int pma_reserve(struct pma_handle *out, struct pma *pma, const char *name, uint6
 	return pma_reserve_in(out, pma, 0, name, len, flags);
 }
 
+int pma_publish_flags(struct pma *pma, struct pma_handle handle, uint32_t flags)
+{
+	struct pma_op op = { .opcode = PMA_OP_PUBLISH, .handle = handle, .flags = flags };
+
+	return op_run(pma, &op);
+}
+
+int pma_touch(struct pma *pma, struct pma_handle handle)
+{
+	struct pma_op op = { .opcode = PMA_OP_TOUCH, .handle = handle };
+
+	return op_run(pma, &op);
+}
+
 int pma_create(struct pma_handle *out, struct pma *pma, const char *name, uint64_t len,
 	       uint32_t flags)
 {

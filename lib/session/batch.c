@@ -168,6 +168,9 @@ static int check_known(const struct batch *batch, const struct pma_op *op, uint3
 	if (!link->attributes && (flags & WIRE_WITH_ATTRIBUTES))
 		return error_set(-EOPNOTSUPP,
 				 "the daemon is too old: it does not know attributes");
+	if (!link->evicts && ((flags & WIRE_EVICTABLE) || batch->call.opcode == WIRE_TOUCH))
+		return error_set(-EOPNOTSUPP,
+				 "the daemon is too old: it evicts nothing");
 	return 0;
 }
 
@@ -227,6 +230,7 @@ void batch_fill_stat(struct pma_info *stat, const struct wire_result *result, co
 		.created_ns = result->created_ns,
 		.is_reserved = result->flags & WIRE_IS_RESERVED,
 		.is_poisoned = result->flags & WIRE_IS_POISONED,
+		.is_evictable = result->flags & WIRE_IS_EVICTABLE,
 	};
 	memcpy(stat->name, name, result->text_len);
 	stat->attributes_len = result->attributes_len;

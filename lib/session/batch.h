@@ -29,19 +29,19 @@
  * pma_run() is refused.
  */
 /* RESERVE a lease: space taken ahead, in one extent */
-#define OP_LEASE    ((enum pma_opcode)(PMA_OP_STAT + 1))
+#define OP_LEASE    ((enum pma_opcode)(PMA_OP_TOUCH + 1))
 /*
  * Make a part of a reservation an allocation. handle: in the reservation, out the part; token:
  * where the part begins on the device.
  */
-#define OP_CARVE    ((enum pma_opcode)(PMA_OP_STAT + 2))
+#define OP_CARVE    ((enum pma_opcode)(PMA_OP_TOUCH + 2))
 /*
  * Report that an allocation which was closed or freed before is not mapped any more. Only for a
  * daemon that knows WIRE_LENT (link.lends).
  */
-#define OP_UNMAPPED ((enum pma_opcode)(PMA_OP_STAT + 3))
+#define OP_UNMAPPED ((enum pma_opcode)(PMA_OP_TOUCH + 3))
 /* the same report, but others may have it mapped */
-#define OP_LENT     ((enum pma_opcode)(PMA_OP_STAT + 4))
+#define OP_LENT     ((enum pma_opcode)(PMA_OP_TOUCH + 4))
 
 struct holding;
 

@@ -39,7 +39,7 @@ struct subscription {
 static bool is_sound(const struct pma *pma, const struct wire_result *result)
 {
 	return result->result == 0 && result->arena < pma->sites.nr &&
-	       result->flags >= PMA_EVENT_PUBLISHED && result->flags <= PMA_EVENT_LOST;
+	       result->flags >= PMA_EVENT_PUBLISHED && result->flags <= PMA_EVENT_EVICTED;
 }
 
 static void lose(struct pma *pma, struct site *site)

@@ -25,7 +25,7 @@
 
 #define MS INT64_C(1000000)
 #define CONNECT_MS 5000
-#define MAX_FDS 3       /* as many as come with a WIRE_WINDOWED; two with a WIRE_ATTACHED */
+#define MAX_FDS 4       /* as many as come with a WIRE_WINDOWED; two with a WIRE_ATTACHED */
 /* After so many replies in a row that busy polling did not catch, it pauses for SPIN_REST calls. */
 #define SPIN_MISSES 8
 #define SPIN_REST   64

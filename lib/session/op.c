@@ -26,6 +26,7 @@ static const uint16_t wire_opcodes[] = {
 	[PMA_OP_FREE] = WIRE_FREE,	 [PMA_OP_OPEN] = WIRE_OPEN,
 	[PMA_OP_CLOSE] = WIRE_CLOSE,	 [PMA_OP_RESIZE] = WIRE_RESIZE,
 	[PMA_OP_RENAME] = WIRE_RENAME,	 [PMA_OP_STAT] = WIRE_STAT,
+	[PMA_OP_TOUCH] = WIRE_TOUCH,
 	[OP_LEASE] = WIRE_RESERVE,	 [OP_CARVE] = WIRE_CARVE,
 	[OP_UNMAPPED] = WIRE_CLOSE,	 [OP_LENT] = WIRE_CLOSE,
 };
@@ -41,8 +42,11 @@ static uint16_t wire_opcode(const struct pma_op *op)
 static uint32_t allowed_flags(enum pma_opcode opcode)
 {
 	if (opcode == PMA_OP_RESERVE || opcode == PMA_OP_CREATE)
-		return PMA_CONTIGUOUS | (opcode == PMA_OP_CREATE ? PMA_REPLACE : 0u);
-	if (opcode == PMA_OP_PUBLISH || opcode == PMA_OP_RENAME)
+		return PMA_CONTIGUOUS |
+		       (opcode == PMA_OP_CREATE ? PMA_REPLACE | PMA_EVICTABLE : 0u);
+	if (opcode == PMA_OP_PUBLISH)
+		return PMA_REPLACE | PMA_EVICTABLE;
+	if (opcode == PMA_OP_RENAME)
 		return PMA_REPLACE;
 	if (opcode == PMA_OP_ABORT || opcode == PMA_OP_FREE || opcode == PMA_OP_CLOSE)
 		return PMA_DONE;
@@ -58,7 +62,7 @@ static bool may_have_name(const struct pma_op *op)
 		return op->flags & PMA_REPLACE;
 	return opcode == PMA_OP_RESERVE || opcode == PMA_OP_CREATE || opcode == PMA_OP_OPEN ||
 	       opcode == PMA_OP_RENAME || opcode == PMA_OP_STAT || opcode == PMA_OP_FREE ||
-	       opcode == OP_CARVE;
+	       opcode == PMA_OP_TOUCH || opcode == OP_CARVE;
 }
 
 static int check_name(const char *name)
@@ -136,6 +140,8 @@ static uint32_t wire_flags(const struct pma_op *op)
 		flags |= WIRE_DONE;
 	if (op->flags & PMA_REPLACE)
 		flags |= WIRE_REPLACE;
+	if (op->flags & PMA_EVICTABLE)
+		flags |= WIRE_EVICTABLE;
 	if (op->attributes_len)
 		flags |= WIRE_WITH_ATTRIBUTES;
 	if (op->opcode == PMA_OP_CREATE)
@@ -296,7 +302,7 @@ static struct frame *next_frame(struct run *run)
 /* The opcode on the wire for @op; 0: this caller may not use the operation. */
 static uint16_t opcode_in(const struct run *run, const struct pma_op *op)
 {
-	return op->opcode > PMA_OP_STAT && !run->is_ours ? 0 : wire_opcode(op);
+	return op->opcode > PMA_OP_TOUCH && !run->is_ours ? 0 : wire_opcode(op);
 }
 
 /* @op was refused here, with a sentence. */

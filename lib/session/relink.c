@@ -153,7 +153,8 @@ static int say_hello(struct link *link)
 				    .session = link->session,
 				    .features = WIRE_REPEATS | WIRE_CARVES | WIRE_LENDS |
 						WIRE_WINDOWS | WIRE_USAGES |
-						WIRE_REPLACES | WIRE_ATTRIBUTES | WIRE_WAITS };
+						WIRE_REPLACES | WIRE_ATTRIBUTES |
+						WIRE_EVICTS | WIRE_WAITS };
 	uint8_t message[sizeof(struct wire_header) + sizeof(hello)] __attribute__((aligned(8)));
 	struct wire_writer writer;
 	int r;
@@ -393,6 +394,7 @@ static void take_features(struct link *link, const struct wire_welcome *welcome)
 	link->waits = welcome->features & WIRE_WAITS;
 	link->replaces = welcome->features & WIRE_REPLACES;
 	link->attributes = welcome->features & WIRE_ATTRIBUTES;
+	link->evicts = welcome->features & WIRE_EVICTS;
 }
 
 /*

@@ -114,6 +114,8 @@ static enum outcome pin_it(struct pma_pin *pin, struct pma_window *window, const
 		return UNKNOWN;
 	}
 	pin->word = word + 1;
+	if (sight->flags & CATALOG_EVICTABLE)
+		uses_note(&window->uses, sight->slot);
 	return HIT;
 }
 

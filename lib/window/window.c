@@ -18,7 +18,7 @@
 #include "lib/session/link_error.h"
 #include "lib/session/site.h"
 
-#define MAX_FDS 3       /* the device, the catalog, the pins */
+#define MAX_FDS 4       /* the device, the catalog, the pins, and perhaps the touches */
 
 /* One WINDOW under way. */
 struct window_call {
@@ -46,8 +46,9 @@ static int absorb_windowed(struct call *call, struct wire_reader *reader, int *f
 	if (wire_next_raw(reader, &ask->answer, sizeof(ask->answer)) != 1 || ask->answer.result > 0)
 		return -EPROTO;
 	ask->is_lost = nr_fds == 0 && ask->answer.result == 0 && !ask->link_->had_room;
-	nr = ask->answer.result < 0 || ask->is_lost ? 0 : call->has_fd ? 1 : MAX_FDS;
-	if (nr_fds != nr)
+	nr = ask->answer.result < 0 || ask->is_lost ? 0 : call->has_fd ? 1 : 3;
+	/* The touches come behind the others where the daemon knows them and has memory for them. */
+	if (nr_fds != nr && (nr == 0 || nr_fds != nr + 1))
 		return -EPROTO;
 	for (int i = 0; i < nr_fds; i++) {
 		ask->fds[i] = fds[i];
@@ -72,7 +73,7 @@ static void call_init(struct window_call *ask, struct link *link, const struct w
 
 	*ask = (struct window_call){ .call = { .opcode = WIRE_WINDOW, .absorb = absorb_windowed },
 				     .link_ = link,
-				     .fds = { -1, -1, -1 } };
+				     .fds = { -1, -1, -1, -1 } };
 	/* The buffer is as large as this one item, which has no name. */
 	wire_begin(&writer, ask->message, WIRE_WINDOW, 0);
 	wire_add_request(&writer, request, NULL, 0);
@@ -144,6 +145,8 @@ static void take_answer(struct pma_window *window, struct window_call *ask)
 		r = -ENOENT;
 	if (r == 0)
 		r = use_catalog(window, ask->fds[0], &why);
+	if (r == 0 && ask->nr_fds == 2)
+		uses_take(&window->uses, ask->fds[1]);
 	if (r == 0) {
 		words_recover(&window->words);
 		window->state = WINDOW_UP;
@@ -316,6 +319,8 @@ static int set_up(struct pma_window *window, struct window_call *ask, const stru
 		r = use_catalog(window, ask->fds[1], &why);
 	if (r == 0)
 		r = area_init(&window->area, ask->fds[0], arena, window->is_writable, &why);
+	if (r == 0 && ask->nr_fds == MAX_FDS)
+		uses_take(&window->uses, ask->fds[3]);
 	if (r < 0)
 		return error_set(r, "arena %s: %s", arena->name, why.text);
 	if (flags & PMA_WINDOW_POPULATE) {
@@ -444,6 +449,7 @@ void pma_window_close(struct pma_window *window)
 		untie(window);
 	area_fini(&window->area);
 	words_fini(&window->words, is_child);
+	uses_fini(&window->uses);
 	while ((view = SLIST_FIRST(&window->views))) {
 		SLIST_REMOVE_HEAD(&window->views, link);
 		view_free(view);

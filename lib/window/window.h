@@ -19,6 +19,7 @@
 
 #include "lib/session/client.h"
 #include "lib/window/area.h"
+#include "lib/window/uses.h"
 #include "lib/window/view.h"
 #include "lib/window/words.h"
 
@@ -42,6 +43,7 @@ struct pma_window {
 	bool     is_writable;
 	struct area area;
 	struct words words;
+	struct uses uses;               /* what hits note there */
 	/* Borrowed from `views`; what hits read. NULL: the window is over, or there is none to read. */
 	_Atomic(struct view *) view;
 	/* From here on under link.lock. */

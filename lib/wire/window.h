@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * window: what the daemon and the processes that have a *window* on an arena share in memory, as
- * bytes. A window is one mapping of the arena's whole data area, made once. There are two files:
+ * bytes. A window is one mapping of the arena's whole data area, made once. There are three files:
  *
  * The *catalog*, one an arena: what is published, by name and by slot. The daemon writes it, all
  * windows map it read-only. A process finds there, without a message, where an allocation lies.
@@ -10,6 +10,10 @@
  * them, the daemon reads them before it gives freed space to anybody. They are hazard pointers
  * between processes (M. Michael, "Hazard Pointers: Safe Memory Reclamation for Lock-Free Objects",
  * 2004).
+ *
+ * And the *touches*, one an arena: a byte a slot that a process stores 1 to when it gets something
+ * evictable, unless it is 1 already. The daemon clears it. So both know what is used though a hit
+ * sends no message.
  *
  *	process (a get)                         daemon (a free)
  *	  id = entry.id, then w = entry.word
@@ -124,6 +128,7 @@ struct catalog_entry {
 
 enum catalog_flags {
 	CATALOG_POISONED = 1,           /* ask by message: a page of it has a media error */
+	CATALOG_EVICTABLE = 2,          /* who gets it says so in the touches */
 };
 
 struct catalog_extra {
@@ -211,5 +216,14 @@ static inline uint64_t pins_word(uint32_t slot, uint32_t version)
  * pins nothing.
  */
 #define PINS_TAKEN UINT64_C(1)
+
+/* ---- touches ---- */
+
+/*
+ * uint8_t touches[nr_slots], in a memfd that can neither grow nor shrink (sealed). Every process
+ * with a window of the arena may store there, so all that the daemon takes from it is which of the
+ * evictable things it frees first.
+ */
+#define TOUCHED 1u
 
 #endif

@@ -17,7 +17,8 @@
  *	                                           the device in that mode, the plane
  *	  WIRE_WINDOW {arena, mode}       ->
  *	                                  <-     WIRE_WINDOWED, with three descriptors:
- *	                                           the device, the catalog, the pins
+ *	                                           the device, the catalog, the pins; and
+ *	                                           the touches for who asked for WIRE_EVICTS
  *	  WIRE_RESERVE x n (tag 7)        ->
  *	  WIRE_STAT x n    (tag 8)        ->     (pipelined: no need to wait)
  *	                                  <-     WIRE_RESERVED x n (tag 7)
@@ -62,13 +63,14 @@ enum wire_opcode {
 	WIRE_ATTACH,
 	/*
 	 * arena, len, name, mode; flags WIRE_AND_PUBLISH (make it permanent in the same step),
-	 * WIRE_CONTIGUOUS, WIRE_LEASE, WIRE_KEEP_OPEN, WIRE_REPLACE; arg: the program's token.
+	 * WIRE_CONTIGUOUS, WIRE_LEASE, WIRE_KEEP_OPEN, WIRE_REPLACE, WIRE_EVICTABLE; arg: the
+	 * program's token.
 	 * -EEXIST: a published allocation has the name; -EBUSY: a reservation has it
 	 */
 	WIRE_RESERVE,
 	/*
 	 * make a reservation permanent: handle; arg: the program's token; flag WIRE_REPLACE: under
-	 * the name of the item
+	 * the name of the item; WIRE_EVICTABLE
 	 */
 	WIRE_PUBLISH,
 	/* give a reservation back: handle; flags WIRE_UNMAPPED, WIRE_LENT, WIRE_DONE */
@@ -101,7 +103,7 @@ enum wire_opcode {
 	WIRE_SUBSCRIBE,
 	/*
 	 * make a part of a reservation an allocation of its own: handle; arg: where the part begins
-	 * on the device; len: of the part; name, mode, flag WIRE_KEEP_OPEN
+	 * on the device; len: of the part; name, mode, flags WIRE_KEEP_OPEN, WIRE_EVICTABLE
 	 */
 	WIRE_CARVE,
 	/*
@@ -122,6 +124,8 @@ enum wire_opcode {
 	 * -ETIMEDOUT
 	 */
 	WIRE_WAIT,
+	/* a use of something evictable, which goes later then: name, or handle */
+	WIRE_TOUCH,
 	WIRE_OPCODES,           /* one more than the last request's number */
 
 	WIRE_REPLY = 0x8000,    /* reply opcode = request opcode | WIRE_REPLY */
@@ -145,6 +149,7 @@ enum wire_opcode {
 	WIRE_PINNED     = WIRE_PIN | WIRE_REPLY,
 	WIRE_USED       = WIRE_USAGE | WIRE_REPLY,
 	WIRE_WAITED     = WIRE_WAIT | WIRE_REPLY,
+	WIRE_TOUCHED    = WIRE_TOUCH | WIRE_REPLY,
 	/*
 	 * sent without a request: tag 0; items are struct wire_result whose flags are enum
 	 * wire_event_kind
@@ -194,6 +199,11 @@ enum wire_flags {
 	 */
 	WIRE_REPLACE     = 1u << 15,
 	/*
+	 * reserve with WIRE_AND_PUBLISH, publish, carve: the daemon may free it to make room for
+	 * others, while nobody has it open or pinned
+	 */
+	WIRE_EVICTABLE   = 1u << 18,
+	/*
 	 * reserve with WIRE_AND_PUBLISH, publish, carve, setattr: the item has attributes, behind
 	 * its name, which the allocation gets (instead of what it had). stat, open, pin, list: the
 	 * results shall have them, behind their texts.
@@ -213,6 +223,8 @@ enum wire_event_kind {
 	WIRE_EVENT_RECALL,
 	WIRE_EVENT_ARENA_OFFLINE,
 	WIRE_EVENT_LOST /* events were dropped */,
+	/* freed to make room; to a session without WIRE_EVICTS it is WIRE_EVENT_FREED */
+	WIRE_EVENT_EVICTED,
 };
 
 enum wire_features {
@@ -234,6 +246,11 @@ enum wire_features {
 	WIRE_USAGES  = 1u << 4,
 	/* the daemon knows WIRE_REPLACE, and WIRE_FREE by name */
 	WIRE_REPLACES = 1u << 5,
+	/*
+	 * The daemon knows WIRE_EVICTABLE and WIRE_TOUCH, and a WIRE_WINDOWED brings one descriptor
+	 * more: that of the touches.
+	 */
+	WIRE_EVICTS  = 1u << 6,
 	/* the daemon knows WIRE_WITH_ATTRIBUTES */
 	WIRE_ATTRIBUTES = 1u << 7,
 	/* the daemon knows WIRE_WAIT */
@@ -404,7 +421,8 @@ enum wire_stat_flags {
 	 * It has attributes. If they were asked for and are not in the result, the message had no
 	 * room for them: a stat will tell.
 	 */
-	WIRE_HAS_ATTRIBUTES = 1u << 8
+	WIRE_HAS_ATTRIBUTES = 1u << 8,
+	WIRE_IS_EVICTABLE = 1u << 9
 };
 
 _Static_assert(sizeof(struct wire_header) == 32, "wire");

@@ -9,9 +9,24 @@
 
 #include "lib/wire/wire.h"
 
+/* NULL: there is no such request. */
+static const char *const names[WIRE_OPCODES] = {
+	[WIRE_HELLO] = "hello",		[WIRE_ATTACH] = "attach",
+	[WIRE_RESERVE] = "reserve",	[WIRE_PUBLISH] = "publish",
+	[WIRE_ABORT] = "abort",		[WIRE_FREE] = "free",
+	[WIRE_OPEN] = "open",		[WIRE_CLOSE] = "close",
+	[WIRE_RESIZE] = "resize",	[WIRE_RENAME] = "rename",
+	[WIRE_SETATTR] = "setattr",	[WIRE_STAT] = "stat",
+	[WIRE_EXTENTS] = "extents",	[WIRE_LIST] = "list",
+	[WIRE_SUBSCRIBE] = "subscribe", [WIRE_CARVE] = "carve",
+	[WIRE_WINDOW] = "window",	[WIRE_PIN] = "pin",
+	[WIRE_USAGE] = "usage",		[WIRE_WAIT] = "wait",
+	[WIRE_TOUCH] = "touch",
+};
+
 bool wire_opcode_is_request(uint16_t opcode)
 {
-	return opcode >= WIRE_HELLO && opcode < WIRE_OPCODES;
+	return opcode >= WIRE_HELLO && opcode < WIRE_OPCODES && names[opcode];
 }
 
 bool wire_opcode_is_reply(uint16_t opcode)
@@ -70,9 +85,9 @@ uint32_t wire_known_flags(uint16_t opcode)
 		return WIRE_WITH_ATTRIBUTES;
 	case WIRE_RESERVE:
 		return WIRE_AND_PUBLISH | WIRE_CONTIGUOUS | WIRE_LEASE | WIRE_KEEP_OPEN |
-		       WIRE_REPLACE | WIRE_WITH_ATTRIBUTES;
+		       WIRE_REPLACE | WIRE_WITH_ATTRIBUTES | WIRE_EVICTABLE;
 	case WIRE_PUBLISH:
-		return WIRE_REPLACE | WIRE_WITH_ATTRIBUTES;
+		return WIRE_REPLACE | WIRE_WITH_ATTRIBUTES | WIRE_EVICTABLE;
 	case WIRE_RENAME:
 		return WIRE_REPLACE;
 	case WIRE_FREE:
@@ -91,7 +106,7 @@ uint32_t wire_known_flags(uint16_t opcode)
 	case WIRE_WAIT:
 		return WIRE_UNTIL_THERE | WIRE_WITH_ATTRIBUTES;
 	case WIRE_CARVE:
-		return WIRE_KEEP_OPEN | WIRE_WITH_ATTRIBUTES;
+		return WIRE_KEEP_OPEN | WIRE_WITH_ATTRIBUTES | WIRE_EVICTABLE;
 	default:
 		return 0;
 	}
@@ -99,19 +114,6 @@ uint32_t wire_known_flags(uint16_t opcode)
 
 const char *wire_opcode_name(uint16_t opcode)
 {
-	static const char *const names[WIRE_OPCODES] = {
-		[WIRE_HELLO] = "hello",		[WIRE_ATTACH] = "attach",
-		[WIRE_RESERVE] = "reserve",	[WIRE_PUBLISH] = "publish",
-		[WIRE_ABORT] = "abort",		[WIRE_FREE] = "free",
-		[WIRE_OPEN] = "open",		[WIRE_CLOSE] = "close",
-		[WIRE_RESIZE] = "resize",	[WIRE_RENAME] = "rename",
-		[WIRE_SETATTR] = "setattr",	[WIRE_STAT] = "stat",
-		[WIRE_EXTENTS] = "extents",	[WIRE_LIST] = "list",
-		[WIRE_SUBSCRIBE] = "subscribe", [WIRE_CARVE] = "carve",
-		[WIRE_WINDOW] = "window",	[WIRE_PIN] = "pin",
-		[WIRE_USAGE] = "usage",		[WIRE_WAIT] = "wait",
-	};
-
 	if (opcode == WIRE_EVENT)
 		return "event";
 	if (wire_opcode_is_reply(opcode))

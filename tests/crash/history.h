@@ -33,6 +33,7 @@ enum history_op {
 	/* Alone only. In random histories they would change what all numbers mean. */
 	OP_REPLACE,
 	OP_ATTRIBUTES,
+	OP_EVICT,
 	NR_OPS
 };
 

@@ -75,6 +75,10 @@ bool history_replace(struct history *h, enum history_op op);
 
 bool history_attributes(struct history *h, enum history_op op);
 
+/* ---- history_evict.c ---- */
+
+bool history_evict(struct history *h, enum history_op op);
+
 /* ---- history.c ---- */
 
 /* Draws a number < @n. */

@@ -299,7 +299,8 @@ static void check_given(struct court *court, const struct alloc *alloc)
 static bool take(struct court *court, uint32_t uid, uint64_t len)
 {
 	struct caller caller = { .uid = uid, .gid = uid, .holder = court->world->holder };
-	struct arena_ask ask = { .len = len };
+	/* As a lease it takes what is free, and makes nothing that is evictable give way. */
+	struct arena_ask ask = { .len = len, .lease = true };
 	struct alloc *alloc;
 	int r = arena_reserve(&alloc, court->world->arena, &caller, &ask, &court->world->why);
 

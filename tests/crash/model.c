@@ -53,6 +53,7 @@ static void describe(struct version *version, const struct alloc *alloc)
 	version->name_len = alloc->name_len;
 	if (alloc->name_len)
 		memcpy(version->name, alloc->name, alloc->name_len);
+	version->is_evictable = alloc->is_evictable;
 	version->attributes_len = alloc->attributes_len;
 	if (alloc->attributes_len)
 		memcpy(version->attributes, alloc->attributes, alloc->attributes_len);
@@ -194,7 +195,8 @@ void model_possible(const struct object *object, uint64_t now, size_t *first, si
 bool model_matches(const struct version *version, const struct alloc *alloc)
 {
 	if (version->uid != alloc->uid || version->gid != alloc->gid ||
-	    version->mode != alloc->mode || version->token != alloc->token)
+	    version->mode != alloc->mode || version->token != alloc->token ||
+	    version->is_evictable != alloc->is_evictable)
 		return false;
 	if (version->name_len != alloc->name_len ||
 	    (alloc->name_len && memcmp(version->name, alloc->name, alloc->name_len) != 0))

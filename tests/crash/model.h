@@ -24,6 +24,7 @@ struct version {
 	char     name[ALLOC_MAX_NAME];
 	uint16_t attributes_len;
 	uint8_t  attributes[ALLOC_MAX_ATTRIBUTES];
+	bool     is_evictable;
 	struct extent *extents;         /* owned; pfns */
 	uint32_t nr_extents;
 };

@@ -54,7 +54,7 @@ static const struct {
 	{ KIND_REUSE, 0, "reuse" },	  { KIND_ALONE, OP_RESTART, NULL },
 	{ KIND_TABLE, 0, "table" },	  { KIND_IDS, 0, "ids" },
 	{ KIND_RANDOM, 0, "random" },	  { KIND_ALONE, OP_REPLACE, NULL },
-	{ KIND_ALONE, OP_ATTRIBUTES, NULL },
+	{ KIND_ALONE, OP_ATTRIBUTES, NULL }, { KIND_ALONE, OP_EVICT, NULL },
 };
 #define NR_KINDS ((unsigned)(sizeof(kinds) / sizeof(kinds[0])))
 

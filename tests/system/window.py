@@ -44,13 +44,17 @@ class Window:
         self.size, self.data_off = data[5], data[6]
         if of:
             self.device_fd, self.catalog_fd, self.pins_fd = of.device_fd, message.fds[0], of.pins_fd
+            touches = message.fds[1:]
             self.memory, self.pins = of.memory, of.pins
         else:
-            self.device_fd, self.catalog_fd, self.pins_fd = message.fds
+            self.device_fd, self.catalog_fd, self.pins_fd = message.fds[:3]
+            touches = message.fds[3:]
             prot = mmap.PROT_READ | (0 if flags & READ_ONLY else mmap.PROT_WRITE)
             self.memory = mmap.mmap(self.device_fd, self.size, mmap.MAP_SHARED, prot, offset=self.data_off)
             self.pins = mmap.mmap(self.pins_fd, PINS_HEADER + 8 * self.nr_words)
         self.catalog = mmap.mmap(self.catalog_fd, 0, mmap.MAP_SHARED, mmap.PROT_READ)
+        self.touches_fd = touches[0] if touches else -1
+        self.touches = mmap.mmap(touches[0], 0) if touches else None
 
     def header(self):
         return PINS.unpack_from(self.pins)
@@ -79,6 +83,10 @@ class Window:
     def entry(self, slot):
         entries_off = CATALOG.unpack_from(self.catalog)[5]
         return Entry(self.catalog[entries_off + 128 * slot:][:128])
+
+    def touch(self, slot):
+        """As a hit does."""
+        self.touches[slot] = 1
 
     def find(self, name):
         """By looking at all entries: that the chains lead there is what the unit tests say."""

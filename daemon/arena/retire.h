@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* retire: a published allocation becomes FREEING; its record goes with the next settle. */
+#ifndef PMEMARENA_RETIRE_H
+#define PMEMARENA_RETIRE_H
+
+#include "daemon/arena/arena_internal.h"
+
+/*
+ * Stages the end of @alloc's record. @is_held: somebody may have its space mapped. On failure
+ * nothing has changed: -ENOSPC, -EDQUOT the ledger has no room; -ENOMEM.
+ */
+int retire_record(struct arena *arena, struct alloc *alloc, bool is_held);
+/* After that, which cannot be undone: nobody finds @alloc any more, and its owner does not pay. */
+void retire_alloc(struct arena *arena, struct alloc *alloc);
+/* The last step: the settle releases what nobody holds. */
+void retire_end(struct arena *arena, struct alloc *alloc);
+
+#endif
