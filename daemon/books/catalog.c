@@ -14,7 +14,6 @@
 #include <xxhash.h>
 
 /* ---- stores that readers see ---- */
-
 typedef uint64_t __attribute__((may_alias)) text_word;
 
 static void store_16(uint16_t *to, uint16_t value)

@@ -16,50 +16,8 @@
 #include "daemon/arena/arena_holder.h"
 #include "daemon/arena/arena_window.h"
 
+#include "daemon/serve/operation_find.h"
 #include "lib/wire/escape.h"
-
-/* ---- finding the allocation ---- */
-
-/*
- * A reservation is seen only by those who hold it: its name and size are nobody else's business
- * yet.
- */
-bool operation_may_see(const struct client *client, uint32_t arena, const struct alloc *alloc)
-{
-	return alloc->state == ALLOC_PUBLISHED || client_holds(client, arena, alloc);
-}
-
-static int find_by_handle(struct operation *op)
-{
-	const struct wire_request *item = &op->item;
-	struct alloc *alloc = arena_find(op->arena, item->slot, item->id);
-
-	if (!alloc || !operation_may_see(op->client, item->arena, alloc))
-		return why_set(op->why, -ENOENT,
-			       "there is no allocation with id %" PRIu64 " (any more)", item->id);
-	op->alloc = alloc;
-	return 0;
-}
-
-static int find_by_name(struct operation *op)
-{
-	const struct wire_request *item = &op->item;
-	struct alloc *alloc = arena_find_name(op->arena, op->name, (uint8_t)item->name_len);
-	char text[ESCAPE_SIZE(WIRE_MAX_NAME)];
-
-	if (!alloc || !operation_may_see(op->client, item->arena, alloc)) {
-		escape_name(text, sizeof(text), op->name, item->name_len, escape_shows_text);
-		return why_set(op->why, -ENOENT, "in arena %s there is no allocation named \"%s\"",
-			       op->service->arenas[item->arena].name, text);
-	}
-	op->alloc = alloc;
-	return 0;
-}
-
-static int find_by_either(struct operation *op)
-{
-	return op->item.name_len ? find_by_name(op) : find_by_handle(op);
-}
 
 /* ---- one function for each opcode ---- */
 
@@ -360,21 +318,21 @@ struct kind {
 };
 
 static const struct kind kinds[WIRE_OPCODES] = {
-	[WIRE_RESERVE] = { NULL,           run_reserve, true,  true  },
-	[WIRE_PUBLISH]  = { find_by_handle, run_publish,  true,  true  },
-	[WIRE_ABORT]   = { find_by_handle, run_abort,   true,  true  },
-	[WIRE_FREE]    = { find_by_either, run_free,    true,  true  },
-	[WIRE_OPEN]    = { find_by_either, run_open,    true,  true  },
-	[WIRE_CLOSE]   = { NULL,           run_close,   true,  true  },
-	[WIRE_RESIZE]  = { find_by_handle, run_resize,  true,  true  },
-	[WIRE_RENAME]  = { find_by_handle, run_rename,  true,  true  },
-	[WIRE_SETATTR] = { find_by_handle, run_setattr, true,  true  },
-	[WIRE_STAT]    = { find_by_either, run_nothing, false, false },
-	[WIRE_EXTENTS] = { find_by_handle, run_nothing, false, false },
-	[WIRE_CARVE]   = { find_by_handle, run_carve,   true,  true  },
-	[WIRE_PIN]     = { find_by_either, run_pin,     false, true  },
-	[WIRE_WAIT]    = { NULL,           run_wait,    false, false },
-	[WIRE_TOUCH]   = { find_by_either, run_touch,   false, false },
+	[WIRE_RESERVE] = { NULL,                   run_reserve, true,  true  },
+	[WIRE_PUBLISH] = { operation_find_handle,  run_publish, true,  true  },
+	[WIRE_ABORT]   = { operation_find_handle,  run_abort,   true,  true  },
+	[WIRE_FREE]    = { operation_find_either,  run_free,    true,  true  },
+	[WIRE_OPEN]    = { operation_find_either,  run_open,    true,  true  },
+	[WIRE_CLOSE]   = { NULL,                   run_close,   true,  true  },
+	[WIRE_RESIZE]  = { operation_find_handle,  run_resize,  true,  true  },
+	[WIRE_RENAME]  = { operation_find_handle,  run_rename,  true,  true  },
+	[WIRE_SETATTR] = { operation_find_handle,  run_setattr, true,  true  },
+	[WIRE_STAT]    = { operation_find_either,  run_nothing, false, false },
+	[WIRE_EXTENTS] = { operation_find_handle,  run_nothing, false, false },
+	[WIRE_CARVE]   = { operation_find_handle,  run_carve,   true,  true  },
+	[WIRE_PIN]     = { operation_find_either,  run_pin,     false, true  },
+	[WIRE_WAIT]    = { NULL,                   run_wait,    false, false },
+	[WIRE_TOUCH]   = { operation_find_either,  run_touch,   false, false },
 };
 
 bool operation_changes(uint16_t opcode)

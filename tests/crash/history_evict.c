@@ -20,7 +20,8 @@ static void note_evicted(struct history *h, uint64_t begun)
 		struct object *object = &h->model->objects[i];
 		const struct version *last = model_last(object);
 
-		if (last->undone != NEVER || last->state != OBJECT_PUBLISHED || history_alloc(h, object))
+		if (last->undone != NEVER || last->state != OBJECT_PUBLISHED ||
+		    history_alloc(h, object))
 			continue;
 		if (!last->is_evictable || history_held(h, object)) {
 			fprintf(stderr, "allocation %llu, which is %s, was evicted\n",

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* operation_find: the allocation that an item is about, by its name or its handle. */
+#include <config.h>
+
+#include "daemon/serve/operation_find.h"
+
+#include <errno.h>
+#include <inttypes.h>
+
+#include "daemon/arena/arena_find.h"
+#include "lib/wire/escape.h"
+
+/*
+ * A reservation is seen only by those who hold it: its name and size are nobody else's business
+ * yet.
+ */
+bool operation_may_see(const struct client *client, uint32_t arena, const struct alloc *alloc)
+{
+	return alloc->state == ALLOC_PUBLISHED || client_holds(client, arena, alloc);
+}
+
+int operation_find_handle(struct operation *op)
+{
+	const struct wire_request *item = &op->item;
+	struct alloc *alloc = arena_find(op->arena, item->slot, item->id);
+
+	if (!alloc || !operation_may_see(op->client, item->arena, alloc))
+		return why_set(op->why, -ENOENT,
+			       "there is no allocation with id %" PRIu64 " (any more)", item->id);
+	op->alloc = alloc;
+	return 0;
+}
+
+int operation_find_name(struct operation *op)
+{
+	const struct wire_request *item = &op->item;
+	struct alloc *alloc = arena_find_name(op->arena, op->name, (uint8_t)item->name_len);
+	char text[ESCAPE_SIZE(WIRE_MAX_NAME)];
+
+	if (!alloc || !operation_may_see(op->client, item->arena, alloc)) {
+		escape_name(text, sizeof(text), op->name, item->name_len, escape_shows_text);
+		return why_set(op->why, -ENOENT, "in arena %s there is no allocation named \"%s\"",
+			       op->service->arenas[item->arena].name, text);
+	}
+	op->alloc = alloc;
+	return 0;
+}
+
+int operation_find_either(struct operation *op)
+{
+	return op->item.name_len ? operation_find_name(op) : operation_find_handle(op);
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * operation_find: the allocation that an item is about. Each function sets op->alloc and returns 0,
+ * or -ENOENT with a sentence: there is none, or the client may not see it.
+ */
+#ifndef PMEMARENA_OPERATION_FIND_H
+#define PMEMARENA_OPERATION_FIND_H
+
+#include "daemon/serve/operation.h"
+
+int operation_find_handle(struct operation *op);
+int operation_find_name(struct operation *op);
+/* By the name, or by the handle where the item has no name. */
+int operation_find_either(struct operation *op);
+
+#endif
