@@ -124,7 +124,10 @@ struct alloc {
 	struct clock *clock;
 	struct hold_list holds;
 	uint32_t *records;              /* owned; the table slots of its current record */
-	/* used in place of an array on the heap if it never had more than one */
+	/*
+	 * what `records` leads to as long as the allocation never had more than one slot, as most
+	 * have: it needs no array on the heap then
+	 */
 	uint32_t one_record;
 	uint16_t nr_records, room_records;
 	/* its item in the ledger, while it is reserved or freeing; 0: none */

@@ -217,7 +217,10 @@ struct arena {
 	 */
 	uint64_t attended;
 	struct arena_stats counts;              /* its counters; arena_stats() counts the rest */
-	/* for extents that are on their way into an allocation */
+	/*
+	 * room for the extents of one allocation while they are gathered: how many there will be is
+	 * not known before, and an array on the heap would have to be as long as the longest
+	 */
 	struct extent scratch[ALLOC_MAX_EXTENTS];
 	bool read_only;
 	/* told of each difference that recovery finds; NULL: nobody */

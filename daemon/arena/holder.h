@@ -50,7 +50,10 @@ int hold_new(struct holder *holder, struct alloc *alloc, const struct hold *as);
 void hold_close(struct arena *arena, struct hold *hold);
 /* Notes, in the ledger first, that others may have the allocation mapped. */
 void hold_lend(struct arena *arena, struct hold *hold);
-/* The opposite: the program itself said that nobody uses it any more. */
+/*
+ * Undoes hold_lend(): the program of the session said that nobody to whom it lent the allocation
+ * uses it any more.
+ */
 void hold_take_back(struct arena *arena, struct hold *hold);
 /* Frees @hold and removes it from the ledger; its charge is passed on or returned. */
 void hold_drop(struct arena *arena, struct hold *hold);

@@ -251,8 +251,9 @@ static int add_group(struct recovery *rec, struct found *first, size_t nr)
 			r = add_stale(rec, first[i].number);
 	}
 	/*
-	 * Slots that stay must not be taken for parts of a record that is written later: every new
-	 * version will be above theirs.
+	 * In a damaged arena the slots stay as they are, for a repair. The next start must not
+	 * take them for parts of a record that is written from now on: so every new version will
+	 * be above theirs.
 	 */
 	if (rec->nr_damaged > 0 && first->piece.version > rec->arena->least_version)
 		rec->arena->least_version = first->piece.version;

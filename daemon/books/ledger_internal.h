@@ -36,8 +36,10 @@
 /* bytes of addresses that are mapped; memory is taken a chunk at a time */
 #define LEDGER_MAX_SIZE (UINT64_C(4) << 30)
 /*
- * Entries that only what ends something may use, and sessions that begin, once the file cannot
- * grow. The first chunk has them, so that they are there before the arena is online.
+ * Entries that are kept for when the file cannot grow, since its file system is full. Only a change
+ * that gives something back (a free, an abort, a close) and a session that begins may use them:
+ * else nobody could give space back. The first chunk of the file has them, so that they are there
+ * before the arena is online.
  */
 #define LEDGER_KEPT     2048
 #define LEDGER_BOOT_ID  RUNFILE_BOOT_ID

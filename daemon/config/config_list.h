@@ -12,7 +12,7 @@
 
 #include "lib/wire/why.h"
 
-/* with its NUL: a line that libinih can read, as for a path */
+/* bytes with the NUL, as of a path: libinih reads lines of so few that no longer value comes */
 #define CONFIG_LIST_TEXT 176
 #define CONFIG_LIST_MAX  (CONFIG_LIST_TEXT / 2) /* entries: each is at least a digit and a blank */
 

@@ -23,7 +23,10 @@ struct claim {
 /* What is known of the marks of sessions on this device. */
 struct marks {
 	bool      is_guarded;           /* our read lock over all of them keeps write locks out */
-	/* the list of locks was needed and not read: the next look reads it */
+	/*
+	 * this look had a question that only the list of all locks answers, and had not read it: so
+	 * the next look reads it when it begins
+	 */
 	bool      is_missed;
 	int       err;                  /* why it was not read */
 	bool      is_read;              /* `bytes` was read in this look */

@@ -72,9 +72,10 @@ static int check_range(const struct device_info *info, uint64_t off, uint64_t le
 }
 
 /*
- * On a file system with dax, flushed lines are durable only with MAP_SYNC: without it the block
- * that holds them may not belong to the file yet. Where MAP_SYNC is not supported the file system
- * is none of these, whatever granularity was forced.
+ * Maps the range. On a file system with dax, cache lines that were flushed are durable only in a
+ * mapping with MAP_SYNC: without it the block that holds them may not belong to the file yet. A
+ * file system that refuses MAP_SYNC has no dax, whatever granularity the administrator forced, so a
+ * plain mapping is right there.
  */
 static int map_range(struct media *media, struct why *why)
 {

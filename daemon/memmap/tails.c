@@ -208,7 +208,10 @@ static void drop_flat(struct memmap *mm, uint64_t unit)
 {
 	uint64_t first = unit_first(mm, unit);
 
-	/* If this fails it costs memory only: the next use writes all of the part again. */
+	/*
+	 * Where the file system cannot punch holes the memory stays taken, and that is all: the
+	 * next use of this part of the file writes all of it again.
+	 */
 	if (fallocate(mm->flat_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 		      (off_t)plane_off(mm, first),
 		      (off_t)(unit_pages(mm, unit) * page_len(mm))) < 0)

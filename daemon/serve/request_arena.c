@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * request_arena: the requests that are answered about a whole arena, by one item that is no result:
- * its descriptors (ATTACH, WINDOW), and how full it is (USAGE).
+ * request_arena: the requests about a whole arena: for its descriptors (ATTACH, WINDOW), and how
+ * full it is (USAGE). Other replies have one result for each item of the request; these have one
+ * item of a shape of their own.
  */
 #include <config.h>
 

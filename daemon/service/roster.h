@@ -69,8 +69,9 @@ void roster_leave(struct roster *roster, struct seat *seat);
 /* Returns how many seats of the daemon before nobody has resumed yet. */
 uint32_t roster_orphans(const struct roster *roster);
 /*
- * Frees those seats and returns how many there were. Call it once, after arena_drop_orphans() of
- * every arena: a seat that went first would leave reservations that nobody ends.
+ * Frees the seats that roster_orphans() counts, and returns how many there were. Call it once,
+ * after arena_drop_orphans() of every arena: if a seat went first, and the daemon were killed in
+ * between, the reservations of its session would be there and nobody would end them.
  */
 uint32_t roster_drop_orphans(struct roster *roster);
 

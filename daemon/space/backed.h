@@ -24,7 +24,10 @@ void backed_free(struct backed *backed);                /* NULL is fine. */
 bool backed_has(const struct backed *backed, uint64_t page, uint64_t nr);
 /* Returns how many free pages keep their blocks. */
 uint64_t backed_nr_free(const struct backed *backed);
-/* The pages are in use, and have their blocks. */
+/*
+ * Notes that somebody uses the pages, so that the file system has given them blocks. They do not
+ * count as free pages any more.
+ */
 void backed_use(struct backed *backed, uint64_t page, uint64_t nr);
 /*
  * The pages become free. Returns true if they keep their blocks. False: some had none, or there

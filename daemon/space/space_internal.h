@@ -43,7 +43,10 @@ struct space {
 	struct extent_map *clean, *dirty;       /* owned; in compound pages */
 	struct owner_tree owners;               /* owned */
 	struct backed *backed;                  /* owned; NULL: free pages keep no blocks */
-	/* owned; the scrubber has those that are not held */
+	/*
+	 * owned: what is to be zeroed before it is free; the scrubber works on those of which
+	 * is_held is false
+	 */
 	TAILQ_HEAD(, space_job) jobs;
 	uint32_t nr_page_jobs;                  /* how many of the jobs are of compound pages */
 	uint64_t scrubbing_pfns;                /* base pages in jobs */
@@ -106,7 +109,10 @@ int run_compare(const struct owner *a, const struct owner *b);
 RB_PROTOTYPE(owner_tree, owner, link, run_compare)
 /* Takes a run for @uid, if need be from a page that is split for it. -ENOSPC, -EAGAIN, -ENOMEM. */
 int run_claim(struct extent *out, struct space *space, uint64_t nr_pfns, uint32_t uid);
-/* @run is zero: it was scrubbed, or nobody used it. -ENOMEM. */
+/*
+ * Makes @run free for its owner at once. The caller knows that it reads as zeroes: it was scrubbed,
+ * or nobody used it. -ENOMEM.
+ */
 int run_release_clean(struct space *space, struct extent run);
 /* Marks the descriptors of @page as split; all base pages count as used at first. */
 int run_split(struct space *space, uint64_t page, uint32_t uid);
@@ -116,7 +122,7 @@ int run_build(struct space *space, uint64_t page);
 int run_mark_used(struct space *space, struct extent run, uint32_t uid, uint32_t object);
 /* Makes runs for anybody of what is good of a page with bad base pages, claimed and scrubbed. */
 int run_adopt_poisoned(struct space *space, uint64_t page);
-/* A base page of a split page went bad: nobody gets it any more. */
+/* Notes that a base page of a split page went bad: no claim gets it from now on. */
 void run_take_bad(struct space *space, uint64_t pfn);
 /* @old_ones: those alone that upkeep has seen before. Returns true if some page is whole again. */
 bool run_drop_spares(struct space *space, bool old_ones);

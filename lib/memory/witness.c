@@ -32,7 +32,7 @@
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* Under lock. */
-static bool is_watching;                /* the lock is taken around a fork */
+static bool is_watching;                /* watch_forks() has had its handlers set */
 static int file_fd = -1;                /* owned, unless the program closed it: see is_ours() */
 static uint64_t file_inode;
 static uint32_t file_process;           /* whose file it is: a child makes one of its own */
