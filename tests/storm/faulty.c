@@ -11,12 +11,16 @@
  */
 #include <dlfcn.h>
 #include <errno.h>
+#include <execinfo.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -54,6 +58,52 @@ static uint64_t seed;
 static uint32_t never;                 /* kinds, bits */
 static __thread uint64_t state;
 
+/* ---- a process that aborts ---- */
+
+#define DEPTH 40
+
+static void say(const char *text)
+{
+	ssize_t n = write(STDERR_FILENO, text, strlen(text));
+
+	(void)n;
+}
+
+/*
+ * An assertion, or a library that has no other way to say that something failed. Nobody would know
+ * which one: an exit status has no place for it.
+ */
+static void on_abort(int number)
+{
+	void *frames[DEPTH];
+	char line[64];
+	uint64_t nr = control ? control->nr : 0;
+
+	(void)number;
+	snprintf(line, sizeof(line), "pid %d aborts; what failed in it last:", getpid());
+	say(line);
+	for (uint64_t i = nr > LAST ? nr - LAST : 0; i < nr; i++) {
+		const struct failure *failure = &control->last[i % LAST];
+
+		if (failure->pid != (uint32_t)getpid())
+			continue;
+		snprintf(line, sizeof(line), " %s: %d;", failure->call, failure->error);
+		say(line);
+	}
+	say("\n");
+	backtrace_symbols_fd(frames, backtrace(frames, DEPTH), STDERR_FILENO);
+}
+
+static void tell_of_aborts(void)
+{
+	struct sigaction action = { .sa_handler = on_abort, .sa_flags = SA_RESETHAND };
+	void *frame;
+
+	/* The first one loads a library, which an abort has no time for. */
+	backtrace(&frame, 1);
+	sigaction(SIGABRT, &action, NULL);
+}
+
 /* With bare system calls: the libc's own would come back here. */
 __attribute__((constructor))
 static void begin(void)
@@ -65,6 +115,7 @@ static void begin(void)
 
 	if (fd < 0)
 		return;
+	tell_of_aborts();
 	page = (void *)syscall(SYS_mmap, NULL, CONTROL_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
 			       0);
 	syscall(SYS_close, fd);
