@@ -24,14 +24,31 @@ bool operation_may_see(const struct client *client, uint32_t arena, const struct
 	return alloc->state == ALLOC_PUBLISHED || client_holds(client, arena, alloc);
 }
 
+/*
+ * Nothing was found. In an arena that went offline that says nothing: what was freed last, or made
+ * last, may be on its media or not, and only the next start knows. A client that heard "it is not
+ * there" would never look again. @r, or -EIO with that reason.
+ */
+static int not_found(const struct operation *op, int r)
+{
+	const char *reason;
+
+	if (arena_state(op->arena, &reason) != ARENA_OFFLINE)
+		return r;
+	return why_set(op->why, -EIO, "arena %s is offline, and what it has is not known: %s",
+		       op->service->arenas[op->item.arena].name, reason);
+}
+
 static int find_by_handle(struct operation *op)
 {
 	const struct wire_request *item = &op->item;
 	struct alloc *alloc = arena_find(op->arena, item->slot, item->id);
 
 	if (!alloc || !operation_may_see(op->client, item->arena, alloc))
-		return why_set(op->why, -ENOENT,
-			       "there is no allocation with id %" PRIu64 " (any more)", item->id);
+		return not_found(op, why_set(op->why, -ENOENT,
+					     "there is no allocation with id %" PRIu64
+					     " (any more)",
+					     item->id));
 	op->alloc = alloc;
 	return 0;
 }
@@ -44,8 +61,9 @@ static int find_by_name(struct operation *op)
 
 	if (!alloc || !operation_may_see(op->client, item->arena, alloc)) {
 		escape_name(text, sizeof(text), op->name, item->name_len, escape_shows_text);
-		return why_set(op->why, -ENOENT, "in arena %s there is no allocation named \"%s\"",
-			       op->service->arenas[item->arena].name, text);
+		return not_found(op, why_set(op->why, -ENOENT,
+					     "in arena %s there is no allocation named \"%s\"",
+					     op->service->arenas[item->arena].name, text));
 	}
 	op->alloc = alloc;
 	return 0;
