@@ -109,9 +109,10 @@ class Crowd:
         with open(self.evidence_path, errors="replace") as f:
             return f.read()
 
-    def story(self):
-        """Of each thing that the evidence names."""
-        for origin in sorted({int(o, 16) for o in re.findall(r"origin ([0-9a-f]+)", self.evidence())}):
+    def story(self, wrong=""):
+        """Of each thing that the evidence names, or what is @wrong does."""
+        named = re.findall(r"origin ([0-9a-f]+)", self.evidence()) + re.findall(r"s/\d+/\d+/[sp]/([0-9a-f]+)/", wrong)
+        for origin in sorted({int(o, 16) for o in named}):
             if 0 < origin >> 40 <= self.nr:
                 yield f"what stormer {origin >> 40} did to origin {origin:x}:"
                 yield from self.stormers[(origin >> 40) - 1].deeds(origin)

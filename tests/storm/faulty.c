@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * faulty: loaded before libc (LD_PRELOAD), it lets system calls and allocations of a process fail
- * at random, with an error that the real one could have had, and nothing done. It does not know who
- * calls, and never fails what ends something: close(), munmap(), exit().
+ * at random, with an error that the real one could have had, and nothing done. It never fails what
+ * ends something: close(), munmap(), exit().
  *
  * FAULTY_CONTROL is a file that all processes of a storm share: how many calls in a million fail,
  * and of which kinds; both may change at any time, and how many did fail is counted there.
@@ -135,14 +135,31 @@ static uint64_t draw(void)
 	return state >> 11;
 }
 
+/*
+ * libpmem2, the loader and the C library abort a process when an allocation of their own fails,
+ * libpmem2 when it has no memory for the sentence about the first one: that says nothing about us.
+ */
+static bool is_spared(const void *caller)
+{
+	const char *object;
+	Dl_info info;
+
+	if (!dladdr(caller, &info) || !info.dli_fname)
+		return false;
+	object = strrchr(info.dli_fname, '/') ? strrchr(info.dli_fname, '/') + 1 : info.dli_fname;
+	return strncmp(object, "libpmem2", 8) == 0 || strncmp(object, "ld-linux", 8) == 0 ||
+	       strncmp(object, "libc.so", 7) == 0;
+}
+
 /* 0: go on; else the error, one of those that are given. */
-static int fails(enum kind kind, const char *call, const int *errors, unsigned nr)
+static int fails(enum kind kind, const char *call, const void *caller, const int *errors,
+		 unsigned nr)
 {
 	struct failure *failure;
 	int error;
 
 	if (!control || !control->per_million || !(control->kinds & ~never & 1u << kind) ||
-	    draw() % 1000000 >= control->per_million)
+	    draw() % 1000000 >= control->per_million || (kind == MEMORY && is_spared(caller)))
 		return 0;
 	__atomic_add_fetch(&control->nr_failed[kind], 1, __ATOMIC_RELAXED);
 	error = errors[draw() % nr];
@@ -155,7 +172,7 @@ static int fails(enum kind kind, const char *call, const int *errors, unsigned n
 }
 
 #define ONE_OF(kind, ...)                                   \
-	fails(kind, __func__, (const int[]){ __VA_ARGS__ }, \
+	fails(kind, __func__, __builtin_return_address(0), (const int[]){ __VA_ARGS__ }, \
 	      sizeof((const int[]){ __VA_ARGS__ }) / sizeof(int))
 #define FAIL_WITH(value, kind, ...)                 \
 	do {                                        \
