@@ -98,15 +98,22 @@ int pins_make(struct window *window, int *out)
 	return 0;
 }
 
-bool pins_is_its_file(const struct window *window, int fd)
+int pins_check_file(const struct window *window, int fd)
 {
 	int seals = fcntl(fd, F_GET_SEALS);
 	struct stat st;
 
-	return seals >= 0 && (seals & F_SEAL_SHRINK) && (seals & F_SEAL_GROW) &&
-	       fstat(fd, &st) == 0 && st.st_ino == window->id.ino &&
-	       (uint32_t)st.st_dev == window->id.dev &&
-	       (uint64_t)st.st_size == pins_bytes(window->id.nr_words);
+	/* EINVAL: it is no file in memory, and knows no seals. */
+	if (seals < 0)
+		return errno == EINVAL ? -ESTALE : -errno;
+	if (!(seals & F_SEAL_SHRINK) || !(seals & F_SEAL_GROW))
+		return -ESTALE;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	return st.st_ino == window->id.ino && (uint32_t)st.st_dev == window->id.dev &&
+			       (uint64_t)st.st_size == pins_bytes(window->id.nr_words)
+		       ? 0
+		       : -ESTALE;
 }
 
 /* ---- who has what pinned ---- */

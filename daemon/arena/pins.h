@@ -36,15 +36,16 @@ void pins_forget(struct arena *arena, struct alloc *alloc);
  * store without memory would be a SIGBUS. -errno: nothing is left of it.
  */
 int pins_make(struct window *window, int *out);
-/* Maps the pins in @fd, which pins_is_its_file() accepted. The errors of mmap(). */
+/* Maps the pins in @fd, which pins_check_file() accepted. The errors of mmap(). */
 int pins_map(struct window *window, int fd);
 /* Ends the mapping; does nothing where there is none. The process keeps its own. */
 void pins_unmap(struct window *window);
 /*
  * Is @fd the file that pins_make() made for this window, with the size that it had? Another file
- * could be made shorter, or say that its process uses nothing.
+ * could be made shorter, or say that its process uses nothing. 0: it is; -ESTALE: it is another
+ * one; another -errno: the daemon cannot find out.
  */
-bool pins_is_its_file(const struct window *window, int fd);
+int pins_check_file(const struct window *window, int fd);
 /*
  * Writes who uses the window, as the kernel told when the session connected, into the header of the
  * pins. The pin words stay as they are.

@@ -228,9 +228,10 @@ static int make_window(struct window *window, struct arena_window *out, const st
 	window->id.uid = caller->uid;
 	window->id.read_only = ask->read_only;
 	window->id.nr_words = ask->nr_words ? ask->nr_words : PINS_WORDS;
+	errno = 0;
 	if (getrandom(window->id.secret, sizeof(window->id.secret), 0) !=
 	    sizeof(window->id.secret))
-		return -EIO;
+		return errno ? -errno : -EIO;
 	r = pins_make(window, &out->pins_fd);
 	if (r < 0)
 		return r;
@@ -294,10 +295,16 @@ int arena_window_resume(struct arena_window *out, struct arena *arena, const str
 	r = check_other(caller->holder, window, why);
 	if (r < 0)
 		return r;
-	if (pins_fd >= 0 ? !pins_is_its_file(window, pins_fd) : !window->pins)
+	if (pins_fd >= 0)
+		r = pins_check_file(window, pins_fd);
+	else if (!window->pins)
+		r = -ESTALE;
+	if (r == -ESTALE)
 		return why_set(why, -ESTALE,
 			       "the window's pins have to come with the request, and no other "
 			       "file");
+	if (r < 0)
+		return r;
 	if (!window->pins) {
 		r = pins_map(window, pins_fd);
 		if (r < 0)

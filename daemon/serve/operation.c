@@ -15,7 +15,6 @@
 #include "daemon/arena/arena_find.h"
 #include "daemon/arena/arena_holder.h"
 #include "daemon/arena/arena_window.h"
-
 #include "daemon/serve/operation_find.h"
 #include "lib/wire/escape.h"
 
@@ -280,6 +279,7 @@ static int run_wait(struct operation *op)
 	const struct wire_request *item = &op->item;
 	char text[ESCAPE_SIZE(WIRE_MAX_NAME)];
 	struct alloc *alloc;
+	int r;
 
 	if (!item->name_len)
 		return why_set(op->why, -EINVAL, "wait needs the name of what is waited for");
@@ -288,6 +288,9 @@ static int run_wait(struct operation *op)
 		op->alloc = alloc;
 		return 0;
 	}
+	r = operation_not_found(op, 0);
+	if (r < 0)
+		return r;
 	escape_name(text, sizeof(text), op->name, item->name_len, escape_shows_text);
 	if (alloc || (item->flags & WIRE_UNTIL_THERE))
 		return why_set(op->why, -EALREADY, "\"%s\" was not published in %" PRIu64 " ms%s",

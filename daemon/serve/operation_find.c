@@ -19,14 +19,26 @@ bool operation_may_see(const struct client *client, uint32_t arena, const struct
 	return alloc->state == ALLOC_PUBLISHED || client_holds(client, arena, alloc);
 }
 
+int operation_not_found(const struct operation *op, int r)
+{
+	const char *reason;
+
+	if (arena_state(op->arena, &reason) != ARENA_OFFLINE)
+		return r;
+	return why_set(op->why, -EIO, "arena %s is offline, and what it has is not known: %s",
+		       op->service->arenas[op->item.arena].name, reason);
+}
+
 int operation_find_handle(struct operation *op)
 {
 	const struct wire_request *item = &op->item;
 	struct alloc *alloc = arena_find(op->arena, item->slot, item->id);
 
 	if (!alloc || !operation_may_see(op->client, item->arena, alloc))
-		return why_set(op->why, -ENOENT,
-			       "there is no allocation with id %" PRIu64 " (any more)", item->id);
+		return operation_not_found(op, why_set(op->why, -ENOENT,
+						       "there is no allocation with id %" PRIu64
+						       " (any more)",
+						       item->id));
 	op->alloc = alloc;
 	return 0;
 }
@@ -39,8 +51,10 @@ int operation_find_name(struct operation *op)
 
 	if (!alloc || !operation_may_see(op->client, item->arena, alloc)) {
 		escape_name(text, sizeof(text), op->name, item->name_len, escape_shows_text);
-		return why_set(op->why, -ENOENT, "in arena %s there is no allocation named \"%s\"",
-			       op->service->arenas[item->arena].name, text);
+		return operation_not_found(
+			op, why_set(op->why, -ENOENT,
+				    "in arena %s there is no allocation named \"%s\"",
+				    op->service->arenas[item->arena].name, text));
 	}
 	op->alloc = alloc;
 	return 0;

@@ -265,12 +265,17 @@ static int handle(struct session *session, size_t length, int stranger_fd)
 static ssize_t receive_message(struct session *session, int *stranger_fd)
 {
 	void *in = session->sessions->desk->in;
+	ssize_t length;
 	int nr = 0;
 
 	*stranger_fd = -1;
-	if (!session->is_greeted || !(session->client.seat->features & WIRE_WINDOWS) ||
-	    !stranger_is_welcome())
+	if (!session->is_greeted || !(session->client.seat->features & WIRE_WINDOWS))
 		return conn_recv_none(session->sock, in, WIRE_MAX, MSG_DONTWAIT);
+	if (!stranger_is_welcome()) {
+		length = conn_recv_none(session->sock, in, WIRE_MAX, MSG_DONTWAIT);
+		/* That there is no place for its descriptor is no fault of the client. */
+		return length == -EPROTO ? -EMFILE : length;
+	}
 	return conn_recv(session->sock, in, WIRE_MAX, stranger_fd, 1, &nr);
 }
 

@@ -113,6 +113,11 @@ void sessions_take_over(struct session *session, const struct seat *seat)
 			continue;
 		session->client.holders = old->client.holders;
 		old->client.holders = NULL;
+		/*
+		 * The service manager may hold a copy of the old connection. If it never learns
+		 * that it is to drop it, the next daemon would get two connections of one session.
+		 */
+		shutdown(old->sock, SHUT_RDWR);
 		session_free(old);
 		return;
 	}

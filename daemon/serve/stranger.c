@@ -20,16 +20,10 @@
 
 #define CLOSING_MAX 8
 
-/*
- * how many threads are closing a descriptor, and how many descriptors stay open since there was no
- * thread for them
- */
+/* how many threads are closing a descriptor */
 static atomic_int nr_closing;
-
-bool stranger_is_welcome(void)
-{
-	return atomic_load_explicit(&nr_closing, memory_order_relaxed) < CLOSING_MAX;
-}
+/* Those for which there was no thread; for the loop thread alone. */
+static int left[CLOSING_MAX], nr_left;
 
 static void *close_it(void *arg)
 {
@@ -38,21 +32,41 @@ static void *close_it(void *arg)
 	return NULL;
 }
 
-void stranger_close(int fd)
+/* false: there is no thread for it. */
+static bool hand_over(int fd)
 {
 	pthread_attr_t attr;
 	pthread_t thread;
+	int r;
 
+	atomic_fetch_add(&nr_closing, 1);
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	r = pthread_create(&thread, &attr, close_it, (void *)(intptr_t)fd);
+	pthread_attr_destroy(&attr);
+	if (r != 0)
+		atomic_fetch_sub(&nr_closing, 1);
+	return r == 0;
+}
+
+bool stranger_is_welcome(void)
+{
+	/* Without this, once there was no thread eight times no descriptor would come in again. */
+	while (nr_left > 0 && hand_over(left[nr_left - 1]))
+		nr_left--;
+	return atomic_load_explicit(&nr_closing, memory_order_relaxed) + nr_left < CLOSING_MAX;
+}
+
+void stranger_close(int fd)
+{
 	/* Only files in memory know seals; asking for them asks no file system. */
 	if (fcntl(fd, F_GET_SEALS) >= 0) {
 		close(fd);
 		return;
 	}
-	atomic_fetch_add(&nr_closing, 1);
-	pthread_attr_init(&attr);
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	if (pthread_create(&thread, &attr, close_it, (void *)(intptr_t)fd) != 0)
-		log_warning("a descriptor that a client sent stays open: there is no thread to "
-			    "close it");
-	pthread_attr_destroy(&attr);
+	if (hand_over(fd))
+		return;
+	left[nr_left++] = fd;
+	log_warning("a descriptor that a client sent stays open until there is a thread to close "
+		    "it");
 }

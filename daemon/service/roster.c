@@ -25,6 +25,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/books/runfile.h"
 #include "daemon/clock.h"
 
 #define MAGIC   UINT64_C(0x52545352414d5020)    /* " PMARSTR" */
@@ -58,16 +59,6 @@ struct roster {
 static void store64(uint64_t *at, uint64_t value)
 {
 	__atomic_store_n(at, value, __ATOMIC_RELEASE);
-}
-
-static void read_boot_id(char id[40])
-{
-	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, id, 36);
-
-	if (fd >= 0)
-		close(fd);
-	memset(id + (n > 0 ? n : 0), 0, (size_t)(40 - (n > 0 ? n : 0)));
 }
 
 /*
@@ -184,10 +175,23 @@ static int map_file(struct roster *roster, const char *dir, uint32_t nr_seats, s
 	return 0;
 }
 
+/*
+ * Begins a file anew that is of another boot or is not understood. A daemon that cannot learn which
+ * boot this is does not start: it would end all sessions of the daemon before.
+ */
+static int judge(struct roster *roster, struct why *why)
+{
+	char boot_id[40] = { 0 };
+	int r = runfile_boot_id(boot_id, why);
+
+	if (r == 0 && !is_usable(roster, boot_id))
+		begin_anew(roster, boot_id);
+	return r;
+}
+
 int roster_open(struct roster **out, const char *dir, uint32_t nr_seats, struct why *why)
 {
 	struct roster *roster = calloc(1, sizeof(*roster));
-	char boot_id[40];
 	int r;
 
 	if (!roster)
@@ -203,13 +207,12 @@ int roster_open(struct roster **out, const char *dir, uint32_t nr_seats, struct 
 			r = why_set(why, -ENOMEM, "out of memory for %" PRIu32 " sessions",
 				    roster->nr_seats);
 	}
+	if (r == 0)
+		r = judge(roster, why);
 	if (r < 0) {
 		roster_close(roster);
 		return r;
 	}
-	read_boot_id(boot_id);
-	if (!is_usable(roster, boot_id))
-		begin_anew(roster, boot_id);
 	find_orphans(roster);
 	*out = roster;
 	return 0;

@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 
-from house import FIRST_UID, NR_UIDS, Wrong, where_it_is
+from house import FIRST_UID, NR_UIDS, Wrong, where_it_is, whom_it_hears
 from lab import BUILD
 
 END_S = 180
@@ -109,14 +109,15 @@ class Crowd:
         with open(self.evidence_path, errors="replace") as f:
             return f.read()
 
-    def story(self):
-        """Of each thing that the evidence names."""
-        for origin in sorted({int(o, 16) for o in re.findall(r"origin ([0-9a-f]+)", self.evidence())}):
+    def story(self, wrong=""):
+        """Of each thing that the evidence names, or what is @wrong does."""
+        named = re.findall(r"origin ([0-9a-f]+)", self.evidence()) + re.findall(r"s/\d+/\d+/[sp]/([0-9a-f]+)/", wrong)
+        for origin in sorted({int(o, 16) for o in named}):
             if 0 < origin >> 40 <= self.nr:
                 yield f"what stormer {origin >> 40} did to origin {origin:x}:"
                 yield from self.stormers[(origin >> 40) - 1].deeds(origin)
         with open(self.log.name, errors="replace") as f:
-            yield "the end of what stormers said:\n" + f.read()[-1500:]
+            yield "the end of what stormers said:\n" + f.read()[-6000:]
 
     def look(self):
         """Nobody has seen anything, and nobody ended by himself."""
@@ -159,7 +160,7 @@ class Crowd:
                 status = stormer.process.wait(max(1, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
                 pid = stormer.process.pid
-                raise Wrong(f"stormer {stormer.maker} (pid {pid}) does not end\n{where_it_is(pid)}") from None
+                raise Wrong(f"stormer {stormer.maker} (pid {pid}) does not end\n{whom_it_hears(pid)}\n{where_it_is(pid)}") from None
             if status != 0:
                 raise Wrong(self.evidence().strip() or f"stormer {stormer.maker}: exit status {status}")
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * faulty: loaded before libc (LD_PRELOAD), it lets system calls and allocations of a process fail
- * at random, with an error that the real one could have had, and nothing done. It does not know who
- * calls, and never fails what ends something: close(), munmap(), exit().
+ * at random, with an error that the real one could have had, and nothing done. It never fails what
+ * ends something: close(), munmap(), exit().
  *
  * FAULTY_CONTROL is a file that all processes of a storm share: how many calls in a million fail,
  * and of which kinds; both may change at any time, and how many did fail is counted there.
@@ -11,12 +11,16 @@
  */
 #include <dlfcn.h>
 #include <errno.h>
+#include <execinfo.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -54,6 +58,52 @@ static uint64_t seed;
 static uint32_t never;                 /* kinds, bits */
 static __thread uint64_t state;
 
+/* ---- a process that aborts ---- */
+
+#define DEPTH 40
+
+static void say(const char *text)
+{
+	ssize_t n = write(STDERR_FILENO, text, strlen(text));
+
+	(void)n;
+}
+
+/*
+ * An assertion, or a library that has no other way to say that something failed. Nobody would know
+ * which one: an exit status has no place for it.
+ */
+static void on_abort(int number)
+{
+	void *frames[DEPTH];
+	char line[64];
+	uint64_t nr = control ? control->nr : 0;
+
+	(void)number;
+	snprintf(line, sizeof(line), "pid %d aborts; what failed in it last:", getpid());
+	say(line);
+	for (uint64_t i = nr > LAST ? nr - LAST : 0; i < nr; i++) {
+		const struct failure *failure = &control->last[i % LAST];
+
+		if (failure->pid != (uint32_t)getpid())
+			continue;
+		snprintf(line, sizeof(line), " %s: %d;", failure->call, failure->error);
+		say(line);
+	}
+	say("\n");
+	backtrace_symbols_fd(frames, backtrace(frames, DEPTH), STDERR_FILENO);
+}
+
+static void tell_of_aborts(void)
+{
+	struct sigaction action = { .sa_handler = on_abort, .sa_flags = SA_RESETHAND };
+	void *frame;
+
+	/* The first one loads a library, which an abort has no time for. */
+	backtrace(&frame, 1);
+	sigaction(SIGABRT, &action, NULL);
+}
+
 /* With bare system calls: the libc's own would come back here. */
 __attribute__((constructor))
 static void begin(void)
@@ -65,6 +115,7 @@ static void begin(void)
 
 	if (fd < 0)
 		return;
+	tell_of_aborts();
 	page = (void *)syscall(SYS_mmap, NULL, CONTROL_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
 			       0);
 	syscall(SYS_close, fd);
@@ -84,14 +135,31 @@ static uint64_t draw(void)
 	return state >> 11;
 }
 
+/*
+ * libpmem2, the loader and the C library abort a process when an allocation of their own fails,
+ * libpmem2 when it has no memory for the sentence about the first one: that says nothing about us.
+ */
+static bool is_spared(const void *caller)
+{
+	const char *object;
+	Dl_info info;
+
+	if (!dladdr(caller, &info) || !info.dli_fname)
+		return false;
+	object = strrchr(info.dli_fname, '/') ? strrchr(info.dli_fname, '/') + 1 : info.dli_fname;
+	return strncmp(object, "libpmem2", 8) == 0 || strncmp(object, "ld-linux", 8) == 0 ||
+	       strncmp(object, "libc.so", 7) == 0;
+}
+
 /* 0: go on; else the error, one of those that are given. */
-static int fails(enum kind kind, const char *call, const int *errors, unsigned nr)
+static int fails(enum kind kind, const char *call, const void *caller, const int *errors,
+		 unsigned nr)
 {
 	struct failure *failure;
 	int error;
 
 	if (!control || !control->per_million || !(control->kinds & ~never & 1u << kind) ||
-	    draw() % 1000000 >= control->per_million)
+	    draw() % 1000000 >= control->per_million || (kind == MEMORY && is_spared(caller)))
 		return 0;
 	__atomic_add_fetch(&control->nr_failed[kind], 1, __ATOMIC_RELAXED);
 	error = errors[draw() % nr];
@@ -104,7 +172,7 @@ static int fails(enum kind kind, const char *call, const int *errors, unsigned n
 }
 
 #define ONE_OF(kind, ...)                                   \
-	fails(kind, __func__, (const int[]){ __VA_ARGS__ }, \
+	fails(kind, __func__, __builtin_return_address(0), (const int[]){ __VA_ARGS__ }, \
 	      sizeof((const int[]){ __VA_ARGS__ }) / sizeof(int))
 #define FAIL_WITH(value, kind, ...)                 \
 	do {                                        \

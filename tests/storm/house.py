@@ -43,6 +43,18 @@ def where_it_is(pid):
         return f"gdb does not tell ({why}), and the kernel does not: {e}"
 
 
+def whom_it_hears(pid):
+    """At the other end of each of its connections: who has it open. A descriptor store has it, and no daemon? Then nobody will ever answer."""
+    try:
+        lines = subprocess.run(["ss", "-xpH"], capture_output=True, text=True, timeout=GDB_S, check=False).stdout.splitlines()
+    except (OSError, subprocess.TimeoutExpired) as e:
+        return f"ss does not tell: {e}"
+    rows = [line.split(None, 8) for line in lines]
+    holders = {row[5]: row[8] if len(row) > 8 else "nobody" for row in rows if len(row) > 7}
+    return "\n".join(f"its socket {row[5]}, {row[2]} bytes unread: the other end, {row[7]}, is held by {holders.get(row[7], 'nobody')}"
+                     for row in rows if len(row) > 8 and f"pid={pid}," in row[8])
+
+
 class Wrong(Exception):
     """What must not be."""
 
@@ -60,18 +72,26 @@ class Keeper:
 
     def listen(self):
         while True:
+            select.select([self.sock], [], [])
+            with self.lock:
+                self.hear()
+
+    def hear(self):
+        """All that was said so far."""
+        while True:
             fds = array.array("i")
-            data, control, _, _ = self.sock.recvmsg(4096, socket.CMSG_SPACE(64))
+            try:
+                data, control, _, _ = self.sock.recvmsg(4096, socket.CMSG_SPACE(64), socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return
             for level, kind, payload in control:
                 if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
                     fds.frombytes(payload[:len(payload) - len(payload) % 4])
-            lines = dict(line.split("=", 1) for line in data.decode().splitlines() if "=" in line)
-            with self.lock:
-                self.take(lines, fds)
-            if lines.get("READY") == "1":
-                self.ready.set()
+            self.take(dict(line.split("=", 1) for line in data.decode().splitlines() if "=" in line), fds)
 
     def take(self, lines, fds):
+        if lines.get("READY") == "1":
+            self.ready.set()
         name = lines.get("FDNAME")
         if lines.get("FDSTORE") == "1" and len(fds):
             self.store.setdefault(name, []).extend(fds)
@@ -86,8 +106,10 @@ class Keeper:
             os.close(fd)
 
     def held(self):
-        """Connections whose other end is there; the rest is forgotten, as systemd does."""
+        """Connections whose other end is there; the rest is forgotten, as systemd does. And as systemd, it hears what a daemon said before it hears that
+        the daemon is dead: what is taken from it later would be a connection that no daemon has, and whose client waits for ever."""
         with self.lock:
+            self.hear()
             poll = select.poll()
             for fds in self.store.values():
                 for fd in fds:

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -168,6 +169,30 @@ START_TEST(test_roster_of_another_boot_is_begun_anew)
 }
 END_TEST
 
+/* With no descriptor for it nobody knows which boot this is: that is no other boot. */
+START_TEST(test_roster_of_an_unknown_boot_is_left_as_it_is)
+{
+	uint64_t number = enter(1000)->number;
+	struct rlimit all, few;
+	struct why why = { "" };
+	struct roster *opened;
+	int r, first;
+
+	roster_close(roster);
+	first = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	close(first);
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &all), 0);
+	few = (struct rlimit){ (rlim_t)first + 1, all.rlim_max };
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+	r = roster_open(&opened, dir, 4, &why);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &all), 0);
+	ck_assert_int_eq(r, -EMFILE);
+	ck_assert_msg(strstr(why.text, "boot_id"), "%s", why.text);
+	roster = open_with(4);
+	ck_assert(roster_adopt(roster, number, 1000));
+}
+END_TEST
+
 START_TEST(test_roster_file_of_any_length_is_survived)
 {
 	for (off_t length = 0; length < 400; length += 7) {
@@ -257,6 +282,7 @@ static void add_tests(TCase *t)
 	tcase_add_test(t, test_roster_numbers_grow_also_when_the_file_is_lost);
 	tcase_add_test(t, test_roster_that_is_not_understood_is_begun_anew);
 	tcase_add_test(t, test_roster_of_another_boot_is_begun_anew);
+	tcase_add_test(t, test_roster_of_an_unknown_boot_is_left_as_it_is);
 	tcase_add_test(t, test_roster_file_of_any_length_is_survived);
 	tcase_add_test(t, test_roster_grows_and_never_shrinks);
 	tcase_add_test(t, test_roster_second_daemon_is_refused);
