@@ -77,8 +77,16 @@ class Arena:
         return self.exists_many((name,))[0]
 
     def free(self, what, *, done=False):
-        """It and its name are gone, by name or handle; it need not be open."""
-        self.session.run_one(Op.free(what, arena=self.index, flags=DONE if done else 0))
+        """It and its name are gone, by name or handle; it need not be open, and is closed if it was. Who has it mapped or pinned goes
+        on with it. done=True (only by handle): also that every device is done with it."""
+        result = self.session.run_one(Op.free(what, arena=self.index, flags=DONE if done else 0))
+        if is_name(what):
+            self._close_freed([result.handle])
+
+    def _close_freed(self, handles):
+        # A free by name leaves open what this session has open, and its space with it. What is mapped stays so until it is unmapped.
+        if handles:
+            self.session.run_ops([Op.close(handle) for handle in handles])
 
     def list(self, prefix=None):
         """Iterate over the published allocations (Info), page by page: with a prefix in the order of names. One that is made or
@@ -141,7 +149,11 @@ class Arena:
 
     def free_many(self, names):
         """free() of each, by name or handle: a list of None or Error."""
-        return self._many([Op.free(name, arena=self.index) for name in names], lambda i, result: None)
+        named = []
+        ops = [Op.free(name, arena=self.index) for name in names]
+        freed = self._many(ops, lambda i, result: named.append(result.handle) if ops[i].name is not None else None)
+        self._close_freed(named)
+        return freed
 
     def close_many(self, allocations):
         """close() of each: a list of None or Error."""

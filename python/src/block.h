@@ -24,13 +24,13 @@ struct pin_use {
 };
 
 struct block {
-	LIST_ENTRY(block) link;         /* window.blocks, from block_hold() to block_free() */
-	struct window *window;          /* borrowed: who owns the block has a reference */
+	LIST_ENTRY(block) link; /* window.blocks, from block_hold() to block_free() */
+	struct window *window; /* borrowed: who owns the block has a reference */
 	size_t nr;
-	size_t views;                   /* of all pins */
-	bool is_held;                   /* it is in the window's list */
+	size_t views; /* of all pins */
+	bool is_held; /* it is in the window's list */
 	bool is_writable;
-	struct pin_use *uses;           /* nr of them, in the same memory */
+	struct pin_use *uses; /* nr of them, in the same memory */
 	struct pma_pin pins[];
 };
 

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static PyObject *maker;         /* owned */
+static PyObject *maker; /* owned */
 
 void error_set_maker(PyObject *new_maker)
 {

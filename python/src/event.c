@@ -13,16 +13,16 @@
 #include "session.h"
 
 struct event {
-	STAILQ_ENTRY(event) link;       /* in events.all */
+	STAILQ_ENTRY(event) link; /* in events.all */
 	struct pma_event event;
 	char name[PMA_MAX_NAME + 1];
 };
 
 struct events {
-	STAILQ_HEAD(, event) all;       /* owned */
+	STAILQ_HEAD(, event) all; /* owned */
 	/* a thread is in pma_dispatch(), and alone may touch the queue */
 	bool is_dispatching;
-	bool has_lost;                  /* no memory for one of them */
+	bool has_lost; /* no memory for one of them */
 };
 
 static void drop_all(struct events *events)
@@ -85,7 +85,8 @@ static int subscribe(struct session *session, uint32_t arena, const struct name 
 		return -1;
 	}
 	Py_BEGIN_ALLOW_THREADS
-	r = pma_subscribe(pma, arena, prefix ? prefix->text : NULL, prefix ? arrived : NULL, events);
+	r = pma_subscribe(pma, arena, prefix ? prefix->text : NULL, prefix ? arrived : NULL,
+			  events);
 	Py_END_ALLOW_THREADS
 	if (r < 0)
 		error_raise(r, NULL);
@@ -95,9 +96,9 @@ static int subscribe(struct session *session, uint32_t arena, const struct name 
 
 PyDoc_STRVAR(subscribe_doc,
 	     "subscribe(arena, prefix='')\n--\n\n"
-	     "From now on dispatch() returns the events of allocations of arena number `arena` whose\n"
-	     "names begin with `prefix` ('': all, also unnamed ones). An arena has one subscription:\n"
-	     "a second call replaces the first.");
+	     "From now on dispatch() returns the events of allocations of arena number\n"
+	     "`arena` whose names begin with `prefix` ('': all, also unnamed ones). An arena\n"
+	     "has one subscription: a second call replaces the first.");
 
 static PyObject *session_subscribe(PyObject *self, PyObject *args, PyObject *kwargs)
 {
@@ -107,7 +108,8 @@ static PyObject *session_subscribe(PyObject *self, PyObject *args, PyObject *kwa
 	uint64_t arena;
 	int r;
 
-	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|O:subscribe", KEYWORDS(keywords), &number, &text))
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|O:subscribe", KEYWORDS(keywords), &number,
+					 &text))
 		return NULL;
 	if (!record_read_number(&arena, number, UINT32_MAX, "arena"))
 		return NULL;
@@ -120,7 +122,8 @@ static PyObject *session_subscribe(PyObject *self, PyObject *args, PyObject *kwa
 	Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(unsubscribe_doc, "unsubscribe(arena)\n--\n\nEnd the subscription of an arena.");
+PyDoc_STRVAR(unsubscribe_doc, "unsubscribe(arena)\n--\n\n"
+			      "End the subscription of an arena.");
 
 static PyObject *session_unsubscribe(PyObject *self, PyObject *number)
 {
@@ -187,8 +190,9 @@ static PyObject *dispatch(struct pma *pma, struct events *events)
 
 PyDoc_STRVAR(dispatch_doc,
 	     "dispatch()\n--\n\n"
-	     "Handle what has arrived, and return the events among it: a list of Event, which is\n"
-	     "empty when there are none, or when another thread is dispatching. Never waits.");
+	     "Handle what has arrived, and return the events among it: a list of Event, which\n"
+	     "is empty when there are none, or when another thread is dispatching. Never\n"
+	     "waits.");
 
 static PyObject *session_dispatch(PyObject *self, PyObject *unused)
 {

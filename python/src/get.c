@@ -15,8 +15,6 @@
 #include "record.h"
 #include "window.h"
 
-
-
 static bool read_key(struct pma_key *key, struct name *name, PyObject *object)
 {
 	*key = (struct pma_key){ 0 };
@@ -57,8 +55,9 @@ static bool read_options(unsigned *flags, PyObject *const *args, Py_ssize_t nr, 
 {
 	*flags = 0;
 	if (nr != 1) {
-		PyErr_Format(PyExc_TypeError, "it takes one argument, %zd were given; local and "
-					      "write are keywords",
+		PyErr_Format(PyExc_TypeError,
+			     "it takes one argument, %zd were given; local and "
+			     "write are keywords",
 			     nr);
 		return false;
 	}
@@ -79,8 +78,8 @@ static int get_one(struct pma_window *window, struct pma_pin *pin, const struct 
 
 	if (r < 0)
 		return r;
-	/* Only these are certain; of anything else the daemon has the last word. */
-	if (pin->result == 0 || pin->result == -ENOENT || flags & PMA_GET_LOCAL)
+	/* Of what is not found so the daemon has the last word, unless nobody wants to hear it. */
+	if (pin->result == 0 || flags & PMA_GET_LOCAL)
 		return pin->result;
 	Py_BEGIN_ALLOW_THREADS
 	r = pma_get(window, pin, key, 1, flags);
@@ -127,12 +126,13 @@ static PyObject *get_pin(struct window *window, PyObject *object, const struct p
 
 PyDoc_STRVAR(get_doc,
 	     "get(key, *, local=False, write=False)\n--\n\n"
-	     "Pin an allocation, by its name (str or bytes) or handle: a Pin, or None if there is\n"
-	     "none. What shared memory tells for certain needs no message; else the daemon is\n"
-	     "asked, unless local=True, for which None also means that only the daemon can tell.\n"
-	     "write=True: its views can be written to, which needs a window with write=True.\n\n"
-	     "PermissionError its mode does not allow it; OSError ENOBUFS all pins are in use,\n"
-	     "ESTALE the daemon does not know the window any more: open another.");
+	     "Pin an allocation, by its name (str or bytes) or handle: a Pin, or None if\n"
+	     "there is none. What is found in shared memory needs no message; of anything\n"
+	     "else the daemon is asked, unless local=True: then None is what shared memory\n"
+	     "does not have, at no cost. write=True: its views can be written to, which needs\n"
+	     "a window with write=True.\n\n"
+	     "PermissionError its mode does not allow it; OSError ENOBUFS all pins are in\n"
+	     "use, ESTALE the daemon does not know the window any more: open another.");
 
 static PyObject *window_get(PyObject *self, PyObject *const *args, Py_ssize_t nr, PyObject *names)
 {
@@ -205,10 +205,10 @@ static PyObject *get_tuple(struct window *window, PyObject *tuple, unsigned flag
 
 PyDoc_STRVAR(many_doc,
 	     "get_many(keys, *, local=False, write=False)\n--\n\n"
-	     "Pin many allocations, with other threads running meanwhile: a Pins, which has a Pin\n"
-	     "or None for each key. What is not found in shared memory is asked for in one message.\n"
-	     "Each key has a result of its own (Pins.results); OSError: none was pinned, and the\n"
-	     "connection failed.");
+	     "Pin many allocations, with other threads running meanwhile: a Pins, which has a\n"
+	     "Pin or None for each key. What is not found in shared memory is asked for in\n"
+	     "one message. Each key has a result of its own (Pins.results); OSError: none was\n"
+	     "pinned, and the connection failed.");
 
 static PyObject *window_get_many(PyObject *self, PyObject *const *args, Py_ssize_t nr,
 				 PyObject *names)
@@ -220,7 +220,8 @@ static PyObject *window_get_many(PyObject *self, PyObject *const *args, Py_ssize
 		return NULL;
 	/* A str is a sequence too, of keys that nobody means. */
 	if (PyUnicode_Check(args[0]) || PyBytes_Check(args[0])) {
-		PyErr_SetString(PyExc_TypeError, "get_many() takes a list of keys; get() takes one");
+		PyErr_SetString(PyExc_TypeError,
+				"get_many() takes a list of keys; get() takes one");
 		return NULL;
 	}
 	/* A tuple: another thread could change a list while it is read. */

@@ -65,10 +65,11 @@ bool life_may_close(const struct life *life, const char *what, bool defer)
 {
 	if (life->state != LIFE_OPEN || life->views == 0 || defer)
 		return true;
-	PyErr_Format(PyExc_BufferError,
-		     "views of this %s are in use (%zu): release them (memoryview.release(), del of "
-		     "arrays), or close with defer=True, which ends it after the last one",
-		     what, life->views);
+	PyErr_Format(
+		PyExc_BufferError,
+		"views of this %s are in use (%zu): release them (memoryview.release(), del of "
+		"arrays), or close with defer=True, which ends it after the last one",
+		what, life->views);
 	return false;
 }
 

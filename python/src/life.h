@@ -15,9 +15,9 @@ enum life_state { LIFE_NEW, LIFE_OPEN, LIFE_CLOSING, LIFE_OVER };
 
 struct life {
 	enum life_state state;
-	unsigned generation;            /* forks before the process that made it */
-	size_t uses;                    /* calls and views */
-	size_t views;                   /* the views among them */
+	unsigned generation; /* forks before the process that made it */
+	size_t uses; /* calls and views */
+	size_t views; /* the views among them */
 };
 
 /* Once, before any life begins. 0, or -1 with an exception. */

@@ -51,8 +51,8 @@ static PyObject *list_page(struct session *session, struct page *page, uint32_t 
 
 PyDoc_STRVAR(list_doc,
 	     "list_page(arena, prefix=None, cursor=0)\n--\n\n"
-	     "A page of the published allocations of an arena, and the cursor of the next page:\n"
-	     "0 after the last one. With a prefix in the order of names.");
+	     "A page of the published allocations of an arena, and the cursor of the next\n"
+	     "page: 0 after the last one. With a prefix in the order of names.");
 
 static PyObject *session_list(PyObject *self, PyObject *args, PyObject *kwargs)
 {
@@ -62,8 +62,8 @@ static PyObject *session_list(PyObject *self, PyObject *args, PyObject *kwargs)
 	struct page *page;
 	uint64_t arena, at = 0;
 
-	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|OO:list_page", KEYWORDS(keywords), &number, &text,
-					 &cursor))
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|OO:list_page", KEYWORDS(keywords),
+					 &number, &text, &cursor))
 		return NULL;
 	if (!record_read_number(&arena, number, UINT32_MAX, "arena") ||
 	    (cursor && !record_read_number(&at, cursor, UINT64_MAX, "cursor")) ||
@@ -120,9 +120,10 @@ static PyObject *list_extents(struct pma *pma, struct pma_handle handle)
 
 PyDoc_STRVAR(extents_doc,
 	     "extents(handle)\n--\n\n"
-	     "A list of (offset, length) on the arena's device, in bytes. It lends the allocation:\n"
-	     "its space is not used again before it was freed and this session is over, or it is\n"
-	     "freed with done=True. Who looks up many allocations uses a window.");
+	     "A list of (offset, length) on the arena's device, in bytes. It lends the\n"
+	     "allocation: its space is not used again before it was freed and this session is\n"
+	     "over, or it is freed with done=True. Who looks up many allocations uses a\n"
+	     "window.");
 
 static PyObject *session_extents(PyObject *self, PyObject *object)
 {
@@ -141,9 +142,8 @@ static PyObject *session_extents(PyObject *self, PyObject *object)
 	return list;
 }
 
-PyDoc_STRVAR(device_doc,
-	     "device_fd(arena, read_only=False)\n--\n\n"
-	     "A descriptor of the arena's device, which the session closes.");
+PyDoc_STRVAR(device_doc, "device_fd(arena, read_only=False)\n--\n\n"
+			 "A descriptor of the arena's device, which the session closes.");
 
 static PyObject *session_device(PyObject *self, PyObject *args, PyObject *kwargs)
 {

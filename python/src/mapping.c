@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * mapping: see mapping.h. It may outlive its session, as the library allows; what it must never do
- * is end while a view of it lives. A view has a reference to the mapping, so that only close() could
- * do that, and close() counts.
+ * is end while a view of it lives. A view has a reference to the mapping, so that only close()
+ * could do that, and close() counts.
  */
 #include "mapping.h"
 
@@ -14,10 +14,9 @@
 #include "session.h"
 
 struct mapping {
-	PyObject_HEAD
-	struct life life;
-	struct session *session;        /* owned */
-	struct pma_mapping *map;        /* owned */
+	PyObject_HEAD struct life life;
+	struct session *session; /* owned */
+	struct pma_mapping *map; /* owned */
 	bool is_writable;
 };
 
@@ -73,8 +72,8 @@ static int mapping_init(PyObject *self, PyObject *args, PyObject *kwargs)
 	PyObject *owner, *object;
 	int write = 0;
 
-	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|p:Mapping", KEYWORDS(keywords), &owner, &object,
-					 &write))
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|p:Mapping", KEYWORDS(keywords), &owner,
+					 &object, &write))
 		return -1;
 	session = session_from(owner);
 	if (!session || !record_read_handle(&handle, object) ||
@@ -116,8 +115,8 @@ static void mapping_dealloc(PyObject *self)
 
 PyDoc_STRVAR(close_doc,
 	     "close(defer=False)\n--\n\n"
-	     "Unmap the memory. Closing twice is fine. BufferError: views of it are in use; with\n"
-	     "defer=True it is unmapped after the last of them.");
+	     "Unmap the memory. Closing twice is fine. BufferError: views of it are in use;\n"
+	     "with defer=True it is unmapped after the last of them.");
 
 static PyObject *close_it(struct mapping *mapping, bool defer)
 {
@@ -233,7 +232,8 @@ static PyObject *make_durable(PyObject *self, PyObject *args, PyObject *kwargs,
 	uint64_t off, len;
 	int r;
 
-	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OO", KEYWORDS(keywords), &offset, &length) ||
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OO", KEYWORDS(keywords), &offset,
+					 &length) ||
 	    !enter(mapping))
 		return NULL;
 	if (!read_range(mapping, &off, &len, offset, length)) {
@@ -248,8 +248,8 @@ static PyObject *make_durable(PyObject *self, PyObject *args, PyObject *kwargs,
 
 PyDoc_STRVAR(persist_doc,
 	     "persist(offset=0, length=None)\n--\n\n"
-	     "Make stores to these bytes durable, by the means that the device needs, and wait.\n"
-	     "length None: to the end.");
+	     "Make stores to these bytes durable, by the means that the device needs, and\n"
+	     "wait. length None: to the end.");
 
 static PyObject *mapping_persist(PyObject *self, PyObject *args, PyObject *kwargs)
 {
@@ -265,7 +265,8 @@ static PyObject *mapping_flush(PyObject *self, PyObject *args, PyObject *kwargs)
 	return make_durable(self, args, kwargs, pma_flush);
 }
 
-PyDoc_STRVAR(drain_doc, "drain()\n--\n\nWait for all flushes of this thread.");
+PyDoc_STRVAR(drain_doc, "drain()\n--\n\n"
+			"Wait for all flushes of this thread.");
 
 static PyObject *mapping_drain(PyObject *self, PyObject *unused)
 {
@@ -300,7 +301,8 @@ static PyObject *write_bytes(struct mapping *mapping, PyObject *offset, const Py
 PyDoc_STRVAR(write_doc,
 	     "write(offset, data)\n--\n\n"
 	     "Copy data (bytes-like, contiguous) to the mapping and make it durable, past the\n"
-	     "processor's cache where that is faster. PermissionError: the mapping is read-only.");
+	     "processor's cache where that is faster. PermissionError: the mapping is read-\n"
+	     "only.");
 
 static PyObject *mapping_write(PyObject *self, PyObject *args)
 {
@@ -317,9 +319,8 @@ static PyObject *mapping_write(PyObject *self, PyObject *args)
 	return result;
 }
 
-PyDoc_STRVAR(fill_doc,
-	     "fill(byte=0, offset=0, length=None)\n--\n\n"
-	     "Set these bytes to one value, and make that durable.");
+PyDoc_STRVAR(fill_doc, "fill(byte=0, offset=0, length=None)\n--\n\n"
+		       "Set these bytes to one value, and make that durable.");
 
 static PyObject *mapping_fill(PyObject *self, PyObject *args, PyObject *kwargs)
 {
@@ -329,8 +330,8 @@ static PyObject *mapping_fill(PyObject *self, PyObject *args, PyObject *kwargs)
 	uint64_t off, len, byte = 0;
 	int r;
 
-	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OOO:fill", KEYWORDS(keywords), &value, &offset,
-					 &length) ||
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OOO:fill", KEYWORDS(keywords), &value,
+					 &offset, &length) ||
 	    (value && !record_read_number(&byte, value, 255, "byte")) || !enter(mapping))
 		return NULL;
 	if (!read_range(mapping, &off, &len, offset, length)) {
@@ -401,10 +402,10 @@ static PyGetSetDef properties[] = {
 
 PyDoc_STRVAR(mapping_doc,
 	     "Mapping(session, handle, write=False)\n--\n\n"
-	     "An allocation that the session has open or reserved, as memory: memoryview(mapping),\n"
-	     "numpy.frombuffer(mapping), torch.frombuffer(mapping). All its extents are one range.\n"
-	     "It stays valid when its session is closed. As a context manager it unmaps at the end\n"
-	     "of the block, or after the last view.");
+	     "An allocation that the session has open or reserved, as memory:\n"
+	     "memoryview(mapping), numpy.frombuffer(mapping), torch.frombuffer(mapping). All\n"
+	     "its extents are one range. It stays valid when its session is closed. As a\n"
+	     "context manager it unmaps at the end of the block, or after the last view.");
 
 PyObject *mapping_class_new(void)
 {

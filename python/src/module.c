@@ -15,9 +15,8 @@
 #include "session.h"
 #include "window.h"
 
-PyDoc_STRVAR(adopt_doc,
-	     "adopt(records, make_error)\n--\n\n"
-	     "For pmemarena/__init__.py: which classes records and errors have.");
+PyDoc_STRVAR(adopt_doc, "adopt(records, make_error)\n--\n\n"
+			"For pmemarena/__init__.py: which classes records and errors have.");
 
 static PyObject *adopt(PyObject *module, PyObject *args)
 {
@@ -29,7 +28,8 @@ static PyObject *adopt(PyObject *module, PyObject *args)
 	Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(version_doc, "library_version()\n--\n\nThe version of libpmemarena that is in use.");
+PyDoc_STRVAR(version_doc, "library_version()\n--\n\n"
+			  "The version of libpmemarena that is in use.");
 
 static PyObject *library_version(PyObject *module, PyObject *unused)
 {
@@ -55,8 +55,8 @@ static const struct {
 	PyObject *(*make)(void);
 } classes[] = {
 	{ "Session", session_class_new }, { "Mapping", mapping_class_new },
-	{ "Window", window_class_new },   { "Pin", pin_class_new },
-	{ "Pins", pins_class_new },       { "Piece", piece_class_new },
+	{ "Window", window_class_new },	  { "Pin", pin_class_new },
+	{ "Pins", pins_class_new },	  { "Piece", piece_class_new },
 };
 
 static bool add_classes(PyObject *module)

@@ -11,9 +11,9 @@
 #include <stdbool.h>
 
 struct name {
-	const char *text;               /* ends in a NUL; NULL: None was given */
-	size_t   len;
-	PyObject *bytes;                /* owned, or NULL: the text is the object's own */
+	const char *text; /* ends in a NUL; NULL: None was given */
+	size_t len;
+	PyObject *bytes; /* owned, or NULL: the text is the object's own */
 };
 
 /*

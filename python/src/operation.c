@@ -20,9 +20,9 @@ struct message {
 
 /* All that one call of run() needs. What is borrowed from the tuples stays by `list`. */
 struct run {
-	PyObject *list;                 /* owned; a tuple of tuples */
-	size_t   nr;
-	struct pma_op *ops;             /* owned, as all below */
+	PyObject *list; /* owned; a tuple of tuples */
+	size_t nr;
+	struct pma_op *ops; /* owned, as all below */
 	struct name *names;
 	struct pma_info *infos;
 	struct message *messages;
@@ -168,9 +168,9 @@ static PyObject *run_all(struct session *session, struct run *run)
 
 PyDoc_STRVAR(run_doc,
 	     "run_ops(operations)\n--\n\n"
-	     "Do operations (a sequence of Op) in order; neighbours of one opcode travel in one\n"
-	     "message. A list with (errno or 0, handle, length, was_done, sentence or None, info or\n"
-	     "None) of each. OSError: the connection failed.");
+	     "Do operations (a sequence of Op) in order; neighbours of one opcode travel in\n"
+	     "one message. A list with (errno or 0, handle, length, was_done, sentence or\n"
+	     "None, info or None) of each. OSError: the connection failed.");
 
 static PyObject *session_run(PyObject *self, PyObject *operations)
 {
@@ -200,9 +200,8 @@ static PyObject *done(struct session *session, int r, PyObject *name)
 	return result;
 }
 
-PyDoc_STRVAR(owner_doc,
-	     "set_owner(handle, uid=-1, gid=-1)\n--\n\n"
-	     "As chown: only root changes the uid; -1 leaves a value as it is.");
+PyDoc_STRVAR(owner_doc, "set_owner(handle, uid=-1, gid=-1)\n--\n\n"
+			"As chown: only root changes the uid; -1 leaves a value as it is.");
 
 static PyObject *session_set_owner(PyObject *self, PyObject *args, PyObject *kwargs)
 {
@@ -214,8 +213,8 @@ static PyObject *session_set_owner(PyObject *self, PyObject *args, PyObject *kwa
 	long long uid = -1, gid = -1;
 	int r;
 
-	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|LL:set_owner", KEYWORDS(keywords), &object, &uid,
-					 &gid) ||
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|LL:set_owner", KEYWORDS(keywords),
+					 &object, &uid, &gid) ||
 	    !record_read_handle(&handle, object))
 		return NULL;
 	if (uid < -1 || uid > UINT32_MAX || gid < -1 || gid > UINT32_MAX) {
@@ -232,9 +231,8 @@ static PyObject *session_set_owner(PyObject *self, PyObject *args, PyObject *kwa
 	return done(session, r, NULL);
 }
 
-PyDoc_STRVAR(mode_doc,
-	     "set_mode(handle, mode)\n--\n\n"
-	     "As chmod, bits 0o666: says who else may open the allocation.");
+PyDoc_STRVAR(mode_doc, "set_mode(handle, mode)\n--\n\n"
+		       "As chmod, bits 0o666: says who else may open the allocation.");
 
 static PyObject *session_set_mode(PyObject *self, PyObject *args)
 {
@@ -260,7 +258,8 @@ static PyObject *session_set_mode(PyObject *self, PyObject *args)
 
 PyDoc_STRVAR(attributes_doc,
 	     "set_attributes(handle, attributes)\n--\n\n"
-	     "Set other attributes, instead of all that were there: at most 256 bytes; b'': none.");
+	     "Set other attributes, instead of all that were there: at most 256 bytes; b'':\n"
+	     "none.");
 
 static PyObject *session_set_attributes(PyObject *self, PyObject *args)
 {

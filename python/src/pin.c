@@ -13,14 +13,13 @@
 #include "window.h"
 
 struct pin {
-	PyObject_HEAD
-	PyObject *owner;                /* owned; a Window, or the Pins that it is one of */
+	PyObject_HEAD PyObject *owner; /* owned; a Window, or the Pins that it is one of */
 	struct block *block;
-	size_t i;                       /* its number in the block */
-	bool has_block;                 /* owned; else borrowed from the Pins */
+	size_t i; /* its number in the block */
+	bool has_block; /* owned; else borrowed from the Pins */
 };
 
-static PyObject *pin_class, *piece_class;       /* owned */
+static PyObject *pin_class, *piece_class; /* owned */
 
 PyObject *pin_new(PyObject *owner, struct block *block, size_t i, bool takes_block)
 {
@@ -72,8 +71,9 @@ static struct pma_pin *pin_of(PyObject *self)
 
 PyDoc_STRVAR(put_doc,
 	     "put(defer=False)\n--\n\n"
-	     "End it: its space may become somebody else's once it is freed. Putting twice is fine.\n"
-	     "BufferError: views of it are in use; with defer=True it ends after the last of them.");
+	     "End it: its space may become somebody else's once it is freed. Putting twice is\n"
+	     "fine. BufferError: views of it are in use; with defer=True it ends after the\n"
+	     "last of them.");
 
 static PyObject *pin_put(PyObject *self, PyObject *args, PyObject *kwargs)
 {
@@ -127,9 +127,10 @@ static int pin_get_buffer(PyObject *self, Py_buffer *view, int flags)
 	if (!it)
 		return -1;
 	if (it->nr_pieces != 1) {
-		PyErr_Format(PyExc_BufferError,
-			     "it lies in %u pieces: use pieces(), or create it with contiguous=True",
-			     (unsigned)it->nr_pieces);
+		PyErr_Format(
+			PyExc_BufferError,
+			"it lies in %u pieces: use pieces(), or create it with contiguous=True",
+			(unsigned)it->nr_pieces);
 		return -1;
 	}
 	return fill_view(view, self, (struct pin *)self, it->address, it->len, flags);
@@ -146,8 +147,7 @@ static void pin_release_buffer(PyObject *self, Py_buffer *view)
 
 /* What exports one piece of a pin. Programs see views of it alone. */
 struct piece {
-	PyObject_HEAD
-	PyObject *pin;                  /* owned */
+	PyObject_HEAD PyObject *pin; /* owned */
 	struct pma_range range;
 };
 
@@ -333,11 +333,11 @@ static PyGetSetDef properties[] = {
 };
 
 PyDoc_STRVAR(pin_doc,
-	     "A pinned allocation, from Window.get(): whoever frees it, its bytes stay until put().\n"
-	     "memoryview(pin), numpy.frombuffer(pin) and torch.frombuffer(pin) are its memory\n"
-	     "without a copy, read-only unless it was got with write=True; len(pin) its bytes. It\n"
-	     "is put when it goes out of use. As a context manager it is put at the end of the\n"
-	     "block, or after the last view.");
+	     "A pinned allocation, from Window.get(): whoever frees it, its bytes stay until\n"
+	     "put(). memoryview(pin), numpy.frombuffer(pin) and torch.frombuffer(pin) are its\n"
+	     "memory without a copy, read-only unless it was got with write=True; len(pin)\n"
+	     "its bytes. It is put when it goes out of use. As a context manager it is put at\n"
+	     "the end of the block, or after the last view.");
 
 PyObject *pin_class_new(void)
 {

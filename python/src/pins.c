@@ -12,12 +12,11 @@
 #include "window.h"
 
 struct pins {
-	PyObject_HEAD
-	PyObject *window;               /* owned */
-	struct block *block;            /* owned */
+	PyObject_HEAD PyObject *window; /* owned */
+	struct block *block; /* owned */
 };
 
-static PyObject *pins_class;            /* owned */
+static PyObject *pins_class; /* owned */
 
 PyObject *pins_new(PyObject *window, struct block *block)
 {
@@ -74,9 +73,10 @@ static PyObject *pins_item(PyObject *self, Py_ssize_t i)
 		Py_RETURN_NONE;
 	if (result < 0)
 		return error_say(-result, NULL, "key %zd could not be pinned: %s", i,
-				 result == -ENOBUFS ? "all pins of the window are in use: put some, "
-						      "or open it with more"
-						    : strerror(-result));
+				 result == -ENOBUFS
+					 ? "all pins of the window are in use: put some, "
+					   "or open it with more"
+					 : strerror(-result));
 	return pin_new(self, pins->block, (size_t)i, false);
 }
 
@@ -100,10 +100,9 @@ static bool put_each(struct block *block, bool defer)
 	return true;
 }
 
-PyDoc_STRVAR(put_doc,
-	     "put(defer=False)\n--\n\n"
-	     "End all of them. BufferError: views are in use, and none was put; with defer=True\n"
-	     "each ends after the last of its views.");
+PyDoc_STRVAR(put_doc, "put(defer=False)\n--\n\n"
+		      "End all of them. BufferError: views are in use, and none was put; with\n"
+		      "defer=True each ends after the last of its views.");
 
 static PyObject *pins_put(PyObject *self, PyObject *args, PyObject *kwargs)
 {
@@ -175,14 +174,16 @@ static PyGetSetDef properties[] = {
 	{ "results", get_results, NULL, "Of each key: 0, or the errno of why it is not pinned.",
 	  NULL },
 	{ "hits", get_hits, NULL, "How many of the keys were pinned.", NULL },
-	{ "leading", get_leading, NULL, "How many were pinned before the first that was not.", NULL },
+	{ "leading", get_leading, NULL, "How many were pinned before the first that was not.",
+	  NULL },
 	{ NULL, NULL, NULL, NULL, NULL },
 };
 
 PyDoc_STRVAR(pins_doc,
-	     "What Window.get_many() returns: a sequence that has, for each key, a Pin, or None if\n"
-	     "there is no such allocation. Asking for one that failed otherwise raises why. All\n"
-	     "are put together: by put(), at the end of a with block, or when nobody uses it.");
+	     "What Window.get_many() returns: a sequence that has, for each key, a Pin, or\n"
+	     "None if there is no such allocation. Asking for one that failed otherwise\n"
+	     "raises why. All are put together: by put(), at the end of a with block, or when\n"
+	     "nobody uses it.");
 
 PyObject *pins_class_new(void)
 {

@@ -15,8 +15,8 @@
 /* A method in a table, whatever its arguments are. */
 #define METHOD(function) ((PyCFunction)(void (*)(void))(function))
 /* What PyArg_ParseTupleAndKeywords() takes; it changes none of them. */
-#define KEYWORDS(list)   ((char **)(list))
+#define KEYWORDS(list) ((char **)(list))
 /* A function in a slot. */
-#define SLOT(function)   ((void *)(function))
+#define SLOT(function) ((void *)(function))
 
 #endif

@@ -9,7 +9,7 @@
 #include "name.h"
 
 static PyObject *handle_class, *info_class, *arena_class, *usage_class, *charge_class,
-	*event_class;                   /* owned */
+	*event_class; /* owned */
 
 bool record_adopt(PyObject *records)
 {
@@ -17,9 +17,9 @@ bool record_adopt(PyObject *records)
 		const char *name;
 		PyObject **class;
 	} classes[] = {
-		{ "Handle", &handle_class }, { "Info", &info_class },   { "ArenaInfo", &arena_class },
-		{ "Usage", &usage_class },   { "Charge", &charge_class },
-		{ "Event", &event_class },
+		{ "Handle", &handle_class },   { "Info", &info_class },
+		{ "ArenaInfo", &arena_class }, { "Usage", &usage_class },
+		{ "Charge", &charge_class },   { "Event", &event_class },
 	};
 
 	for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++) {
@@ -61,14 +61,13 @@ PyObject *record_info(const struct pma_info *info)
 	const char *attributes = (const char *)info->attributes;
 
 	return make(info_class,
-		    Py_BuildValue("(NNKIIIIKKNNy#)", name_from(info->name, strlen(info->name)),
-				  record_handle(info->handle), (unsigned long long)info->len,
-				  info->uid, info->gid, info->mode, info->nr_extents,
-				  (unsigned long long)info->version,
-				  (unsigned long long)info->created_ns,
-				  PyBool_FromLong(info->is_reserved),
-				  PyBool_FromLong(info->is_poisoned), attributes,
-				  (Py_ssize_t)info->attributes_len));
+		    Py_BuildValue(
+			    "(NNKIIIIKKNNy#)", name_from(info->name, strlen(info->name)),
+			    record_handle(info->handle), (unsigned long long)info->len, info->uid,
+			    info->gid, info->mode, info->nr_extents,
+			    (unsigned long long)info->version, (unsigned long long)info->created_ns,
+			    PyBool_FromLong(info->is_reserved), PyBool_FromLong(info->is_poisoned),
+			    attributes, (Py_ssize_t)info->attributes_len));
 }
 
 static PyObject *text_from(const char *text, size_t size)

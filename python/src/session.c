@@ -13,7 +13,7 @@
 #include "record.h"
 #include "window.h"
 
-static PyObject *session_class;         /* owned */
+static PyObject *session_class; /* owned */
 
 struct session *session_from(PyObject *object)
 {
@@ -56,8 +56,8 @@ void session_leave(struct session *session)
 
 /* ---- connecting ---- */
 
-static int set_options(struct pma_options *options, const struct name *socket, unsigned reconnect_ms,
-		       unsigned busy_poll_us)
+static int set_options(struct pma_options *options, const struct name *socket,
+		       unsigned reconnect_ms, unsigned busy_poll_us)
 {
 	int r = 0;
 
@@ -121,8 +121,8 @@ static int session_init(PyObject *self, PyObject *args, PyObject *kwargs)
 	PyObject *socket = Py_None, *reconnect = NULL, *busy = NULL;
 	uint64_t reconnect_ms = 5000, busy_poll_us = 0;
 
-	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OOO:Session", KEYWORDS(keywords), &socket, &reconnect,
-					 &busy))
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OOO:Session", KEYWORDS(keywords), &socket,
+					 &reconnect, &busy))
 		return -1;
 	if (reconnect && !record_read_number(&reconnect_ms, reconnect, UINT32_MAX, "reconnect_ms"))
 		return -1;
@@ -160,10 +160,10 @@ static void close_windows(struct session *session)
 
 PyDoc_STRVAR(close_doc,
 	     "close(defer=False)\n--\n\n"
-	     "End the session: its reservations are aborted, what it has open is closed, its windows\n"
-	     "are closed. Mappings stay valid. Closing twice is fine.\n\n"
-	     "BufferError: views of its windows or of their pins are in use; with defer=True the\n"
-	     "session ends after the last of them, and nothing new can be begun.");
+	     "End the session: its reservations are aborted, what it has open is closed, its\n"
+	     "windows are closed. Mappings stay valid. Closing twice is fine.\n\n"
+	     "BufferError: views of its windows or of their pins are in use; with defer=True\n"
+	     "the session ends after the last of them, and nothing new can be begun.");
 
 static PyObject *session_close(PyObject *self, PyObject *args, PyObject *kwargs)
 {
@@ -209,8 +209,8 @@ static void session_dealloc(PyObject *self)
 
 PyDoc_STRVAR(fileno_doc,
 	     "fileno()\n--\n\n"
-	     "The descriptor that becomes readable when dispatch() has something to do. It stays the\n"
-	     "same when the connection is made anew; the session closes it.");
+	     "The descriptor that becomes readable when dispatch() has something to do. It\n"
+	     "stays the same when the connection is made anew; the session closes it.");
 
 static PyObject *session_fileno(PyObject *self, PyObject *unused)
 {
@@ -227,9 +227,9 @@ static PyObject *session_fileno(PyObject *self, PyObject *unused)
 	return number;
 }
 
-PyDoc_STRVAR(arenas_doc,
-	     "arena_infos()\n--\n\n"
-	     "What there is to know of each arena that this user may use: a list of ArenaInfo.");
+PyDoc_STRVAR(arenas_doc, "arena_infos()\n--\n\n"
+			 "What there is to know of each arena that this user may use: a list of\n"
+			 "ArenaInfo.");
 
 static PyObject *list_arenas(struct pma *pma)
 {
@@ -293,8 +293,8 @@ static PyObject *session_find(PyObject *self, PyObject *text)
 
 PyDoc_STRVAR(usage_doc,
 	     "usage(arena)\n--\n\n"
-	     "How full arena number `arena` is, and what this user has of it, in bytes: a Usage.\n"
-	     "One message.");
+	     "How full arena number `arena` is, and what this user has of it, in bytes: a\n"
+	     "Usage. One message.");
 
 static PyObject *session_usage(PyObject *self, PyObject *number)
 {

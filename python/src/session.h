@@ -18,11 +18,10 @@ struct window;
 struct events;
 
 struct session {
-	PyObject_HEAD
-	struct life life;               /* each window is a use */
-	struct pma *pma;                /* owned; NULL before it is open and after the end */
-	LIST_HEAD(, window) windows;    /* borrowed; each has a reference to the session */
-	struct events *events;          /* owned by event.c; NULL: not subscribed yet */
+	PyObject_HEAD struct life life; /* each window is a use */
+	struct pma *pma; /* owned; NULL before it is open and after the end */
+	LIST_HEAD(, window) windows; /* borrowed; each has a reference to the session */
+	struct events *events; /* owned by event.c; NULL: not subscribed yet */
 };
 
 /* Makes the class. NULL with an exception. */

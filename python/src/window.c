@@ -109,15 +109,16 @@ static int window_open(struct window *window, struct session *session, uint32_t 
 
 static int window_init(PyObject *self, PyObject *args, PyObject *kwargs)
 {
-	static const char *const keywords[] = { "session", "arena", "write", "populate", "pins", NULL };
+	static const char *const keywords[] = { "session",  "arena", "write",
+						"populate", "pins",  NULL };
 	struct window *window = (struct window *)self;
 	PyObject *owner, *number = NULL, *pins = NULL;
 	struct session *session;
 	int write = 0, populate = 0;
 	uint64_t arena = 0, nr_pins = 0;
 
-	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|OppO:Window", KEYWORDS(keywords), &owner, &number,
-					 &write, &populate, &pins))
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|OppO:Window", KEYWORDS(keywords), &owner,
+					 &number, &write, &populate, &pins))
 		return -1;
 	session = session_from(owner);
 	if (!session || (number && !record_read_number(&arena, number, UINT32_MAX, "arena")) ||
@@ -128,8 +129,7 @@ static int window_init(PyObject *self, PyObject *args, PyObject *kwargs)
 		return -1;
 	}
 	return window_open(window, session, (uint32_t)arena,
-			   (write ? PMA_WINDOW_WRITE : 0u) |
-				   (populate ? PMA_WINDOW_POPULATE : 0u),
+			   (write ? PMA_WINDOW_WRITE : 0u) | (populate ? PMA_WINDOW_POPULATE : 0u),
 			   (uint32_t)nr_pins);
 }
 
@@ -156,9 +156,9 @@ static void window_dealloc(PyObject *self)
 
 PyDoc_STRVAR(close_doc,
 	     "close(defer=False)\n--\n\n"
-	     "Unmap the arena; what is still pinned is put, and such a Pin raises from then on.\n"
-	     "BufferError: views of the window or of its pins are in use; with defer=True it ends\n"
-	     "after the last of them.");
+	     "Unmap the arena; what is still pinned is put, and such a Pin raises from then\n"
+	     "on. BufferError: views of the window or of its pins are in use; with defer=True\n"
+	     "it ends after the last of them.");
 
 static PyObject *close_it(struct window *window, bool defer)
 {
@@ -227,9 +227,8 @@ static Py_ssize_t window_length(PyObject *self)
 
 static bool append_range(PyObject *list, const struct pma_range *range)
 {
-	PyObject *pair =
-		Py_BuildValue("(KK)", (unsigned long long)(uintptr_t)range->address,
-			      (unsigned long long)range->len);
+	PyObject *pair = Py_BuildValue("(KK)", (unsigned long long)(uintptr_t)range->address,
+				       (unsigned long long)range->len);
 	bool is_appended = pair && PyList_Append(list, pair) == 0;
 
 	Py_XDECREF(pair);
@@ -238,9 +237,9 @@ static bool append_range(PyObject *list, const struct pma_range *range)
 
 PyDoc_STRVAR(ranges_doc,
 	     "ranges(chunk)\n--\n\n"
-	     "For registering the window elsewhere in several calls: a list of (address, length),\n"
-	     "each of `chunk` bytes (a multiple of the arena's page_size) and one of what is left.\n"
-	     "Addresses are valid until the window is closed.");
+	     "For registering the window elsewhere in several calls: a list of (address,\n"
+	     "length), each of `chunk` bytes (a multiple of the arena's page_size) and one of\n"
+	     "what is left. Addresses are valid until the window is closed.");
 
 static PyObject *window_ranges(PyObject *self, PyObject *number)
 {
@@ -332,12 +331,12 @@ static PyGetSetDef properties[] = {
 
 PyDoc_STRVAR(window_doc,
 	     "Window(session, arena=0, write=False, populate=False, pins=0)\n--\n\n"
-	     "A whole arena as memory, mapped once: get() finds an allocation in shared memory and\n"
-	     "pins it there, without a message. `pins`: how many at a time (0: 512). With\n"
-	     "write=True the whole arena is writable for this process, and a stray store damages\n"
-	     "anybody's data. A session has one window an arena.\n\n"
-	     "memoryview(window) is all of it, for registering it with a device; what is in there\n"
-	     "without being pinned may become somebody else's at any moment.");
+	     "A whole arena as memory, mapped once: get() finds an allocation in shared\n"
+	     "memory and pins it there, without a message. `pins`: how many at a time (0:\n"
+	     "512). With write=True the whole arena is writable for this process, and a stray\n"
+	     "store damages anybody's data. A session has one window an arena.\n\n"
+	     "memoryview(window) is all of it, for registering it with a device; what is in\n"
+	     "there without being pinned may become somebody else's at any moment.");
 
 PyObject *window_class_new(void)
 {

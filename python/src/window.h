@@ -17,12 +17,11 @@ struct block;
 struct session;
 
 struct window {
-	PyObject_HEAD
-	struct life life;               /* views of it and of its pins are its views */
-	LIST_ENTRY(window) link;        /* session.windows, while `window` is not NULL */
-	struct session *session;        /* owned; one of its uses is this window's */
-	struct pma_window *window;      /* owned */
-	LIST_HEAD(, block) blocks;      /* borrowed; all pins that were not put, see pin.h */
+	PyObject_HEAD struct life life; /* views of it and of its pins are its views */
+	LIST_ENTRY(window) link; /* session.windows, while `window` is not NULL */
+	struct session *session; /* owned; one of its uses is this window's */
+	struct pma_window *window; /* owned */
+	LIST_HEAD(, block) blocks; /* borrowed; all pins that were not put, see pin.h */
 	uint32_t arena;
 	bool is_writable;
 };
