@@ -1,14 +1,21 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # The part of pmemarena that is written in C. Programs import pmemarena.
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
-from typing import Any, Self, TypeAlias
+from typing import Any, Protocol, Self, TypeAlias
 
 from typing_extensions import Buffer
 
 from pmemarena import ArenaInfo, Event, Handle, Info, Op, Usage
-from pmemarena._types import Key, Name, What
+
+class HasHandle(Protocol):
+    @property
+    def handle(self) -> Handle: ...
+
+Name: TypeAlias = str | bytes
+What: TypeAlias = Handle | tuple[int, int, int] | HasHandle
+Key: TypeAlias = Name | What
 
 class Session:
     def __init__(self, socket: Name | None = None, reconnect_ms: int = 5000, busy_poll_us: int = 0) -> None: ...
