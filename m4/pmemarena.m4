@@ -29,6 +29,42 @@ AC_DEFUN([PMA_COMPILES], [
   AC_MSG_RESULT([$pma_takes])
   AS_IF([test $pma_takes = yes], [$2], [$3])])
 
+dnl PMA_PYTHON: --enable-python (default: where the interpreter's headers are) and PYTHON. Sets have_PYTHON, to yes or "no (why)",
+dnl PYTHON_CPPFLAGS, and pythondir: where the system's interpreter looks below the prefix; Debian has places of its own.
+AC_DEFUN([PMA_PYTHON], [
+  AC_ARG_ENABLE([python], [AS_HELP_STRING([--enable-python], [the Python package (default: where the headers are)])],
+    [], [enable_python=auto])
+  AC_ARG_VAR([PYTHON], [the interpreter that the Python package is built for (default: /usr/bin/python3)])
+  AS_IF([test -z "$PYTHON"], [PYTHON=/usr/bin/python3])
+  pma_ask_python='
+import os, sys, sysconfig
+include, prefix = sysconfig.get_path("include"), sys.argv[[1]]
+version = "python%d.%d" % sys.version_info[[:2]]
+if "deb_system" not in sysconfig.get_scheme_names():
+    place = version + "/site-packages"
+else:
+    place = {"/usr": "python3/dist-packages", "/usr/local": version + "/dist-packages", "NONE": version + "/dist-packages"}.get(
+        prefix.rstrip("/"), version + "/site-packages")
+if sys.version_info >= (3, 11) and os.path.exists(include + "/Python.h"):
+    print("-I" + include, place)
+'
+  have_PYTHON="no (--disable-python)"
+  AS_IF([test "$enable_python" != no], [
+    AC_MSG_CHECKING([for the headers of $PYTHON, 3.11 or newer])
+    set -- `$PYTHON -c "$pma_ask_python" "$prefix" 2>/dev/null`
+    AS_IF([test -n "$][2"],
+      [have_PYTHON=yes
+       AC_SUBST([PYTHON_CPPFLAGS], [$][1])
+       pma_python_place=$][2],
+      [have_PYTHON="no (apt-get install python3-dev, 3.11 or newer)"])
+    AC_MSG_RESULT([$have_PYTHON])])
+  AS_IF([test "$enable_python" = yes && test "$have_PYTHON" != yes],
+    [AC_MSG_ERROR([--enable-python: the headers of $PYTHON were not found: apt-get install python3-dev (3.11 or newer), or PYTHON=...])])
+  AC_ARG_WITH([pythondir], [AS_HELP_STRING([--with-pythondir=DIR], [install the Python package there])],
+    [pythondir=$withval], [pythondir='${prefix}/lib/'$pma_python_place])
+  AC_SUBST([pythondir])
+  AM_CONDITIONAL([WITH_PYTHON], [test "$have_PYTHON" = yes])])
+
 dnl PMA_SYSTEM_DIR(variable, pkg-config module, its variable, fallback below prefix, suffix)
 dnl --with-VARIABLE=DIR wins. A system prefix takes what the system says; any other prefix (a home directory,
 dnl a packager's or distcheck's tree) keeps to itself, so that an installation never writes where it was not told to.

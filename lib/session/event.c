@@ -373,6 +373,16 @@ int pma_dispatch(struct pma *pma)
 	return r;
 }
 
+/* With the lock. */
+static bool has_something_to_deliver(const struct pma *pma)
+{
+	bool has_lost = false;
+
+	for (uint32_t i = 0; i < pma->sites.nr; i++)
+		has_lost |= pma->sites.all[i].has_lost_events;
+	return has_lost || pma->nr_events > 0;
+}
+
 int pma_get_fd(struct pma *pma)
 {
 	struct why why;
@@ -382,6 +392,9 @@ int pma_get_fd(struct pma *pma)
 		return r;
 	client_lock(pma);
 	r = link_fd(&pma->link, &why);
+	/* What arrived before there was a descriptor signalled nobody, and would wait for ever. */
+	if (r >= 0 && has_something_to_deliver(pma))
+		link_signal(&pma->link, true);
 	client_unlock(pma);
 	return r < 0 ? error_set(r, "no descriptor for an event loop: %s", why.text) : r;
 }

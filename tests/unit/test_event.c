@@ -133,6 +133,22 @@ START_TEST(test_event_read_by_a_call_is_kept)
 }
 END_TEST
 
+/* The program makes its event loop last. */
+START_TEST(test_event_from_before_the_descriptor_makes_it_readable)
+{
+	struct pma_handle handle = { 0, 1, 1 };
+	struct pma_info stat;
+
+	connect_to(tell_before_the_reply, NULL);
+	ck_assert_int_eq(pma_subscribe(pma, 0, NULL, note, NULL), 0);
+	ck_assert_int_eq(pma_stat(&stat, pma, handle), 0);
+	ck_assert(is_readable(0));
+	dispatch_until_seen("3:new ");
+	ck_assert(!is_readable(0));
+	end();
+}
+END_TEST
+
 static void tell_after_each_subscription(struct fake_daemon *daemon)
 {
 	struct fake_ask *ask = malloc(sizeof(*ask));
@@ -322,6 +338,7 @@ static void add_tests(TCase *t)
 {
 	tcase_add_test(t, test_event_arrives_where_it_was_asked_for);
 	tcase_add_test(t, test_event_read_by_a_call_is_kept);
+	tcase_add_test(t, test_event_from_before_the_descriptor_makes_it_readable);
 	tcase_add_test(t, test_event_goes_to_the_last_subscriber_or_nobody);
 	tcase_add_test(t, test_event_refused_subscription_leaves_the_old_one);
 	tcase_add_test(t, test_event_subscription_survives_the_daemon);

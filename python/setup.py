@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Builds the extension against an installed libpmemarena (pkg-config), or against that of the source tree around this folder:
+PMEMARENA_BUILD is the folder in which it was built; by default _build/main or build, where quickstart and README.md build."""
+
+import glob
+import os
+import subprocess
+
+from setuptools import Extension, setup
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TOP = os.path.dirname(HERE)
+LIMITED_API = "0x030b0000"
+
+
+def pkg_config(what):
+    done = subprocess.run(["pkg-config", what, "libpmemarena"], capture_output=True, text=True, check=False)
+    return done.stdout.split() if done.returncode == 0 else None
+
+
+def tree():
+    """The folder of the tree's library, or None."""
+    named = os.environ.get("PMEMARENA_BUILD")
+    for folder in [named] if named else [os.path.join(TOP, "_build", "main"), os.path.join(TOP, "build"), TOP]:
+        libraries = os.path.join(folder, ".libs")
+        if os.path.exists(os.path.join(libraries, "libpmemarena.so")):
+            return os.path.abspath(libraries)
+    if named:
+        raise SystemExit(f"PMEMARENA_BUILD={named}: no .libs/libpmemarena.so is there: build it first (.ci/build)")
+    return None
+
+
+def where():
+    """How to compile and link."""
+    libraries = tree() if os.environ.get("PMEMARENA_BUILD") else None
+    if not libraries:
+        try:
+            cflags, libs = pkg_config("--cflags"), pkg_config("--libs")
+        except FileNotFoundError:
+            cflags = libs = None
+        if libs is not None:
+            return {"extra_compile_args": cflags, "extra_link_args": libs}
+        libraries = tree()
+    if not libraries:
+        raise SystemExit("libpmemarena was not found: install it (pkg-config libpmemarena must know it), or build the tree and say "
+                         "where with PMEMARENA_BUILD=FOLDER")
+    return {"include_dirs": [os.path.join(TOP, "include")], "library_dirs": [libraries], "runtime_library_dirs": [libraries],
+            "libraries": ["pmemarena"]}
+
+
+def extension():
+    given = where()
+    given["extra_compile_args"] = ["-std=gnu11", "-fvisibility=hidden", *given.get("extra_compile_args", [])]
+    sources = sorted(os.path.relpath(path, HERE) for path in glob.glob(os.path.join(HERE, "src", "*.c")))
+    headers = sorted(os.path.relpath(path, HERE) for path in glob.glob(os.path.join(HERE, "src", "*.h")))
+    return Extension("_pmemarena", sources, depends=headers, py_limited_api=True,
+                     define_macros=[("Py_LIMITED_API", LIMITED_API), ("_GNU_SOURCE", "1")], **given)
+
+
+setup(ext_modules=[extension()], options={"bdist_wheel": {"py_limited_api": "cp311"}})
