@@ -187,26 +187,6 @@ int evict_for_quota(struct arena *arena, uint32_t uid, uint64_t nr_pfns)
 	return arena->evict_any ? 0 : free_durably(arena, &ask, nr_pfns, &left);
 }
 
-int evict_claim(uint32_t *nr, bool *is_run, struct arena *arena, const struct evict_ask *ask,
-		struct why *why)
-{
-	uint32_t left = MAX_VICTIMS;
-	int r = 0;
-
-	while (r == 0) {
-		r = space_claim(arena->scratch, nr, is_run, arena->space, ask->nr_pfns,
-				ask->max_extents, ask->uid);
-		/*
-		 * A lease is space that a client takes ahead without a need: it must not make other
-		 * clients give up theirs.
-		 */
-		if (r != -ENOSPC || ask->is_lease)
-			return r;
-		r = make_room(arena, ask, &left, why);
-	}
-	return r == -ENOSPC ? room_recall_leases(arena, ask->nr_pfns, why) : r;
-}
-
 /* ---- ahead of need ---- */
 
 bool evict_is_due(const struct arena *arena)
@@ -219,25 +199,53 @@ bool evict_is_due(const struct arena *arena)
 	return used > size / 100 * arena->evict_above;
 }
 
-void evict_ahead(struct arena *arena)
+/* Frees about @nr_pfns base pages of the user who has most that may go, if it is due. */
+static void free_ahead(struct arena *arena, uint64_t nr_pfns, const struct alloc *except)
 {
 	const struct clock *clock = evictable_fullest(arena);
-	struct evict_ask ask = { .uid = clock ? clock->key : 0 };
-	uint64_t size = arena->identity.size >> DESC_SHIFT;
+	struct evict_ask ask = { .uid = clock ? clock->key : 0, .except = except };
 	uint32_t left = MAX_VICTIMS;
 
-	if (!clock || !arena->evict_above)
+	if (evict_is_due(arena))
+		(void)free_durably(arena, &ask, nr_pfns, &left);
+}
+
+void evict_ahead(struct arena *arena)
+{
+	if (!arena->evict_above || RB_EMPTY(&arena->clocks))
 		return;
 	/* What waits to be let go of is used by nobody, and nothing more is freed for it. */
 	room_look(arena);
-	if (!evict_is_due(arena) || arena_settle(arena) < 0)
-		return;
-	pins_look(arena);
-	if (arena->pins_missing)
-		return;
 	/* A hundredth at a time: the next tick goes on if that was not enough. */
-	free_some(arena, &ask, size / 100 + 1, &left);
-	(void)arena_settle(arena);
+	free_ahead(arena, (arena->identity.size >> DESC_SHIFT) / 100 + 1, NULL);
+}
+
+/* ---- for a request ---- */
+
+int evict_claim(uint32_t *nr, bool *is_run, struct arena *arena, const struct evict_ask *ask,
+		struct why *why)
+{
+	uint32_t left = MAX_VICTIMS;
+	int r = 0;
+
+	/*
+	 * Above the mark each request has somewhat more freed than it takes, for those that come
+	 * after it: what it takes itself is clean already.
+	 */
+	if (!ask->is_lease)
+		free_ahead(arena, ask->nr_pfns + ask->nr_pfns / 4, ask->except);
+	while (r == 0) {
+		r = space_claim(arena->scratch, nr, is_run, arena->space, ask->nr_pfns,
+				ask->max_extents, ask->uid);
+		/*
+		 * A lease is space that a client takes ahead without a need: it must not make other
+		 * clients give up theirs.
+		 */
+		if (r != -ENOSPC || ask->is_lease)
+			return r;
+		r = make_room(arena, ask, &left, why);
+	}
+	return r == -ENOSPC ? room_recall_leases(arena, ask->nr_pfns, why) : r;
 }
 
 void arena_set_eviction(struct arena *arena, bool from_any, uint32_t above)

@@ -297,6 +297,23 @@ START_TEST(test_evict_what_grows_is_not_its_own_room)
 }
 END_TEST
 
+START_TEST(test_evict_ahead_leaves_what_grows)
+{
+	struct caller caller = caller_of(1000);
+	int r;
+
+	fill();
+	arena_set_eviction(arena, false, 10);
+	while ((r = arena_resize(arena, &caller, at(0), 3 * PAGE, &why)) == -EAGAIN)
+		ck_assert(arena_collect(scrubber));
+	ck_assert_int_eq(r, 0);
+	ck_assert_int_eq(arena_settle(arena), 0);
+	ck_assert_uint_eq(alloc_bytes(at(0)), 3 * PAGE);
+	ck_assert(!is_there(1) && !is_there(2));
+	assert_clean();
+}
+END_TEST
+
 START_TEST(test_evict_for_places_in_the_table)
 {
 	struct alloc *alloc;
@@ -383,6 +400,7 @@ static void add_tests(TCase *t)
 	tcase_add_test(t, test_evict_order_after_a_restart_is_that_of_creation);
 	tcase_add_test(t, test_evict_counts_what_grows_and_shrinks);
 	tcase_add_test(t, test_evict_what_grows_is_not_its_own_room);
+	tcase_add_test(t, test_evict_ahead_leaves_what_grows);
 	tcase_add_test(t, test_evict_for_places_in_the_table);
 	tcase_add_test(t, test_evict_within_a_quota);
 	tcase_add_test(t, test_evict_ahead_of_need);
