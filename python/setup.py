@@ -18,6 +18,17 @@ def pkg_config(what):
     return done.stdout.split() if done.returncode == 0 else None
 
 
+def headers_of(build):
+    """Where the headers of a build are: its Makefile knows the source."""
+    source = TOP
+    try:
+        with open(os.path.join(build, "Makefile"), encoding="utf-8") as file:
+            source = next((line.split("=", 1)[1].strip() for line in file if line.startswith("abs_top_srcdir =")), TOP)
+    except OSError:
+        pass
+    return os.path.join(source, "include")
+
+
 def tree():
     """The folder of the tree's library, or None."""
     named = os.environ.get("PMEMARENA_BUILD")
@@ -44,7 +55,7 @@ def where():
     if not libraries:
         raise SystemExit("libpmemarena was not found: install it (pkg-config libpmemarena must know it), or build the tree and say "
                          "where with PMEMARENA_BUILD=FOLDER")
-    return {"include_dirs": [os.path.join(TOP, "include")], "library_dirs": [libraries], "runtime_library_dirs": [libraries],
+    return {"include_dirs": [headers_of(os.path.dirname(libraries))], "library_dirs": [libraries], "runtime_library_dirs": [libraries],
             "libraries": ["pmemarena"]}
 
 

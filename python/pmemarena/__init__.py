@@ -23,18 +23,16 @@ Threads may share all objects. After fork() the objects of the parent raise Perm
 Session of its own; views that it inherited stay readable, as mapped memory does, but a pin is the parent's, so the
 parent must keep it for as long as the child reads."""
 
-import _pmemarena
+from pmemarena import _errors, _native, _records
 
-from pmemarena import _errors, _records
+_native.adopt(_records, _errors.make_error)
 
-_pmemarena.adopt(_records, _errors.make_error)
-
-from _pmemarena import Mapping, Pin, Pins, Window
 from pmemarena._allocation import Allocation
 from pmemarena._arena import Arena
 from pmemarena._errors import (BusyError, ClosedError, DeniedError, Error, ExistsError, FullError, InvalidError, LostError,
                                NotFoundError, ProtocolError, QuotaError, StaleError)
 from pmemarena._events import EventStream
+from pmemarena._native import Mapping, Pin, Pins, Window
 from pmemarena._operations import CONTIGUOUS, DONE, Op, READ_ONLY, REPLACE, Result
 from pmemarena._records import ArenaInfo, Charge, Event, EventKind, Granularity, Handle, Info, Usage
 from pmemarena._session import Session
@@ -52,4 +50,4 @@ __all__ = ["Allocation", "Arena", "ArenaInfo", "BusyError", "CONTIGUOUS", "Charg
 
 def library_version():
     """The version of libpmemarena that is in use."""
-    return _pmemarena.library_version()
+    return _native.library_version()

@@ -9,9 +9,9 @@ from typing import NamedTuple, Self
 
 from typing_extensions import Buffer
 
-import _pmemarena
-from _pmemarena import Key, Mapping as Mapping, Name, Pin as Pin, Pins as Pins, What, Window as Window
-from _pmemarena import library_version as library_version
+from pmemarena import _native
+from pmemarena._native import Key, Mapping as Mapping, Name, Pin as Pin, Pins as Pins, What, Window as Window
+from pmemarena._native import library_version as library_version
 
 __version__: str
 __all__: list[str]
@@ -155,7 +155,7 @@ class Result(NamedTuple):
     def error(self, name: Name | None = None) -> Error | None: ...
     def check(self, name: Name | None = None) -> Self: ...
 
-class Session(_pmemarena.Session):
+class Session(_native.Session):
     def __init__(self, socket: str | os.PathLike[str] | None = None, *, reconnect_ms: int = 5000, busy_poll_us: int = 0) -> None: ...
     def arenas(self) -> list[Arena]: ...
     def arena(self, which: int | str | uuid.UUID = 0) -> Arena: ...

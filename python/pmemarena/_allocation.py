@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """An allocation that a session has open or reserved."""
 
-from _pmemarena import Mapping
-
 from pmemarena._errors import BusyError
+from pmemarena._native import Mapping
 from pmemarena._operations import DONE, Op, REPLACE
 
 

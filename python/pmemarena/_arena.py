@@ -3,9 +3,8 @@
 
 import errno
 
-from _pmemarena import Window
-
 from pmemarena._allocation import Allocation
+from pmemarena._native import Window
 from pmemarena._operations import CONTIGUOUS, DONE, Op, READ_ONLY, REPLACE, Result, is_name
 
 

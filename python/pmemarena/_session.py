@@ -3,14 +3,13 @@
 
 import os
 
-import _pmemarena
-
+from pmemarena import _native
 from pmemarena._arena import Arena
 from pmemarena._events import EventStream
 from pmemarena._operations import Result
 
 
-class Session(_pmemarena.Session):
+class Session(_native.Session):
     """Session(socket=None, *, reconnect_ms=5000, busy_poll_us=0): a connection to the daemon.
 
     socket: where it listens; None: $PMEMARENA_SOCKET, else /run/pmemarena/pmemarena.sock. reconnect_ms: how long a call waits for a

@@ -68,7 +68,7 @@ class TestTypes(unittest.TestCase):
         return classes
 
     def test_stub_of_the_extension_is_true(self):
-        classes = self.check(_pmemarena, "_pmemarena.pyi", but=("HasHandle",))
+        classes = self.check(_pmemarena, "pmemarena/_native.pyi", but=("HasHandle",))
         self.assertEqual(public(n for n, v in vars(_pmemarena).items() if isinstance(v, type)), set(classes) - {"HasHandle"})
 
     def test_stub_of_the_package_is_true(self):
