@@ -13,6 +13,7 @@
 #include "daemon/arena/arena_trace.h"
 #include "daemon/arena/charge.h"
 #include "daemon/arena/deed.h"
+#include "daemon/arena/ending.h"
 #include "daemon/arena/events.h"
 #include "daemon/arena/holder.h"
 #include "daemon/arena/index.h"
@@ -181,6 +182,9 @@ static int grow_pages(struct arena *arena, struct alloc *alloc, uint64_t more, s
 			       nr_old);
 	r = space_claim(arena->scratch, &nr, &is_run, arena->space, more,
 			ALLOC_MAX_EXTENTS - nr_old, alloc->uid);
+	if (r == -ENOSPC && ending_release_unpinned(arena))
+		r = space_claim(arena->scratch, &nr, &is_run, arena->space, more,
+				ALLOC_MAX_EXTENTS - nr_old, alloc->uid);
 	if (r == -ENOSPC && !alloc->is_lease &&
 	    room_recall_leases(arena, more, why) == -EINPROGRESS)
 		return -EINPROGRESS;

@@ -15,6 +15,7 @@
 #include "daemon/arena/arena_trace.h"
 #include "daemon/arena/charge.h"
 #include "daemon/arena/deed.h"
+#include "daemon/arena/ending.h"
 #include "daemon/arena/events.h"
 #include "daemon/arena/holder.h"
 #include "daemon/arena/index.h"
@@ -38,6 +39,9 @@ static int claim_space(struct alloc **out, struct arena *arena, const struct cal
 
 	r = space_claim(arena->scratch, &nr, &is_run, arena->space, nr_pfns,
 			ask->contiguous ? 1 : ALLOC_MAX_EXTENTS, caller->uid);
+	if (r == -ENOSPC && ending_release_unpinned(arena))
+		r = space_claim(arena->scratch, &nr, &is_run, arena->space, nr_pfns,
+				ask->contiguous ? 1 : ALLOC_MAX_EXTENTS, caller->uid);
 	/*
 	 * A lease is space that a client takes ahead without a need: it must not make other clients
 	 * give up theirs.
