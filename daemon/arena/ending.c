@@ -240,6 +240,25 @@ static void look_at_freeing(struct arena *arena)
 	}
 }
 
+bool ending_release_unpinned(struct arena *arena)
+{
+	struct alloc *alloc, *next;
+	uint32_t left = LOOKS_FREEING;
+	bool any = false;
+
+	if (TAILQ_EMPTY(&arena->windows))
+		return false;
+	pins_expire(arena);
+	for (alloc = TAILQ_FIRST(&arena->freeing); alloc && left > 0; alloc = next, left--) {
+		next = TAILQ_NEXT(alloc, link);
+		if (!TAILQ_EMPTY(&alloc->holds) || !pins_let_go(arena, alloc))
+			continue;
+		ending_release(arena, alloc);
+		any = true;
+	}
+	return any;
+}
+
 void ending_look(struct arena *arena)
 {
 	arena->rounds++;

@@ -15,6 +15,7 @@
 #include <errno.h>
 
 #include "daemon/arena/arena_trace.h"
+#include "daemon/arena/ending.h"
 #include "daemon/arena/events.h"
 #include "daemon/arena/evictable.h"
 #include "daemon/arena/object.h"
@@ -222,6 +223,21 @@ void evict_ahead(struct arena *arena)
 
 /* ---- for a request ---- */
 
+/*
+ * space_claim(), and once more where space was only kept for pins that are put by now: the regular
+ * look at the pins comes too seldom for a cache that turns over its whole arena.
+ */
+static int claim(uint32_t *nr, bool *is_run, struct arena *arena, const struct evict_ask *ask)
+{
+	int r = space_claim(arena->scratch, nr, is_run, arena->space, ask->nr_pfns,
+			    ask->max_extents, ask->uid);
+
+	if (r == -ENOSPC && ending_release_unpinned(arena))
+		r = space_claim(arena->scratch, nr, is_run, arena->space, ask->nr_pfns,
+				ask->max_extents, ask->uid);
+	return r;
+}
+
 int evict_claim(uint32_t *nr, bool *is_run, struct arena *arena, const struct evict_ask *ask,
 		struct why *why)
 {
@@ -235,8 +251,7 @@ int evict_claim(uint32_t *nr, bool *is_run, struct arena *arena, const struct ev
 	if (!ask->is_lease)
 		free_ahead(arena, ask->nr_pfns + ask->nr_pfns / 4, ask->except);
 	while (r == 0) {
-		r = space_claim(arena->scratch, nr, is_run, arena->space, ask->nr_pfns,
-				ask->max_extents, ask->uid);
+		r = claim(nr, is_run, arena, ask);
 		/*
 		 * A lease is space that a client takes ahead without a need: it must not make other
 		 * clients give up theirs.

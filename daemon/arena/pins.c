@@ -257,6 +257,11 @@ void pins_forget(struct arena *arena, struct alloc *alloc)
 	charge_unpin(arena, alloc);
 }
 
+void pins_expire(struct arena *arena)
+{
+	arena->pins_round = UINT64_MAX;
+}
+
 int pins_store(const struct window *window, uint64_t index, uint64_t word)
 {
 	uint64_t taken = htole64(PINS_TAKEN), *at;

@@ -29,6 +29,8 @@ void pins_look(struct arena *arena);
 bool pins_has(const struct arena *arena, const struct alloc *alloc);
 /* @alloc goes: what it was charged for being pinned is returned. */
 void pins_forget(struct arena *arena, struct alloc *alloc);
+/* What was read of the pins counts no more: the next pins_let_go() reads them anew. */
+void pins_expire(struct arena *arena);
 
 /*
  * Makes the file of the pins of a new window, maps it into window->pins, and notes in window->id

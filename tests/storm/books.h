@@ -31,6 +31,7 @@ struct entry {
 	uint64_t begun, done;
 	uint32_t stride;                /* every so many blocks get a stamp */
 	uint32_t nr_names;              /* how many it has had */
+	uint32_t life;                  /* of this stormer, which asked for it */
 	bool     is_clean;              /* what is not filled was never written to: it is zero */
 	bool     is_shared;             /* others may open it */
 	bool     is_unnamed;

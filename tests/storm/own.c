@@ -152,6 +152,7 @@ void own_begin(struct entry *entry, bool has_token)
 	memset(entry, 0, sizeof(*entry));
 	entry->handle.arena = (uint32_t)rnd(me.nr_arenas);
 	entry->origin = ORIGIN(me.maker, ++me.books->next_number);
+	entry->life = me.books->lives;
 	entry->token = has_token ? entry->origin : 0;
 	entry->len = random_len(arena_of(entry));
 	entry->stride = entry->len / BLOCK > MANY_BLOCKS ? STRIDE : 1;
@@ -359,6 +360,7 @@ void own_resize(struct entry *entry)
 	count(KIND_RESIZE);
 	if (entry->stride == 1 && len / BLOCK > MANY_BLOCKS)
 		return;
+	entry->life = me.books->lives;
 	entry->state = ENTRY_RESIZING;
 	books_note(me.books, entry->origin, len < entry->len ? "shrink" : "grow");
 	if (!went(pma_resize(me.pma, entry->handle, len), "resize %s to %#" PRIx64, entry->name,
@@ -457,8 +459,20 @@ static void settle_making(struct entry *entry)
 	}
 }
 
+/*
+ * A life that was killed may have asked for it, and what waits for space is carried out as long as
+ * somebody has that life's connection: a child of its. That it is not there yet says nothing.
+ */
+static bool may_still_come(const struct entry *entry)
+{
+	return (entry->state == ENTRY_MAKING || entry->state == ENTRY_RESIZING) &&
+	       entry->life != me.books->lives && now_ms() < me.alone_ms;
+}
+
 void own_settle(struct entry *entry)
 {
+	if (may_still_come(entry))
+		return;
 	books_note(me.books, entry->origin, "settle");
 	if (entry->state == ENTRY_MAKING)
 		settle_making(entry);

@@ -151,6 +151,7 @@ static void enter(struct entry *entry, const struct held *held)
 	memset(entry, 0, sizeof(*entry));
 	entry->handle.arena = arena;
 	entry->origin = held->origin;
+	entry->life = me.books->lives;
 	entry->len = entry->filled = held->piece.len;
 	entry->begun = entry->done = 1;
 	entry->stride = 1;

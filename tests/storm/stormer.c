@@ -28,6 +28,9 @@
 
 #define CONNECT_TRIES 600
 #define SETTLE_TRIES  800
+/* A child lives six seconds at most (heir.c), and no longer than the storm. */
+#define CHILDREN_MS   8000
+#define ENDING_MS     2000
 
 struct stormer me;
 
@@ -316,8 +319,14 @@ static void sweep(void)
 
 static void run(void)
 {
+	uint64_t end_ms;
+
+	me.alone_ms = now_ms() + CHILDREN_MS;
 	while (!is_told_to_stop())
 		step();
+	end_ms = now_ms() + ENDING_MS;
+	if (me.alone_ms > end_ms)
+		me.alone_ms = end_ms;
 	pieces_end();
 	objects_end();
 	for_each(false);

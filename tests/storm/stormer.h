@@ -28,6 +28,8 @@ struct stormer {
 	bool is_tolerant;
 	bool     is_lost;               /* the session is: connect anew */
 	bool     wants_room;            /* something was refused for want of it: free something */
+	/* CLOCK_MONOTONIC; by then no child of an earlier life is left */
+	uint64_t alone_ms;
 	uint64_t seed;
 	uint32_t nr_arenas;             /* for everybody */
 	struct pma_arena arenas[8];
