@@ -20,6 +20,7 @@
 #include "daemon/arena/quota.h"
 #include "daemon/space/scrub.h"
 #include "daemon/device/device.h"
+#include "daemon/host.h"
 #include "daemon/media/media.h"
 #include "daemon/memmap/memmap.h"
 #include "lib/wire/why.h"
@@ -53,6 +54,7 @@ struct arena_params {
 	uint64_t    keep_blocks;
 	/* open an arena that another host left open; format over what is there */
 	bool        force;
+	const struct host *host;        /* this one; borrowed. NULL: read from the system */
 	/* for a check only: nothing is stored and nothing is repaired */
 	bool        read_only;
 	const char *runtime_dir;        /* the folder of the ledger and the plane */
@@ -480,6 +482,8 @@ struct arena_stats {
 		poisoned;
 	/* bytes of `free` that lie in split pages: for small allocations of one user each */
 	uint64_t free_split;
+	/* bytes that are free and may be mapped on another host: they wait for that host */
+	uint64_t withheld;
 	uint64_t free_extents;
 	uint64_t nr_published, nr_reserved, nr_freeing;
 	uint64_t slots_total, slots_used;
