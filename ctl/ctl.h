@@ -46,7 +46,7 @@ extern const struct ctl_command ctl_complete, ctl_create, ctl_create_arena, ctl_
 	ctl_check_memmap, ctl_df, ctl_format, ctl_holders, ctl_info,
 	ctl_list, ctl_list_arenas, ctl_log_level, ctl_map,
 	ctl_ping, ctl_reidentify, ctl_reload, ctl_repair, ctl_rm, ctl_sessions, ctl_stats,
-	ctl_status_command, ctl_trace, ctl_users, ctl_watch;
+	ctl_status_command, ctl_take_over, ctl_trace, ctl_users, ctl_watch;
 
 #define CTL_TEXT 1280           /* room for a name with every byte escaped, and some words */
 
@@ -195,6 +195,11 @@ void ctl_listing_end(struct ctl_listing *listing);
 struct json_object *ctl_shape_of(const struct pma_info *stat, const char *arena);
 /* Finds an arena by its name, or the first one (@name NULL). 0 or -errno. */
 int ctl_client_arena(struct pma_arena *arena, struct pma *pma, const char *name);
+
+/* ---- withheld.c ---- */
+
+/* A line for each other host that may have free space mapped; none in most arenas. */
+void ctl_show_withheld(const struct ctl *ctl, struct json_object *from, const char *indent);
 
 /* ---- stats.c ---- */
 

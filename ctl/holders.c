@@ -122,6 +122,7 @@ static void show(const struct ctl *ctl, struct json_object *result)
 	for (size_t i = 0; i < json_object_array_length(rows); i++)
 		add_row(ctl, table, ctl_at(rows, i));
 	ctl_table_print(table);
+	ctl_show_withheld(ctl, result, "");
 }
 
 static int run(struct ctl *ctl, int argc, char **argv)

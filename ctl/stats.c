@@ -90,6 +90,7 @@ static void show_arena(const struct ctl *ctl, struct json_object *arena)
 	line(ctl, arena, "  reserved", "reserved");
 	line(ctl, arena, "  leased", "leased");
 	line(ctl, arena, "  quarantined", "quarantined");
+	ctl_show_withheld(ctl, arena, "  ");
 	line(ctl, arena, "  free", "free");
 	line(ctl, arena, "    in split pages", "free_split");
 	line(ctl, arena, "    known zero", "known_zero");

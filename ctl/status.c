@@ -107,6 +107,7 @@ static void show_arena(const struct ctl *ctl, struct json_object *arena, long da
 	ctl_line("  unsafe shutdowns", ctl_get_string(device, "unsafe_shutdowns"));
 	ctl_line("  flushed by", ctl_get_string(arena, "granularity"));
 	ctl_line("  metadata", ctl_get_string(arena, "metadata"));
+	ctl_show_withheld(ctl, arena, "  ");
 	show_foreign_lock(ctl_get(arena, "foreign_lock"), daemon);
 }
 

@@ -40,6 +40,7 @@ static const char usage[] =
 	"       pmemarenad --check DEVICE [--metadata WHERE]\n"
 	"       pmemarenad --repair DEVICE [--metadata WHERE] [--dry-run] [--force]\n"
 	"       pmemarenad --reidentify DEVICE [--metadata WHERE] [--force]\n"
+	"       pmemarenad --take-over DEVICE --fenced BY [--metadata WHERE]\n"
 	"\n"
 	"Serves persistent-memory arenas. Stays in the foreground; stops on SIGTERM, reloads on "
 	"SIGHUP.\n"
@@ -61,6 +62,9 @@ static const char usage[] =
 	"      --reidentify DEVICE\n"
 	"                        give a copy of an arena a UUID of its own; names, ids, owners and "
 	"contents stay\n"
+	"      --take-over DEVICE --fenced BY\n"
+	"                        the hosts that had the arena are certainly down; BY says what made "
+	"sure\n"
 	"\n"
 	"Exit status: 0 done, 1 failed, 4 differences were found, 64 wrong usage, "
 	"78 wrong configuration.\n";
@@ -68,7 +72,7 @@ static const char usage[] =
 enum {
 	OPT_CHECK_CONFIG = 256, OPT_VERSION, OPT_HELP, OPT_FORMAT, OPT_CHECK, OPT_REPAIR,
 	OPT_REIDENTIFY, OPT_NAME, OPT_SIZE, OPT_PAGE_SIZE, OPT_METADATA, OPT_SLOTS, OPT_MEMMAP,
-	OPT_FORCE, OPT_DRY_RUN,
+	OPT_FORCE, OPT_DRY_RUN, OPT_TAKE_OVER, OPT_FENCED,
 };
 
 static const struct option long_options[] = {
@@ -81,6 +85,8 @@ static const struct option long_options[] = {
 	{ "check", required_argument, NULL, OPT_CHECK },
 	{ "repair", required_argument, NULL, OPT_REPAIR },
 	{ "reidentify", required_argument, NULL, OPT_REIDENTIFY },
+	{ "take-over", required_argument, NULL, OPT_TAKE_OVER },
+	{ "fenced", required_argument, NULL, OPT_FENCED },
 	{ "name", required_argument, NULL, OPT_NAME },
 	{ "size", required_argument, NULL, OPT_SIZE },
 	{ "page-size", required_argument, NULL, OPT_PAGE_SIZE },
@@ -104,7 +110,8 @@ static int refuse(const char *what)
 static int set_task(struct offline_request *offline, enum offline_task task, const char *device)
 {
 	if (offline->task != OFFLINE_NONE)
-		return refuse("--format, --check, --repair and --reidentify exclude each other");
+		return refuse("--format, --check, --repair, --reidentify and --take-over exclude "
+			      "each other");
 	offline->task = task;
 	offline->device = device;
 	return -1;
@@ -145,6 +152,11 @@ static int take_option(struct options *options, int option, char *value)
 		return set_task(offline, OFFLINE_REPAIR, value);
 	case OPT_REIDENTIFY:
 		return set_task(offline, OFFLINE_REIDENTIFY, value);
+	case OPT_TAKE_OVER:
+		return set_task(offline, OFFLINE_TAKE_OVER, value);
+	case OPT_FENCED:
+		offline->fenced_by = value;
+		return -1;
 	case OPT_NAME:
 		offline->name = value;
 		return -1;
@@ -183,12 +195,15 @@ static int check_offline(const struct offline_request *offline)
 			 offline->memmap_on_device))
 		return refuse("--name, --size, --page-size, --slots and --memmap-on-device go with "
 			      "--format only");
-	if (!formats && !repairs && offline->force)
-		return refuse("--force goes with --format and --repair only");
+	if (!formats && !repairs && offline->task != OFFLINE_REIDENTIFY && offline->force)
+		return refuse("--force goes with --format, --repair and --reidentify only");
+	if ((offline->task == OFFLINE_TAKE_OVER) != (offline->fenced_by && *offline->fenced_by))
+		return refuse("--take-over DEVICE and --fenced BY go together; BY says what made "
+			      "certain that the other hosts are down");
 	if (!repairs && offline->dry_run)
 		return refuse("--dry-run goes with --repair only");
 	if (offline->task == OFFLINE_NONE && offline->metadata)
-		return refuse("--metadata goes with --format, --check and --repair only");
+		return refuse("--metadata goes with a task on a DEVICE only");
 	return -1;
 }
 

@@ -204,6 +204,7 @@ int admin_holders_run(struct json_object **result, struct admin_call *call)
 	goes_on = collect(&rows);
 	snprintf(cursor, sizeof(cursor), "%" PRIu32 ".%" PRIu32, rows.slot, rows.nth);
 	*result = admin_shape();
+	admin_put_withheld(*result, arena);
 	put_or_null(*result, "grace_left_ns", service_grace_left_ns(call->service));
 	shape_put(*result, "holders", rows.list);
 	shape_put_string(*result, "cursor", goes_on ? cursor : NULL);

@@ -119,7 +119,8 @@ struct json_object *admin_shape_arena(const struct service *service, uint32_t in
 		for (const char *const *key =
 			     (const char *const[]){ "uuid", "size", "page_size", "data_offset",
 						    "slots", "metadata", "granularity", "device",
-						    "foreign_lock", NULL };
+						    "withheld", "withheld_for", "foreign_lock",
+						    NULL };
 		     *key; key++)
 			shape_put_null(to, *key);
 		return to;
@@ -136,6 +137,7 @@ struct json_object *admin_shape_arena(const struct service *service, uint32_t in
 	shape_put_string(to, "granularity",
 			 media_granularity_name(arena_granularity(served->arena)));
 	shape_put(to, "device", shape_device(device_info(arena_device(served->arena))));
+	admin_put_withheld(to, served->arena);
 	stranger = device_stranger(arena_device(served->arena));
 	if (stranger)
 		shape_put(to, "foreign_lock", shape_stranger(stranger));
@@ -283,6 +285,7 @@ struct json_object *admin_shape_arena_stats(const struct service *service, uint3
 	shape_put_u64(to, "quarantined", stats.quarantined);
 	shape_put_u64(to, "free", stats.free);
 	shape_put_u64(to, "free_split", stats.free_split);
+	admin_put_withheld(to, served->arena);
 	shape_put_u64(to, "known_zero", stats.known_zero);
 	shape_put_u64(to, "largest_free", stats.largest_free);
 	shape_put_u64(to, "free_extents", stats.free_extents);

@@ -80,6 +80,7 @@ static const struct sample samples[] = {
 	{ "space_bytes", NULL, NULL, NULL, "state=\"leased\"", STAT(leased) },
 	{ "space_bytes", NULL, NULL, NULL, "state=\"quarantined\"", STAT(quarantined) },
 	{ "space_bytes", NULL, NULL, NULL, "state=\"free\"", STAT(free) },
+	{ "space_bytes", NULL, NULL, NULL, "state=\"withheld\"", STAT(withheld) },
 	{ "space_bytes", NULL, NULL, NULL, "state=\"poisoned\"", STAT(poisoned) },
 	{ "known_zero_bytes", "gauge", "bytes",
 	  "Free space that needs no scrubbing before it is handed out.", NULL, STAT(known_zero) },

@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "daemon/arena/abroad.h"
 #include "daemon/arena/arena_internal.h"
 #include "daemon/arena/bad.h"
 #include "daemon/arena/belong.h"
@@ -26,42 +27,6 @@
 #include "lib/wire/size.h"
 
 /* ---- open ---- */
-
-/*
- * Reads the id that systemd gives each installed system. Where there is none, as in many
- * containers, @id is all zeroes; an arena that was last opened with such an id can be opened by
- * every host.
- */
-static void read_machine_id(uint8_t id[16])
-{
-	char text[33] = "";
-	FILE *f = fopen("/etc/machine-id", "re");
-
-	memset(id, 0, 16);
-	if (!f)
-		return;
-	if (fread(text, 1, 32, f) == 32)
-		for (int i = 0; i < 16; i++)
-			sscanf(text + i * 2, "%2hhx", &id[i]);
-	fclose(f);
-}
-
-/*
- * An arena that was not closed in order and that another host had last may still be in use there (a
- * shared or migrated device). Two hosts that write to one arena would destroy it.
- */
-static int check_host(const struct arena *arena, const struct arena_params *params, struct why *why)
-{
-	uint8_t id[16], none[16] = { 0 };
-
-	read_machine_id(id);
-	if (arena->sb.clean || params->force || memcmp(arena->sb.machine_id, id, 16) == 0 ||
-	    memcmp(arena->sb.machine_id, none, 16) == 0)
-		return 0;
-	return why_set(why, -EHOSTDOWN,
-		       "it was not closed in order, and another host had it last: that host may "
-		       "still be writing to it. When it is certainly down, open it with --force");
-}
 
 /*
  * While pmemarenactl reidentify runs, some records carry the old UUID and some the new one. An
@@ -162,7 +127,7 @@ static int open_media(struct arena *arena, const struct arena_params *params, st
 	if (r == 0)
 		r = check_size(arena, why);
 	if (r == 0)
-		r = check_host(arena, params, why);
+		r = abroad_arrive(arena, params->force, why);
 	if (r < 0)
 		return r;
 	meta_len = arena->meta_device ? arena->sb.meta_device_size : arena->sb.data_off;
@@ -311,7 +276,7 @@ static int mark_open(struct arena *arena, struct why *why)
 	report_unsafe(arena);
 	arena->sb.clean = false;
 	arena->sb.unsafe_shutdowns = device_info(arena->device)->unsafe_shutdowns;
-	read_machine_id(arena->sb.machine_id);
+	memcpy(arena->sb.machine_id, arena->host.id, 16);
 	arena->next_id = arena->sb.id_limit + (arena->is_distrusted ? IDS_LOST : 0);
 	arena->sb.id_limit = arena->next_id + IDS_AHEAD;
 	r = stamp_run(arena);
@@ -349,6 +314,8 @@ int arena_open_parts(struct arena *arena, const struct arena_params *params, str
 	if (r == 0 && !params->read_only)
 		r = mark_open(arena, why);
 	if (r == 0)
+		abroad_withhold(arena);
+	if (r == 0)
 		r = recover_arena(arena, why);
 	if (r == 0 && !params->read_only)
 		r = stamp_end(arena);
@@ -370,6 +337,10 @@ struct arena *arena_zero(const struct arena_params *params)
 	}
 	arena->nr_listeners = params->nr_listeners;
 	arena->read_only = params->read_only;
+	if (params->host)
+		arena->host = *params->host;
+	else
+		host_read(&arena->host);
 	arena->txn = 1;
 	RB_INIT(&arena->names);
 	TAILQ_INIT(&arena->holders);
@@ -457,7 +428,7 @@ void arena_close(struct arena *arena)
 	if (!arena)
 		return;
 	if (arena->state != ARENA_OFFLINE && !arena->read_only && arena_settle(arena) == 0 &&
-	    stamp_close(arena) == 0) {
+	    stamp_close(arena) == 0 && abroad_leave(arena) == 0) {
 		arena->sb.clean = true;
 		superblock_write(&arena->sb, arena->meta);
 	}

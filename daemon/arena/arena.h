@@ -23,6 +23,7 @@
 #include "daemon/arena/quota.h"
 #include "daemon/space/scrub.h"
 #include "daemon/device/device.h"
+#include "daemon/host.h"
 #include "daemon/media/media.h"
 #include "daemon/memmap/memmap.h"
 #include "lib/wire/why.h"
@@ -56,6 +57,7 @@ struct arena_params {
 	uint64_t    keep_blocks;
 	/* open an arena that another host left open; format over what is there */
 	bool        force;
+	const struct host *host;        /* this one; borrowed. NULL: read from the system */
 	/* for a check only: nothing is stored and nothing is repaired */
 	bool        read_only;
 	const char *runtime_dir;        /* the folder of the ledger and the plane */

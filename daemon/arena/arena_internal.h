@@ -110,6 +110,11 @@ struct room {
 struct arena {
 	struct arena_identity identity;
 	struct superblock sb;
+	struct host host;                       /* this one */
+	/*
+	 * Allocations with an id below it may be mapped by processes of other hosts; 0: none.
+	 */
+	uint64_t abroad_limit;
 	/* owned; meta_device is NULL if the metadata is on the device */
 	struct device *device, *meta_device;
 	struct media *meta, *data;              /* owned; the metadata and the data area, mapped */

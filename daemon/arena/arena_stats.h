@@ -40,6 +40,8 @@ struct arena_stats {
 		poisoned;
 	/* bytes of `free` that lie in split pages: for small allocations of one user each */
 	uint64_t free_split;
+	/* bytes that are free and may be mapped on another host: they wait for that host */
+	uint64_t withheld;
 	uint64_t free_extents;
 	uint64_t nr_published, nr_reserved, nr_freeing;
 	uint64_t slots_total, slots_used;

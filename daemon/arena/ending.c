@@ -23,6 +23,7 @@
 
 #include <stdlib.h>
 
+#include "daemon/arena/abroad.h"
 #include "daemon/arena/arena_trace.h"
 #include "daemon/arena/charge.h"
 #include "daemon/arena/deed.h"
@@ -57,8 +58,7 @@ void ending_release(struct arena *arena, struct alloc *alloc)
 	pins_forget(arena, alloc);
 	arena_trace_release(arena, alloc);
 	while (alloc->nr_extents > 0) {
-		r = space_release(arena->space, alloc->extents[alloc->nr_extents - 1],
-				  alloc->is_run);
+		r = abroad_release(arena, alloc, alloc->extents[alloc->nr_extents - 1]);
 		if (r < 0)
 			/* no memory: a later round goes on with the extents that are left */
 			return;

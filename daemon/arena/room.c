@@ -70,6 +70,8 @@ static void say_what_is_in_the_way(struct sentence *s, struct arena *arena,
 		  "quarantined (freed, and sessions may still have it mapped)");
 	say_bytes(s, room->leased, "leased to clients");
 	say_bytes(s, room->reserved, "reserved and not published");
+	say_bytes(s, stats->withheld,
+		  "waiting for another host that may have it mapped (`pmemarenactl status`)");
 	say_bytes(s, stats->poisoned, "bad");
 }
 

@@ -134,6 +134,7 @@ void arena_stats(const struct arena *arena, struct arena_stats *stats)
 	stats->size = arena->identity.size;
 	stats->free = space.free;
 	stats->free_split = space.free_runs;
+	stats->withheld = space.withheld;
 	stats->known_zero = space.known_zero;
 	stats->largest_free = space.largest_free;
 	stats->poisoned = space.poisoned;

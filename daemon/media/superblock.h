@@ -51,12 +51,18 @@
  */
 #define SUPERBLOCK_INCOMPAT_EVICTABLE UINT64_C(32)
 /*
+ * An incompatible feature: processes of other hosts, those in the table of hosts, may have free
+ * space mapped. Who does not know that would hand it out.
+ */
+#define SUPERBLOCK_INCOMPAT_ABROAD UINT64_C(64)
+/*
  * As in ext4: an unknown incompatible bit refuses the arena, an unknown read-only bit allows
  * reading, an unknown compatible bit is ignored.
  */
 #define SUPERBLOCK_INCOMPAT_KNOWN                                        \
 	(SUPERBLOCK_INCOMPAT_RENEWING | SUPERBLOCK_INCOMPAT_SUCCESSORS | \
-	 SUPERBLOCK_INCOMPAT_ATTRIBUTES | SUPERBLOCK_INCOMPAT_EVICTABLE)
+	 SUPERBLOCK_INCOMPAT_ATTRIBUTES | SUPERBLOCK_INCOMPAT_EVICTABLE | \
+	 SUPERBLOCK_INCOMPAT_ABROAD)
 #define SUPERBLOCK_RO_COMPAT_KNOWN UINT64_C(0)
 
 enum superblock_role {
@@ -78,6 +84,18 @@ struct stamp {
 	uint64_t from;                          /* `changes` before the leap */
 	uint64_t changes;                       /* of the devices, the ledger and the plane */
 	uint64_t settles;                       /* how many settles became durable */
+};
+
+#define SUPERBLOCK_HOSTS     24u
+#define SUPERBLOCK_HOST_NAME 44u
+
+/* A host on which processes may have space of the arena mapped. */
+struct superblock_host {
+	uint8_t  id[16];                        /* machine id */
+	uint8_t  boot[16];                      /* zeroes: not known */
+	/* allocations that it may have mapped have an id below; 0: the entry is not in use */
+	uint64_t id_limit;
+	char     name[SUPERBLOCK_HOST_NAME];    /* for people */
 };
 
 /*
@@ -114,6 +132,8 @@ struct superblock {
 	uint64_t peer_seq;
 	/* the UUID that it will have (SUPERBLOCK_INCOMPAT_RENEWING) */
 	uint8_t  next_uuid[16];
+	/* with SUPERBLOCK_INCOMPAT_ABROAD; else all are zero */
+	struct superblock_host hosts[SUPERBLOCK_HOSTS];
 	/* for superblock.c alone: the stamp at the last rewrite */
 	struct stamp base;
 	/* for superblock.c alone: `seen` at the last rewrite */

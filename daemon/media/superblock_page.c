@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "daemon/media/crc.h"
+#include "daemon/media/superblock_hosts.h"
 
 struct page {
 	uint64_t magic;
@@ -41,9 +42,11 @@ struct page {
 	uint64_t stamp_seq;                     /* the seq with which the stamp was written */
 	uint64_t peer_seq;
 	uint8_t  next_uuid[16];
-	uint8_t  zero[4096 - 384];
+	struct superblock_hosts_page hosts;
+	uint8_t  zero[4096 - 384 - sizeof(struct superblock_hosts_page)];
 };
 _Static_assert(sizeof(struct page) == SUPERBLOCK_SIZE, "FORMAT.md says where each byte is");
+_Static_assert(offsetof(struct page, hosts) == 384, "FORMAT.md says where each byte is");
 _Static_assert(offsetof(struct page, words) % 64 == 0, "one cache line");
 _Static_assert(offsetof(struct page, words) == SUPERBLOCK_WORDS_OFF,
 	       "they are stored apart from the page");
@@ -158,6 +161,7 @@ void superblock_encode(uint8_t page[SUPERBLOCK_SIZE], const struct superblock *s
 	memcpy(p.machine_id, sb->machine_id, sizeof(p.machine_id));
 	memcpy(p.next_uuid, sb->next_uuid, sizeof(p.next_uuid));
 	encode_stamp(&p, sb);
+	superblock_encode_hosts(&p.hosts, sb);
 	p.crc = htole32(page_crc(&p));
 	memcpy(page, &p, sizeof(p));
 }
@@ -193,6 +197,7 @@ static void decode_fields(struct superblock *sb, const struct page *p)
 	memcpy(sb->machine_id, p->machine_id, sizeof(sb->machine_id));
 	memcpy(sb->next_uuid, p->next_uuid, sizeof(sb->next_uuid));
 	decode_stamp(sb, p);
+	superblock_decode_hosts(sb, &p->hosts);
 }
 
 /*

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * offline: formats, checks, repairs or renames an arena on a device that no daemon serves, and
+ * offline: formats, checks, repairs, renames or takes over an arena that no daemon serves, and
  * prints the result as JSON.
  */
 #include <config.h>
@@ -18,6 +18,8 @@
 
 #include "daemon/arena/arena.h"
 #include "daemon/arena/arena_check.h"
+#include "daemon/log.h"
+#include "daemon/service/host_shape.h"
 #include "daemon/shape.h"
 #include "lib/wire/escape.h"
 #include "lib/wire/size.h"
@@ -218,6 +220,27 @@ static int reidentify(struct arena_params *params)
 	return print(result, EXIT_SUCCESS);
 }
 
+/* ---- from other hosts ---- */
+
+static int take_over(const struct arena_params *params, const char *fenced_by)
+{
+	struct json_object *result;
+	struct moves_hosts hosts;
+	struct why why = { "" };
+	int r = arena_take_over(&hosts, params, &why);
+
+	if (r < 0)
+		return fail(r, &why);
+	result = shape_object();
+	shape_put_i64(result, "schema", SCHEMA);
+	shape_put_string(result, "device", params->device);
+	shape_put_string(result, "fenced_by", fenced_by);
+	shape_put(result, "taken_from", host_shape_list(&hosts));
+	log_notice("%s: taken over from %u host(s), fenced by: %s", params->device, hosts.nr,
+		   fenced_by);
+	return print(result, EXIT_SUCCESS);
+}
+
 int offline_run(const struct offline_request *request)
 {
 	struct arena_params params;
@@ -231,6 +254,8 @@ int offline_run(const struct offline_request *request)
 		return run_format(&params);
 	if (request->task == OFFLINE_REPAIR && !request->dry_run)
 		return request->runtime_dir ? repair(&params) : with_own_directory(&params, repair);
+	if (request->task == OFFLINE_TAKE_OVER)
+		return take_over(&params, request->fenced_by);
 	/*
 	 * The runtime directory is never that of the daemon, which may be serving the original of
 	 * this copy.

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * offline: what is done to a device that no daemon serves: format, check, repair, a new UUID. The
+ * offline: what is done to a device that no daemon serves: format, check, repair, a new UUID, a
+ * take-over from other hosts. The
  * result is one JSON object on stdout.
  */
 #ifndef PMEMARENA_OFFLINE_H
@@ -14,12 +15,15 @@ enum offline_task {
 	OFFLINE_FORMAT,
 	OFFLINE_CHECK,
 	OFFLINE_REPAIR,
-	OFFLINE_REIDENTIFY
+	OFFLINE_REIDENTIFY,
+	OFFLINE_TAKE_OVER
 };
 
 struct offline_request {
 	enum offline_task task;
 	const char *device;             /* a path, "uuid:UUID" or "auto" */
+	/* for a take-over: what made certain that the other hosts are down */
+	const char *fenced_by;
 	const char *metadata;           /* a path, "device", or NULL: where it is by default */
 	/*
 	 * For a repair: the runtime directory of the daemon; the ledger that it left there is

@@ -15,6 +15,7 @@
 #include "daemon/arena/arena_check.h"
 #include "daemon/arena/arena_stats.h"
 #include "daemon/arena/arena_tick.h"
+#include "daemon/arena/moves.h"
 #include "daemon/log.h"
 #include "daemon/service/quotas.h"
 #include "daemon/service/service.h"
@@ -56,6 +57,21 @@ static void fill_params(struct arena_params *params, struct service *service,
 	};
 }
 
+static void log_abroad(const struct served *served)
+{
+	char size[SIZE_TEXT_MAX];
+	struct moves_hosts hosts;
+
+	arena_abroad(&hosts, served->arena);
+	for (uint32_t i = 0; i < hosts.nr; i++)
+		log_warning("arena %s: processes of host %s may have it mapped: %s that are free "
+			    "wait until that host opens the arena itself, or is certainly down "
+			    "(then stop this daemon, and `pmemarenactl take-over --fenced BY %s`)",
+			    served->name, hosts.list[i].name[0] ? hosts.list[i].name : "unknown",
+			    size_text(size, arena_withheld(served->arena)),
+			    device_info(arena_device(served->arena))->path);
+}
+
 static void log_opened(const struct served *served)
 {
 	const struct arena_identity *identity = arena_identity(served->arena);
@@ -75,6 +91,7 @@ static void log_opened(const struct served *served)
 			    "now may still be mapped by somebody: end the arena's clients",
 			    served->name, stats.start.ledger_broken,
 			    stats.start.ledger_broken == 1 ? " was" : "s were");
+	log_abroad(served);
 	if (arena_state(served->arena, &reason) == ARENA_DAMAGED)
 		log_error("arena %s is damaged and takes no new allocations until `pmemarenactl "
 			  "repair`: %s",

@@ -340,7 +340,7 @@ int run_mark_used(struct space *space, struct extent run, uint32_t uid, uint32_t
 
 /*
  * At a start: the base pages of a split page that no record and no ledger item names go to the
- * scrubber, run by run.
+ * scrubber, run by run. Where they are withheld they stay counted as used.
  */
 int run_build(struct space *space, uint64_t page)
 {
@@ -356,7 +356,9 @@ int run_build(struct space *space, uint64_t page)
 			gap.len++;
 			continue;
 		}
-		if (gap.len)
+		if (gap.len && space->is_withholding)
+			space->withheld_pfns += gap.len;
+		else if (gap.len)
 			r = pages_submit(space, gap, true);
 		gap = (struct extent){ pfn + 1, 0 };
 	}

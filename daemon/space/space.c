@@ -121,7 +121,7 @@ static uint64_t free_from(const struct space *space, uint64_t page)
 
 /*
  * Adds @pages to the clean space where the zero map says that they are zero, else to the dirty
- * space.
+ * space. What is not zero and may be mapped elsewhere is in neither: it is withheld.
  */
 static int release_free(struct space *space, struct extent pages)
 {
@@ -131,12 +131,26 @@ static int release_free(struct space *space, struct extent pages)
 	while (pages.len > 0 && r == 0) {
 		uint64_t nr = zeromap_run(&zero, space->p.zero, pages.off, pages.len);
 
-		r = extent_release(zero ? space->clean : space->dirty,
-				   (struct extent){ pages.off, nr }, NULL);
+		if (!zero && space->is_withholding)
+			space->withheld_pfns += pfn_of(space, nr);
+		else
+			r = extent_release(zero ? space->clean : space->dirty,
+					   (struct extent){ pages.off, nr }, NULL);
 		pages.off += nr;
 		pages.len -= nr;
 	}
 	return r;
+}
+
+/* A free page that has a bad base page: after the scrub dirt.c sets it aside. */
+static int build_bad(struct space *space, uint64_t page)
+{
+	struct extent range = { pfn_of(space, page), space->pfns_per_page };
+
+	if (!space->is_withholding)
+		return pages_submit(space, range, false);
+	space->withheld_pfns += range.len;
+	return 0;
 }
 
 int space_build(struct space *space)
@@ -155,17 +169,27 @@ int space_build(struct space *space)
 		gap.len = 0;
 		if (r == 0 && memmap_head(space->p.mm, page)->flags & DESC_SPLIT)
 			r = run_build(space, page);
-		/* it has a bad base page: after the scrub dirt.c sets it aside */
 		else if (r == 0 && is_free(space, page))
-			r = pages_submit(
-				space, (struct extent){ pfn_of(space, page), space->pfns_per_page },
-				false);
+			r = build_bad(space, page);
 	}
 	if (r == 0)
 		r = release_free(space, gap);
 	if (r == 0)
 		pages_kick(space);
 	return r;
+}
+
+/* ---- what other hosts may have mapped ---- */
+
+void space_set_withholding(struct space *space, bool withholds)
+{
+	space->is_withholding = withholds;
+}
+
+void space_withhold(struct space *space, struct extent range, bool is_run)
+{
+	space_set_object(space, range, is_run, 0);
+	space->withheld_pfns += range.len;
 }
 
 /* ---- claiming ---- */
@@ -312,6 +336,7 @@ void space_stats(const struct space *space, struct space_stats *stats)
 		.scrubbing = byte_of(dirty),
 		.largest_free = byte_of(pfn_of(
 			space, largest_clean > largest_dirty ? largest_clean : largest_dirty)),
+		.withheld = byte_of(space->withheld_pfns),
 		.poisoned = byte_of(space->poisoned_pfns),
 		.free_extents = extent_count(space->clean) + extent_count(space->dirty),
 		.scrubbed_total = byte_of(space->scrubbed_pfns),

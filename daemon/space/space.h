@@ -55,6 +55,17 @@ int space_mark_used(struct space *space, struct extent range, bool is_run, uint3
 /* Makes everything else free: clean where the zero map says so, dirty elsewhere. -ENOMEM. */
 int space_build(struct space *space);
 
+/*
+ * While it withholds, space_build() makes free only what the zero map knows to be zero: all else
+ * may be mapped where this kernel cannot see it. Call it before space_build().
+ */
+void space_set_withholding(struct space *space, bool withholds);
+/*
+ * Nobody has the space any more on this host, and another one may: until the next start it is
+ * neither scrubbed nor given to anybody. Of a split page the range counts as used.
+ */
+void space_withhold(struct space *space, struct extent range, bool is_run);
+
 /* ---- claiming and releasing ---- */
 
 /*
@@ -132,6 +143,8 @@ struct space_stats {
 	uint64_t scrubbing;
 	/* of whole pages, clean or dirty, that are not being zeroed */
 	uint64_t largest_free;
+	/* withheld; no part of `free` */
+	uint64_t withheld;
 	uint64_t poisoned;
 	uint64_t free_extents, scrubbed_total;
 };

@@ -52,6 +52,8 @@ struct space {
 	uint64_t scrubbing_pfns;                /* base pages in jobs */
 	uint64_t free_run_pfns;                 /* free base pages in the runs of all owners */
 	uint64_t poisoned_pfns;
+	uint64_t withheld_pfns;
+	bool     is_withholding;
 	uint64_t scrubbed_pfns;
 	bool     wants_fence;
 	/* zeroes of the loop thread that are not fenced yet */

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* withheld: shows what of an arena waits for other hosts; stats, status and holders do. */
+#include <config.h>
+
+#include <stdio.h>
+
+#include "ctl/ctl.h"
+
+void ctl_show_withheld(const struct ctl *ctl, struct json_object *from, const char *indent)
+{
+	struct json_object *hosts = ctl_get(from, "withheld_for");
+	char what[CTL_TEXT], size[CTL_TEXT], text[CTL_TEXT], name[CTL_TEXT];
+
+	for (size_t i = 0; i < json_object_array_length(hosts); i++) {
+		struct json_object *host = ctl_at(hosts, i);
+
+		snprintf(what, sizeof(what), "%swaits for host", indent);
+		snprintf(text, sizeof(text), "%.100s (machine id %.32s): %.32s",
+			 ctl_get(host, "name") ? ctl_sentence(name, ctl_get_string(host, "name"))
+					       : "unknown",
+			 ctl_get_string(host, "machine_id"),
+			 ctl_size(size, ctl, ctl_get_u64(from, "withheld")));
+		ctl_line(what, text);
+	}
+}

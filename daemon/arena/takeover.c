@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * takeover: somebody vouches that the hosts which had the arena are fenced. Only the superblock of
+ * the metadata is rewritten, once; the next start does the rest. So a cut leaves the arena as it
+ * was, or taken over.
+ */
+#include <config.h>
+
+#include <errno.h>
+#include <string.h>
+
+#include "daemon/arena/abroad.h"
+#include "daemon/arena/pair.h"
+
+struct takeover {
+	/* owned; meta is NULL if the metadata is on the device */
+	struct device *device, *meta;
+	struct media *media;                    /* owned; the start of the one with the metadata */
+	struct superblock sb;
+	struct host host;                       /* this one */
+};
+
+static void close_all(struct takeover *t)
+{
+	media_close(t->media);
+	device_close(t->meta);
+	device_close(t->device);
+}
+
+static int open_all(struct takeover *t, const struct arena_params *params, struct why *why)
+{
+	struct device *meta;
+	int r = pair_open(&t->device, &t->meta, params, why);
+
+	if (r < 0)
+		return r;
+	meta = t->meta ? t->meta : t->device;
+	r = pair_read_superblock(&t->sb, NULL, meta, false, why);
+	if (r < 0)
+		return why_add(why, r, "%s: ", device_info(meta)->path);
+	if (t->sb.ro_compat & ~SUPERBLOCK_RO_COMPAT_KNOWN)
+		return why_set(why, -EROFS,
+			       "it uses features that this program does not know: use a newer "
+			       "pmemarena");
+	return pair_open_start(&t->media, meta, why);
+}
+
+/* Processes of this kernel are not fenced, whatever somebody says: it can be asked. */
+static bool is_here(const struct takeover *t, const struct superblock_host *entry)
+{
+	return !abroad_is_other(entry, &t->host) && device_has_marks(t->device) != 0;
+}
+
+static void forget_hosts(struct moves_hosts *out, struct takeover *t)
+{
+	struct superblock_host last = { .id_limit = 1 };
+
+	for (unsigned i = 0; i < SUPERBLOCK_HOSTS; i++) {
+		struct superblock_host *entry = &t->sb.hosts[i];
+
+		if (!entry->id_limit || is_here(t, entry))
+			continue;
+		abroad_list(out, entry);
+		*entry = (struct superblock_host){ .id_limit = 0 };
+	}
+	abroad_set_feature(&t->sb);
+	if (!abroad_is_left_open(&t->sb, &t->host))
+		return;
+	memcpy(last.id, t->sb.machine_id, 16);
+	abroad_list(out, &last);
+	/* From here on it is this host that did not close it, and that may open it. */
+	memcpy(t->sb.machine_id, t->host.id, 16);
+}
+
+int arena_take_over(struct moves_hosts *out, const struct arena_params *params, struct why *why)
+{
+	struct arena_params mine = *params;
+	struct takeover t = { .device = NULL };
+	int r;
+
+	mine.format = ARENA_FORMAT_NEVER;
+	mine.read_only = false;
+	out->nr = 0;
+	if (params->host)
+		t.host = *params->host;
+	else
+		host_read(&t.host);
+	r = open_all(&t, &mine, why);
+	if (r == 0) {
+		forget_hosts(out, &t);
+		r = out->nr ? superblock_write(&t.sb, t.media) : 0;
+		if (r < 0)
+			why_set(why, r, "its superblocks cannot be written: %s; do it again",
+				strerror(-r));
+	}
+	close_all(&t);
+	return r;
+}
