@@ -16,6 +16,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/arena/arena_change.h"
+#include "daemon/arena/arena_find.h"
+#include "daemon/arena/arena_holder.h"
+#include "daemon/arena/arena_stats.h"
+#include "daemon/arena/arena_tick.h"
 #include "daemon/arena/moves.h"
 #include "tests/crash/explorer.h"
 
