@@ -25,16 +25,20 @@ bool operation_may_see(const struct client *client, uint32_t arena, const struct
 }
 
 /*
- * Nothing was found. In an arena that went offline that says nothing: what was freed last, or made
- * last, may be on its media or not, and only the next start knows. A client that heard "it is not
- * there" would never look again. @r, or -EIO with that reason.
+ * Takes @alloc, or refuses with @r where it is NULL. In an arena that went offline neither may be
+ * true: what was made, changed or freed last is on its media or not, and only the next start knows.
+ * A client that heard "it is not there" would never look again; one that heard "it is published"
+ * would rely on it. Then -EIO with that reason.
  */
-static int not_found(const struct operation *op, int r)
+static int take(struct operation *op, struct alloc *alloc, int r)
 {
 	const char *reason;
 
-	if (arena_state(op->arena, &reason) != ARENA_OFFLINE)
-		return r;
+	if (arena_knows(op->arena, alloc)) {
+		op->alloc = alloc;
+		return alloc ? 0 : r;
+	}
+	arena_state(op->arena, &reason);
 	return why_set(op->why, -EIO, "arena %s is offline, and what it has is not known: %s",
 		       op->service->arenas[op->item.arena].name, reason);
 }
@@ -44,13 +48,11 @@ static int find_by_handle(struct operation *op)
 	const struct wire_request *item = &op->item;
 	struct alloc *alloc = arena_find(op->arena, item->slot, item->id);
 
-	if (!alloc || !operation_may_see(op->client, item->arena, alloc))
-		return not_found(op, why_set(op->why, -ENOENT,
-					     "there is no allocation with id %" PRIu64
-					     " (any more)",
-					     item->id));
-	op->alloc = alloc;
-	return 0;
+	if (alloc && operation_may_see(op->client, item->arena, alloc))
+		return take(op, alloc, 0);
+	return take(op, NULL,
+		    why_set(op->why, -ENOENT,
+			    "there is no allocation with id %" PRIu64 " (any more)", item->id));
 }
 
 static int find_by_name(struct operation *op)
@@ -59,14 +61,12 @@ static int find_by_name(struct operation *op)
 	struct alloc *alloc = arena_find_name(op->arena, op->name, (uint8_t)item->name_len);
 	char text[ESCAPE_SIZE(WIRE_MAX_NAME)];
 
-	if (!alloc || !operation_may_see(op->client, item->arena, alloc)) {
-		escape_name(text, sizeof(text), op->name, item->name_len, escape_shows_text);
-		return not_found(op, why_set(op->why, -ENOENT,
-					     "in arena %s there is no allocation named \"%s\"",
-					     op->service->arenas[item->arena].name, text));
-	}
-	op->alloc = alloc;
-	return 0;
+	if (alloc && operation_may_see(op->client, item->arena, alloc))
+		return take(op, alloc, 0);
+	escape_name(text, sizeof(text), op->name, item->name_len, escape_shows_text);
+	return take(op, NULL,
+		    why_set(op->why, -ENOENT, "in arena %s there is no allocation named \"%s\"",
+			    op->service->arenas[item->arena].name, text));
 }
 
 static int find_by_either(struct operation *op)
