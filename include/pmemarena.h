@@ -38,9 +38,9 @@
  *	-EAGAIN    this process locks all that it maps (mlockall) and may not lock so much
  *	           (RLIMIT_MEMLOCK),
  *	-EPROTO    the other end does not speak this protocol,
- *	-EIO       the arena is offline (its device failed or was taken away). Also what is not
- *	           found there is answered so: what became of the last changes, the daemon
- *	           that serves it next knows.
+ *	-EIO       the arena is offline (its device failed or was taken away). What is not found
+ *	           there, or was changed last, is answered so as well: only the daemon that
+ *	           serves the arena next knows what became of it.
  *
  * Threads. A struct pma may be used by any number of threads at once; a call blocks only its own
  * thread. Two exceptions: pma_disconnect() must be the last call, and pma_dispatch() runs callbacks

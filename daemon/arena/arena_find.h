@@ -12,6 +12,11 @@
 #include "daemon/arena/arena.h"
 #include "daemon/arena/arena_holder.h"
 
+/*
+ * Is what memory says of @alloc, NULL: that it is not there, what the next start will find? false:
+ * the arena is offline, and the settle that failed had a change of it, or may have had.
+ */
+bool arena_knows(const struct arena *arena, const struct alloc *alloc);
 /* Finds a reserved or published one. */
 struct alloc *arena_find(const struct arena *arena, uint32_t slot, uint64_t id);
 /* Finds an allocation that the session of @holder has open, even if somebody has freed it since. */

@@ -26,6 +26,12 @@ struct alloc *arena_find(const struct arena *arena, uint32_t slot, uint64_t id)
 	return alloc && alloc->id == id && alloc->state != ALLOC_FREEING ? alloc : NULL;
 }
 
+/* What is staged is decided in memory; a settle that failed made the arena go offline. */
+bool arena_knows(const struct arena *arena, const struct alloc *alloc)
+{
+	return arena->state != ARENA_OFFLINE || (alloc && alloc->staged != arena->txn);
+}
+
 /* RB_FIND() and RB_NEXT() do not take a const tree, though they only read. */
 static struct name_tree *names_of(const struct arena *arena)
 {

@@ -284,11 +284,10 @@ static int run_wait(struct operation *op)
 	if (!item->name_len)
 		return why_set(op->why, -EINVAL, "wait needs the name of what is waited for");
 	alloc = arena_find_name(op->arena, op->name, (uint8_t)item->name_len);
-	if (alloc && alloc->state == ALLOC_PUBLISHED) {
-		op->alloc = alloc;
-		return 0;
-	}
-	r = operation_not_found(op, 0);
+	if (alloc && alloc->state == ALLOC_PUBLISHED)
+		return operation_take(op, alloc, 0);
+	/* An arena that is offline does not come back in this daemon's life. */
+	r = operation_take(op, NULL, 0);
 	if (r < 0)
 		return r;
 	escape_name(text, sizeof(text), op->name, item->name_len, escape_shows_text);

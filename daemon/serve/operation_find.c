@@ -19,12 +19,15 @@ bool operation_may_see(const struct client *client, uint32_t arena, const struct
 	return alloc->state == ALLOC_PUBLISHED || client_holds(client, arena, alloc);
 }
 
-int operation_not_found(const struct operation *op, int r)
+int operation_take(struct operation *op, struct alloc *alloc, int r)
 {
 	const char *reason;
 
-	if (arena_state(op->arena, &reason) != ARENA_OFFLINE)
-		return r;
+	if (arena_knows(op->arena, alloc)) {
+		op->alloc = alloc;
+		return alloc ? 0 : r;
+	}
+	arena_state(op->arena, &reason);
 	return why_set(op->why, -EIO, "arena %s is offline, and what it has is not known: %s",
 		       op->service->arenas[op->item.arena].name, reason);
 }
@@ -34,13 +37,12 @@ int operation_find_handle(struct operation *op)
 	const struct wire_request *item = &op->item;
 	struct alloc *alloc = arena_find(op->arena, item->slot, item->id);
 
-	if (!alloc || !operation_may_see(op->client, item->arena, alloc))
-		return operation_not_found(op, why_set(op->why, -ENOENT,
-						       "there is no allocation with id %" PRIu64
-						       " (any more)",
-						       item->id));
-	op->alloc = alloc;
-	return 0;
+	if (alloc && operation_may_see(op->client, item->arena, alloc))
+		return operation_take(op, alloc, 0);
+	return operation_take(op, NULL,
+			      why_set(op->why, -ENOENT,
+				      "there is no allocation with id %" PRIu64 " (any more)",
+				      item->id));
 }
 
 int operation_find_name(struct operation *op)
@@ -49,15 +51,13 @@ int operation_find_name(struct operation *op)
 	struct alloc *alloc = arena_find_name(op->arena, op->name, (uint8_t)item->name_len);
 	char text[ESCAPE_SIZE(WIRE_MAX_NAME)];
 
-	if (!alloc || !operation_may_see(op->client, item->arena, alloc)) {
-		escape_name(text, sizeof(text), op->name, item->name_len, escape_shows_text);
-		return operation_not_found(
-			op, why_set(op->why, -ENOENT,
-				    "in arena %s there is no allocation named \"%s\"",
-				    op->service->arenas[item->arena].name, text));
-	}
-	op->alloc = alloc;
-	return 0;
+	if (alloc && operation_may_see(op->client, item->arena, alloc))
+		return operation_take(op, alloc, 0);
+	escape_name(text, sizeof(text), op->name, item->name_len, escape_shows_text);
+	return operation_take(op, NULL,
+			      why_set(op->why, -ENOENT,
+				      "in arena %s there is no allocation named \"%s\"",
+				      op->service->arenas[item->arena].name, text));
 }
 
 int operation_find_either(struct operation *op)

@@ -9,11 +9,12 @@
 #include "daemon/serve/operation.h"
 
 /*
- * Nothing was found, and @r says so. In an arena that went offline that says nothing: what was
- * freed last, or made last, may be on its media or not, and only the next start knows. A client
- * that heard "it is not there" would never look again. Returns @r, or -EIO with that reason.
+ * Takes @alloc, or refuses with @r where it is NULL. In an arena that went offline neither may be
+ * true: what was made, changed or freed last is on its media or not, and only the next start knows.
+ * A client that heard "it is not there" would never look again; one that heard "it is published"
+ * would rely on it. Then -EIO with that reason.
  */
-int operation_not_found(const struct operation *op, int r);
+int operation_take(struct operation *op, struct alloc *alloc, int r);
 int operation_find_handle(struct operation *op);
 int operation_find_name(struct operation *op);
 /* By the name, or by the handle where the item has no name. */
