@@ -17,6 +17,7 @@ static const struct ctl_command *const commands[] = {
 	&ctl_check_memmap,   &ctl_repair, &ctl_reidentify,  &ctl_format,
 	&ctl_create_arena,   &ctl_reload, &ctl_log_level,   &ctl_ping,
 	&ctl_holders,	     &ctl_df,	  &ctl_users,	    &ctl_complete,
+	&ctl_export,	     &ctl_import,
 };
 
 static void print_usage(FILE *to)
