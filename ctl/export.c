@@ -8,14 +8,11 @@
 #include <config.h>
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "ctl/archive.h"
@@ -49,22 +46,8 @@ struct job {
 	struct ctl_sum before;
 	struct ctl_progress progress;
 	int status;
+	struct ctl_output output;
 };
-
-/* A bad page ends the program, since nothing can be read in its place; it says what it was. */
-static char bus_sentence[CTL_TEXT + 128];
-static char *bus_unlink;
-
-static void on_bus(int sig)
-{
-	ssize_t n = write(STDERR_FILENO, bus_sentence, strlen(bus_sentence));
-
-	(void)n;
-	(void)sig;
-	if (bus_unlink)
-		unlink(bus_unlink);
-	_exit(CTL_FAILED);
-}
 
 /* ---- one allocation ---- */
 
@@ -212,10 +195,7 @@ static void put_one(struct job *job, const struct pma_info *listed)
 	if (r < 0) {
 		leave_out(job, name, pma_message());
 	} else {
-		snprintf(bus_sentence, sizeof(bus_sentence),
-			 "pmemarenactl: a page of %s cannot be read: it is bad, or the device is "
-			 "gone\n",
-			 name);
+		ctl_output_guard(&job->output, name);
 		job->is_broken = !put_mapped(job, &info, map, name);
 	}
 	pma_unmap(map);
@@ -270,57 +250,18 @@ static int write_all(struct job *job, int fd)
 	return CTL_DONE;
 }
 
-/* ---- where it goes ---- */
-
-/* A device or a pipe is written as it is; a file comes into being beside its place. */
-static bool is_direct(const char *path)
+static int write_to(struct job *job, const char *path)
 {
-	struct stat st;
+	int status = CTL_USAGE;
 
-	return strcmp(path, "-") == 0 || (stat(path, &st) == 0 && !S_ISREG(st.st_mode));
-}
-
-static int write_direct(struct job *job, const char *path)
-{
-	int fd = strcmp(path, "-") == 0 ? dup(STDOUT_FILENO) : open(path, O_WRONLY | O_CLOEXEC);
-	int status;
-
-	if (fd < 0) {
-		ctl_say("%s: %s", path, strerror(errno));
+	if (!ctl_output_open(&job->output, path))
 		return CTL_FAILED;
-	}
-	if (isatty(fd)) {
+	if (isatty(job->output.fd))
 		ctl_say("an archive on a terminal is of use to nobody: say a FILE, or use a pipe");
-		status = CTL_USAGE;
-	} else {
-		status = write_all(job, fd);
-	}
-	close(fd);
-	return status;
-}
-
-static int write_beside(struct job *job, const char *path)
-{
-	char *beside = NULL;
-	int fd = asprintf(&beside, "%s.XXXXXX", path) < 0 ? -1 : mkostemp(beside, O_CLOEXEC);
-	int status;
-
-	if (fd < 0) {
-		ctl_say("%s: %s", path, strerror(errno));
-		free(beside);
-		return CTL_FAILED;
-	}
-	bus_unlink = beside;
-	status = write_all(job, fd);
-	if (status == CTL_DONE && (fsync(fd) < 0 || rename(beside, path) < 0)) {
-		ctl_say("%s: %s", path, strerror(errno));
+	else
+		status = write_all(job, job->output.fd);
+	if (!ctl_output_end(&job->output, status == CTL_DONE) && status == CTL_DONE)
 		status = CTL_FAILED;
-	}
-	if (status != CTL_DONE)
-		unlink(beside);
-	bus_unlink = NULL;
-	close(fd);
-	free(beside);
 	return status;
 }
 
@@ -343,8 +284,7 @@ static int export(struct job *job, const char *arena, const char *path)
 	ctl_await_no_more();
 	if (status != CTL_DONE)
 		return status;
-	signal(SIGBUS, on_bus);
-	status = is_direct(path) ? write_direct(job, path) : write_beside(job, path);
+	status = write_to(job, path);
 	return status == CTL_DONE ? job->status : status;
 }
 

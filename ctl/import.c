@@ -12,16 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "ctl/import.h"
-
-/* So much is written before it is made durable: smaller pieces would each wait for the device. */
-#define DURABLE_STEP (16u << 20)
-#define SMALL_HOLE   (1u << 20) /* is made durable with its neighbours, although nothing is in it */
-#define PAGE_MASK    4095u
 
 static const char help[] =
 	"FILE is an archive of export; - is standard input.\n"
@@ -42,42 +35,20 @@ struct target {
 	struct pma *pma;                /* borrowed */
 	struct pma_handle handle;
 	struct pma_mapping *map;        /* owned */
-	char *data;
-	uint64_t len;                   /* as the member says; there may be room for more */
-	uint64_t at;                    /* so far it was written or left zero */
-	uint64_t durable;               /* so far it is durable */
+	struct ctl_writer writer;
 };
 
-static int make_durable(struct target *target, uint64_t from)
-{
-	uint64_t begin = target->durable & ~(uint64_t)PAGE_MASK;
-	int r = 0;
-
-	if (target->at > target->durable)
-		r = pma_persist(target->map, target->data + target->durable,
-				target->at - target->durable);
-	/* What is durable need not stay in this process: it would count as its memory. */
-	if (target->at > begin)
-		madvise(target->data + begin, target->at - begin, MADV_DONTNEED);
-	target->durable = from;
-	return r;
-}
-
-/* Takes the next contents; what is left out is zero, as all of a reservation is. */
 static int take(struct import *import, struct target *target, const void *data, size_t len,
 		uint64_t off)
 {
-	int r = 0;
+	uint64_t at = target->writer.at;
+	int r = ctl_writer_put(&target->writer, off, data, len);
 
-	if (off < target->at || off > target->len || len > target->len - off)
-		return -EPROTO;
-	ctl_summer_add_zeroes(import->summer, off - target->at);
+	if (r < 0)
+		return r;
+	ctl_summer_add_zeroes(import->summer, off - at);
 	ctl_summer_add(import->summer, data, len);
-	if (off - target->at > SMALL_HOLE || target->at - target->durable >= DURABLE_STEP)
-		r = make_durable(target, off);
-	memcpy(target->data + off, data, len);
-	target->at = off + len;
-	return r;
+	return 0;
 }
 
 /* Reads all contents of the member. CTL_DONE; else it says why. */
@@ -102,9 +73,9 @@ static int fill(struct import *import, struct target *target, const char *name)
 		ctl_progress_add(&import->progress, len, name);
 	}
 	if (r == 0)
-		r = take(import, target, "", 0, target->len);
+		r = take(import, target, "", 0, target->writer.len);
 	if (r == 0)
-		r = make_durable(target, target->at);
+		r = ctl_writer_end(&target->writer);
 	if (r < 0)
 		ctl_say("%s: %s", name, r == -EPROTO ? "the archive is damaged" : pma_message());
 	return r < 0 ? CTL_FAILED : CTL_DONE;
@@ -181,8 +152,7 @@ static int make(struct import *import, struct turn *turn, struct target *target,
 		ctl_say("%s: %s", name, pma_message());
 		return CTL_FAILED;
 	}
-	target->data = pma_map_address(target->map);
-	target->len = turn->member.len;
+	ctl_writer_begin(&target->writer, target->map, turn->member.len);
 	status = fill(import, target, name);
 	if (status == CTL_DONE && !is_whole(import, turn)) {
 		ctl_say("%s: the archive is damaged: the contents do not have their checksum",
@@ -312,6 +282,16 @@ static int import(struct import *import, const char *arena)
 	return status;
 }
 
+static bool read_owner(struct ctl_owner *owner, const char *text)
+{
+	if (!ctl_read_owner(owner, text))
+		return false;
+	if (owner->has_uid && (getuid() == 0 || owner->uid == getuid()))
+		return true;
+	ctl_say(owner->has_uid ? "only root imports for others" : "an owner needs a USER");
+	return false;
+}
+
 static int run(struct ctl *ctl, int argc, char **argv)
 {
 	const char *owner = NULL, *arena = NULL;
@@ -329,7 +309,7 @@ static int run(struct ctl *ctl, int argc, char **argv)
 		return status;
 	if (job.skips && job.replaces)
 		return ctl_usage(&ctl_import, "--skip-existing and --replace exclude each other");
-	if (owner && !ctl_import_read_owner(&job, owner))
+	if (owner && !read_owner(&job.owner, owner))
 		return CTL_USAGE;
 	job.path = argv[1];
 	status = import(&job, arena);

@@ -13,10 +13,7 @@ struct import {
 	struct pma_arena arena;
 	const char *path;               /* for sentences */
 	bool skips, replaces;           /* what exists already */
-	/* --owner: all of it becomes this user's */
-	bool has_owner;
-	uid_t uid;
-	gid_t gid;
+	struct ctl_owner owner;         /* --owner: all of it becomes this user's */
 	struct ctl_archive *archive;    /* owned, as the next one */
 	struct ctl_summer *summer;
 	struct ctl_totals totals;       /* as the first member has them */
@@ -42,7 +39,5 @@ bool ctl_import_fits(struct import *import, uint64_t bytes);
  */
 struct pma *ctl_import_become(struct import *import, const struct ctl_member *member);
 void ctl_import_become_self(struct import *import);
-/* Reads --owner: UID, UID:GID, or names. false: it said why. */
-bool ctl_import_read_owner(struct import *import, const char *text);
 
 #endif

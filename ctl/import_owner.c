@@ -53,8 +53,8 @@ static bool is_connected(const struct import *import, uid_t uid, gid_t gid)
 
 struct pma *ctl_import_become(struct import *import, const struct ctl_member *member)
 {
-	uid_t uid = import->has_owner ? import->uid : member->uid;
-	gid_t gid = import->has_owner ? import->gid : member->gid;
+	uid_t uid = import->owner.has_uid ? import->owner.uid : member->uid;
+	gid_t gid = import->owner.has_uid ? import->owner.gid : member->gid;
 
 	if (getuid() != 0 || (uid == 0 && gid == getgid()))
 		return import->pma;
@@ -74,60 +74,4 @@ struct pma *ctl_import_become(struct import *import, const struct ctl_member *me
 	import->as_uid = uid;
 	import->as_gid = gid;
 	return import->as;
-}
-
-static bool read_number(uint32_t *out, const char *text)
-{
-	char *end;
-	unsigned long long value = strtoull(text, &end, 10);
-
-	*out = (uint32_t)value;
-	return *text >= '0' && *text <= '9' && !*end && value < UINT32_MAX;
-}
-
-static bool read_user(struct import *import, const char *text)
-{
-	struct passwd *user = getpwnam(text);
-
-	if (user) {
-		import->uid = user->pw_uid;
-		import->gid = user->pw_gid;
-		return true;
-	}
-	if (!read_number(&import->uid, text))
-		return false;
-	user = getpwuid(import->uid);
-	import->gid = user ? user->pw_gid : import->uid;
-	return true;
-}
-
-static bool read_group(gid_t *gid, const char *text)
-{
-	struct group *group = getgrnam(text);
-
-	if (group)
-		*gid = group->gr_gid;
-	return group || read_number(gid, text);
-}
-
-bool ctl_import_read_owner(struct import *import, const char *text)
-{
-	char user[256];
-	const char *colon = strchr(text, ':');
-	size_t len = colon ? (size_t)(colon - text) : strlen(text);
-
-	if (len >= sizeof(user))
-		len = sizeof(user) - 1;
-	memcpy(user, text, len);
-	user[len] = '\0';
-	import->has_owner = true;
-	if (!read_user(import, user) || (colon && !read_group(&import->gid, colon + 1))) {
-		ctl_say("\"%s\" is no owner: USER or USER:GROUP, by name or number", text);
-		return false;
-	}
-	if (getuid() != 0 && import->uid != getuid()) {
-		ctl_say("only root imports for others");
-		return false;
-	}
-	return true;
 }
