@@ -43,8 +43,10 @@ struct ctl_command {
 };
 
 extern const struct ctl_command ctl_complete, ctl_create, ctl_create_arena, ctl_check,
-	ctl_check_memmap, ctl_df, ctl_format, ctl_holders, ctl_info,
+	ctl_check_memmap, ctl_df, ctl_export, ctl_format, ctl_import, ctl_holders, ctl_info,
 	ctl_list, ctl_list_arenas, ctl_log_level, ctl_map,
+	ctl_chmod, ctl_chown, ctl_du, ctl_get_command, ctl_put_command, ctl_quota, ctl_rename,
+	ctl_resize, ctl_wait,
 	ctl_ping, ctl_reidentify, ctl_reload, ctl_repair, ctl_rm, ctl_sessions, ctl_stats,
 	ctl_status_command, ctl_take_over, ctl_trace, ctl_users, ctl_watch;
 
@@ -200,6 +202,79 @@ int ctl_client_arena(struct pma_arena *arena, struct pma *pma, const char *name)
 
 /* A line for each other host that may have free space mapped; none in most arenas. */
 void ctl_show_withheld(const struct ctl *ctl, struct json_object *from, const char *indent);
+
+/* ---- pages.c ---- */
+
+/*
+ * As ctl_call(), for a method that answers page by page, each with a "cursor" and an array @key:
+ * *all has the rows of all pages. Takes over @params.
+ */
+int ctl_call_all(struct json_object **all, struct ctl *ctl, const char *method, const char *key,
+		 struct json_object *params);
+int ctl_call_all_quiet(struct json_object **all, int *code, struct ctl *ctl, const char *method,
+		       const char *key, struct json_object *params);
+
+/* ---- owner.c ---- */
+
+struct ctl_owner {
+	bool has_uid, has_gid;
+	/* without has_gid it is the user's own group */
+	uint32_t uid, gid;
+};
+/* Reads USER, USER:GROUP or :GROUP. false: it is none, and that was said. */
+bool ctl_read_owner(struct ctl_owner *owner, const char *text);
+
+/* ---- target.c: an allocation that a command is about, as a client ---- */
+
+/* Set the first members from the command line, and zero the rest. */
+struct ctl_target {
+	const char *arena, *slot, *id;  /* borrowed; NULL: not given */
+	const char *text;               /* the name as it was typed; NULL: by slot and id */
+	struct ctl_bytes name;
+	struct pma *pma;                /* borrowed; valid while act() runs, as the next two */
+	uint32_t index;
+	struct pma_handle handle;
+};
+/* Checks what was given, and reads the name. false: it said what is wrong. */
+bool ctl_target_read(struct ctl_target *target, const struct ctl_command *command);
+/* Connects, finds the allocation, and does @act with it: 0 or -errno. Returns the status. */
+int ctl_target_act(struct ctl *ctl, struct ctl_target *target,
+		   int (*act)(const struct ctl_target *target, void *arg), void *arg);
+
+/* ---- writer.c ---- */
+
+struct ctl_writer {
+	struct pma_mapping *map;        /* borrowed */
+	char *data;
+	uint64_t len, at, durable;
+};
+void ctl_writer_begin(struct ctl_writer *writer, struct pma_mapping *map, uint64_t len);
+/* In order of @off. 0, -EPROTO it is not in order or beyond the end, or of pma_persist(). */
+int ctl_writer_put(struct ctl_writer *writer, uint64_t off, const void *data, size_t len);
+int ctl_writer_end(struct ctl_writer *writer);
+
+/* ---- output.c ---- */
+
+struct ctl_output {
+	const char *path;               /* borrowed; "-" is standard output */
+	char *beside;                   /* owned; NULL: it is written as it is */
+	int fd;                         /* owned */
+};
+/* false: it said why. */
+bool ctl_output_open(struct ctl_output *output, const char *path);
+/* It takes its place if @is_complete, else it is gone. false: it is not there; it said why. */
+bool ctl_output_end(struct ctl_output *output, bool is_complete);
+/* From here on a bad page of @name ends the program with a sentence, and nothing half stays. */
+void ctl_output_guard(const struct ctl_output *output, const char *name);
+
+/* ---- suggest.c ---- */
+
+/* What somebody may have meant who typed @typed. Zero the other members. */
+struct ctl_suggestion {
+	const char *typed, *best;       /* best NULL: nothing is near enough */
+	size_t distance;
+};
+void ctl_suggest(struct ctl_suggestion *suggestion, const char *candidate);
 
 /* ---- stats.c ---- */
 

@@ -55,7 +55,7 @@ static void add_row(const struct ctl *ctl, struct ctl_table *table, struct json_
 }
 
 /* The filters are the daemon's: the tool would have to fetch all holders to apply them. */
-static struct json_object *params_for(const struct wish *wish, const char *cursor)
+static struct json_object *params_for(const struct wish *wish)
 {
 	struct json_object *params = ctl_params();
 
@@ -65,49 +65,7 @@ static struct json_object *params_for(const struct wish *wish, const char *curso
 	ctl_put(params, "offset", wish->offset);
 	ctl_put(params, "uid", wish->uid);
 	ctl_put(params, "session", wish->session);
-	ctl_put(params, "cursor", cursor);
 	return params;
-}
-
-/* Moves the rows of @page to the end of those of *all. The first page becomes *all itself. */
-static void gather(struct json_object **all, struct json_object *page)
-{
-	struct json_object *to = ctl_get(*all, "holders"), *from = ctl_get(page, "holders");
-
-	if (!*all) {
-		*all = page;
-		return;
-	}
-	for (size_t i = 0; i < json_object_array_length(from); i++)
-		json_object_array_add(to, json_object_get(ctl_at(from, i)));
-	json_object_object_add(*all, "cursor", NULL);
-	json_object_put(page);
-}
-
-/*
- * Fetches page after page. The daemon gives pages, since one long answer would make all its clients
- * wait. On failure nothing of them is left.
- */
-static int ask(struct json_object **all, struct ctl *ctl, const struct wish *wish)
-{
-	struct json_object *page;
-	char *cursor = NULL;
-	int status;
-
-	*all = NULL;
-	do {
-		status = ctl_call(&page, ctl, "holders", params_for(wish, cursor));
-		free(cursor);
-		cursor = NULL;
-		if (status != CTL_DONE)
-			break;
-		if (ctl_get(page, "cursor"))
-			cursor = strdup(ctl_get_string(page, "cursor"));
-		gather(all, page);
-	} while (cursor);
-	if (status != CTL_DONE)
-		json_object_put(*all);
-	return status;
 }
 
 static void show(const struct ctl *ctl, struct json_object *result)
@@ -143,7 +101,7 @@ static int run(struct ctl *ctl, int argc, char **argv)
 		return ctl_usage(&ctl_holders, "a name and --offset exclude each other");
 	if (wish.name && !ctl_read_name(&wish.bytes, wish.name))
 		return CTL_USAGE;
-	status = ask(&result, ctl, &wish);
+	status = ctl_call_all(&result, ctl, "holders", "holders", params_for(&wish));
 	if (status != CTL_DONE)
 		return status;
 	if (!ctl_print_json(ctl, result))

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "ctl/ctl.h"
+#include "ctl/list.h"
 
 static const char help[] =
 	"      --arena NAME          by name or UUID; default: the first\n"
@@ -17,6 +17,11 @@ static const char help[] =
 	"      --state STATE         published (the default), reserved, freeing or all: freeing is "
 	"what was freed, and\n"
 	"                            somebody may still have mapped\n"
+	"      --owner USER[:GROUP]  this user's, or :GROUP a group's\n"
+	"      --sort COLUMN         in this order, or -COLUMN downwards; nothing is shown before "
+	"all is known\n"
+	"      --columns LIST        some of size,state,uid,gid,mode,extents,open,slot,id,created,"
+	"name\n"
 	"\n"
 	"Names are shown so that they can be typed back: \\xHH is a byte that cannot be seen, \\\\ "
 	"a backslash; TEXT is read in the same way. A - stands\n"
@@ -26,6 +31,9 @@ static const char help[] =
 struct sheet {
 	const struct ctl *ctl;
 	struct ctl_table *table;        /* owned; NULL: the output is JSON */
+	const struct list_column *columns[LIST_COLUMNS_MAX + 1];
+	struct ctl_owner owner;         /* whose; without has_uid: everybody's */
+	struct json_object *all;        /* owned: kept to be sorted; NULL: nothing is */
 	bool has_some;
 };
 
@@ -35,45 +43,31 @@ struct sheet {
  */
 static void begin(struct sheet *sheet)
 {
-	static const char *const columns[] = { ">SIZE", "STATE",    ">UID",	">GID",
-					       "MODE",	">EXTENTS", ">OPEN",	">SLOT",
-					       ">ID",	"CREATED",  "NAME",	NULL };
+	const char *titles[LIST_COLUMNS_MAX + 1];
+	size_t nr = 0;
 
+	for (; sheet->columns[nr]; nr++)
+		titles[nr] = sheet->columns[nr]->title;
+	titles[nr] = NULL;
 	if (!sheet->ctl->json)
-		sheet->table = ctl_table_new(columns);
+		sheet->table = ctl_table_new(titles);
 	else
 		fputs("{\"schema\":1,\"allocations\":[", stdout);
 }
 
-/* In one word: what is published and poisoned is of use to nobody before somebody looks at it. */
-static const char *state_of(struct json_object *alloc)
-{
-	const char *state = ctl_get_string(alloc, "state");
-
-	return ctl_get_bool(alloc, "poisoned") && strcmp(state, "published") == 0 ? "poisoned"
-										   : state;
-}
-
-/*
- * Slot and id are in the list because they are the only way to name an allocation without a name.
- */
 static void add_row(struct sheet *sheet, struct json_object *alloc)
 {
 	char text[CTL_TEXT];
 
 	ctl_table_row(sheet->table);
-	ctl_table_cell(sheet->table, ctl_size(text, sheet->ctl, ctl_get_u64(alloc, "size")));
-	ctl_table_cell(sheet->table, state_of(alloc));
-	ctl_table_cell(sheet->table, ctl_get_string(alloc, "uid"));
-	ctl_table_cell(sheet->table, ctl_get_string(alloc, "gid"));
-	ctl_table_cell(sheet->table, ctl_mode(text, ctl_get_u64(alloc, "mode")));
-	ctl_table_cell(sheet->table, ctl_get_string(alloc, "extents"));
-	ctl_table_cell(sheet->table, ctl_get_string(alloc, "open_by"));
-	ctl_table_cell(sheet->table, ctl_get_string(alloc, "slot"));
-	ctl_table_cell(sheet->table, ctl_get_string(alloc, "id"));
-	ctl_table_cell(sheet->table, ctl_time(text, ctl_get_u64(alloc, "created_ns")));
-	/* The name is the last column: a long one makes no other line longer. */
-	ctl_table_cell(sheet->table, ctl_name(text, alloc));
+	for (size_t i = 0; sheet->columns[i]; i++) {
+		const struct list_column *column = sheet->columns[i];
+
+		if (column->show)
+			column->show(text, sheet->ctl, alloc);
+		ctl_table_cell(sheet->table,
+			       column->show ? text : ctl_get_string(alloc, column->key));
+	}
 }
 
 /*
@@ -88,10 +82,18 @@ static void add_json(struct sheet *sheet, struct json_object *alloc)
 								   JSON_C_TO_STRING_NOSLASHESCAPE));
 }
 
+static bool is_wanted(const struct sheet *sheet, struct json_object *alloc)
+{
+	return (!sheet->owner.has_uid || ctl_get_u64(alloc, "uid") == sheet->owner.uid) &&
+	       (!sheet->owner.has_gid || ctl_get_u64(alloc, "gid") == sheet->owner.gid);
+}
+
 /* Shows one page. Returns false when nobody reads the output any more. */
 static bool add_page(struct sheet *sheet, struct json_object *page)
 {
 	for (size_t i = 0; i < json_object_array_length(page); i++) {
+		if (!is_wanted(sheet, ctl_at(page, i)))
+			continue;
 		if (sheet->table)
 			add_row(sheet, ctl_at(page, i));
 		else
@@ -101,6 +103,40 @@ static bool add_page(struct sheet *sheet, struct json_object *page)
 	if (sheet->table)
 		ctl_table_flush(sheet->table);
 	return ctl_flush() == 0;
+}
+
+/* Keeps one page until all are there. */
+static void keep_page(struct sheet *sheet, struct json_object *page)
+{
+	for (size_t i = 0; i < json_object_array_length(page); i++) {
+		if (is_wanted(sheet, ctl_at(page, i)))
+			json_object_array_add(sheet->all, json_object_get(ctl_at(page, i)));
+	}
+}
+
+static int show_pages(struct sheet *sheet, struct ctl_listing *listing)
+{
+	struct json_object *page;
+	bool goes_on = true;
+	int status = ctl_listing_next(&page, listing);
+
+	if (status == CTL_DONE)
+		begin(sheet);
+	while (status == CTL_DONE && page && goes_on) {
+		if (sheet->all)
+			keep_page(sheet, page);
+		else
+			goes_on = add_page(sheet, page);
+		json_object_put(page);
+		page = NULL;
+		if (goes_on)
+			status = ctl_listing_next(&page, listing);
+	}
+	if (status == CTL_DONE && sheet->all) {
+		list_sort(sheet->all);
+		add_page(sheet, sheet->all);
+	}
+	return status;
 }
 
 /*
@@ -118,37 +154,36 @@ static void end(struct sheet *sheet, int status)
 static int run(struct ctl *ctl, int argc, char **argv)
 {
 	struct ctl_listing listing = { .ctl = ctl };
-	const char *prefix = NULL;
-	const struct ctl_option options[] = { { "arena", &listing.arena, NULL },
-					      { "prefix", &prefix, NULL },
-					      { "state", &listing.state, NULL },
-					      { NULL, NULL, NULL } };
+	const char *prefix = NULL, *sort = NULL, *owner = NULL, *columns = NULL;
+	const struct ctl_option options[] = {
+		{ "arena", &listing.arena, NULL }, { "prefix", &prefix, NULL },
+		{ "state", &listing.state, NULL }, { "sort", &sort, NULL },
+		{ "owner", &owner, NULL },	   { "columns", &columns, NULL },
+		{ NULL, NULL, NULL },
+	};
 	struct sheet sheet = { .ctl = ctl };
-	struct json_object *page;
-	bool goes_on = true;
 	int status;
 
 	if (!ctl_begin(&status, ctl, &ctl_list, argc, argv, options, 0, 0))
 		return status;
-	if (prefix && !ctl_read_name(&listing.prefix, prefix))
+	if ((prefix && !ctl_read_name(&listing.prefix, prefix)) ||
+	    !list_read_columns(sheet.columns, columns) || (sort && !list_read_order(sort)) ||
+	    (owner && !ctl_read_owner(&sheet.owner, owner)))
 		return CTL_USAGE;
 	if (prefix && listing.state)
 		return ctl_usage(&ctl_list, "--prefix and --state exclude each other");
-	status = ctl_listing_next(&page, &listing);
-	if (status == CTL_DONE)
-		begin(&sheet);
-	while (status == CTL_DONE && page && goes_on) {
-		goes_on = add_page(&sheet, page);
-		json_object_put(page);
-		page = NULL;
-		if (goes_on)
-			status = ctl_listing_next(&page, &listing);
-	}
+	if (sort)
+		sheet.all = json_object_new_array();
+	status = show_pages(&sheet, &listing);
 	if (sheet.table || sheet.has_some || status == CTL_DONE)
 		end(&sheet, status);
+	json_object_put(sheet.all);
 	ctl_listing_end(&listing);
 	return status;
 }
 
-const struct ctl_command ctl_list = { "list", "[--prefix TEXT | --state STATE] [--arena NAME]",
-				      "List allocations", help, run };
+const struct ctl_command ctl_list = {
+	"list",
+	"[--prefix TEXT | --state STATE] [--owner USER] [--sort COLUMN] [--columns LIST]",
+	"List allocations", help, run
+};

@@ -18,6 +18,9 @@ static const struct ctl_command *const commands[] = {
 	&ctl_check_memmap,   &ctl_repair, &ctl_reidentify, &ctl_take_over,  &ctl_format,
 	&ctl_create_arena,   &ctl_reload, &ctl_log_level,   &ctl_ping,
 	&ctl_holders,	     &ctl_df,	  &ctl_users,	    &ctl_complete,
+	&ctl_export,	     &ctl_import, &ctl_put_command, &ctl_get_command,
+	&ctl_wait,	     &ctl_chown,  &ctl_chmod,	    &ctl_rename,
+	&ctl_resize,	     &ctl_du,	  &ctl_quota,
 };
 
 /*
@@ -67,6 +70,37 @@ static const struct ctl_command *find_command(const char *name)
 			return commands[i];
 	}
 	return NULL;
+}
+
+/* Says that there is no such command, and which one may have been meant. */
+static int say_unknown(const char *name)
+{
+	struct ctl_suggestion suggestion = { .typed = name };
+
+	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
+		ctl_suggest(&suggestion, commands[i]->name);
+	if (suggestion.best)
+		ctl_say("there is no command \"%s\"; did you mean \"%s\"? `pmemarenactl --help` "
+			"lists them",
+			name, suggestion.best);
+	else
+		ctl_say("there is no command \"%s\"; `pmemarenactl --help` lists them", name);
+	return CTL_USAGE;
+}
+
+/* `help COMMAND` is `COMMAND --help`. */
+static int help(struct ctl *ctl, char **argv)
+{
+	char option[] = "--help";
+	char *args[] = { argv[1], option, NULL };
+	const struct ctl_command *command;
+
+	if (!argv[1] || strcmp(argv[0], "--help") == 0) {
+		print_usage(stdout);
+		return CTL_DONE;
+	}
+	command = find_command(argv[1]);
+	return command ? command->run(ctl, 2, args) : say_unknown(argv[1]);
 }
 
 /* Takes the options that stand before the command. Returns 0 if one was wrong, and says so. */
@@ -126,21 +160,14 @@ static int run(struct ctl *ctl, int argc, char **argv)
 		return CTL_DONE;
 	}
 	if (first < argc &&
-	    (strcmp(argv[first], "--help") == 0 || strcmp(argv[first], "help") == 0)) {
-		print_usage(stdout);
-		return CTL_DONE;
-	}
+	    (strcmp(argv[first], "--help") == 0 || strcmp(argv[first], "help") == 0))
+		return help(ctl, argv + first);
 	if (first >= argc) {
 		print_usage(stderr);
 		return CTL_USAGE;
 	}
 	command = find_command(argv[first]);
-	if (!command) {
-		ctl_say("there is no command \"%s\"; `pmemarenactl --help` lists them",
-			argv[first]);
-		return CTL_USAGE;
-	}
-	return command->run(ctl, argc - first, argv + first);
+	return command ? command->run(ctl, argc - first, argv + first) : say_unknown(argv[first]);
 }
 
 int main(int argc, char **argv)

@@ -75,6 +75,22 @@ static void take_own(const struct ctl_option *own, char *value)
 		*own->flag = true;
 }
 
+static void say_unknown(const struct ctl_command *command, const char *typed,
+			const struct option *all)
+{
+	struct ctl_suggestion suggestion = { .typed = typed + strspn(typed, "-") };
+
+	for (; all->name; all++)
+		ctl_suggest(&suggestion, all->name);
+	/* What is an option already lacks its value. */
+	if (suggestion.best && suggestion.distance > 0)
+		ctl_say("\"%s\" is no option of %s; did you mean \"--%s\"?", typed, command->name,
+			suggestion.best);
+	else
+		ctl_say("\"%s\" is no option of %s, or its value is missing", typed,
+			command->name);
+}
+
 /*
  * argv[0] is the name of the command. getopt moves what is no option to the end of argv, and that
  * is moved to the front here, so that a command finds its arguments from argv[1] on wherever the
@@ -106,11 +122,8 @@ int ctl_parse(struct ctl *ctl, const struct ctl_command *command, int argc, char
 			continue;
 		else if (option == OPT_HELP)
 			return print_help(command), -2;
-		else {
-			ctl_say("\"%s\" is no option of %s, or its value is missing",
-				argv[optind - 1], command->name);
-			return -1;
-		}
+		else
+			return say_unknown(command, argv[optind - 1], all), -1;
 	}
 	for (int i = optind; i < argc; i++)
 		argv[1 + i - optind] = argv[i];

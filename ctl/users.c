@@ -76,50 +76,18 @@ static void show(const struct ctl *ctl, struct json_object *users)
 	ctl_table_print(table);
 }
 
-/* The users of the next pages move to the end of the first one's. */
-static int ask(struct json_object **all, struct ctl *ctl, const char *uid)
-{
-	struct json_object *page;
-	const char *cursor = NULL;
-	int status;
-
-	*all = NULL;
-	do {
-		struct json_object *params = ctl_params(), *from;
-
-		ctl_put(params, "uid", uid);
-		ctl_put(params, "cursor", cursor);
-		status = ctl_call(&page, ctl, "users", params);
-		if (status != CTL_DONE)
-			break;
-		if (!*all) {
-			*all = page;
-		} else {
-			from = ctl_get(page, "users");
-			for (size_t i = 0; i < json_object_array_length(from); i++)
-				json_object_array_add(ctl_get(*all, "users"),
-						      json_object_get(ctl_at(from, i)));
-			json_object_object_add(*all, "cursor",
-					       json_object_get(ctl_get(page, "cursor")));
-			json_object_put(page);
-		}
-		cursor = ctl_get(*all, "cursor") ? ctl_get_string(*all, "cursor") : NULL;
-	} while (cursor);
-	if (status != CTL_DONE)
-		json_object_put(*all);
-	return status;
-}
-
 static int run(struct ctl *ctl, int argc, char **argv)
 {
 	const char *uid = NULL;
 	const struct ctl_option options[] = { { "uid", &uid, NULL }, { NULL, NULL, NULL } };
-	struct json_object *result;
+	struct json_object *params, *result;
 	int status;
 
 	if (!ctl_begin(&status, ctl, &ctl_users, argc, argv, options, 0, 0))
 		return status;
-	status = ask(&result, ctl, uid);
+	params = ctl_params();
+	ctl_put(params, "uid", uid);
+	status = ctl_call_all(&result, ctl, "users", "users", params);
 	if (status != CTL_DONE)
 		return status;
 	if (!ctl_print_json(ctl, result))
