@@ -202,9 +202,12 @@ static int run(const struct options *options)
 int main(int argc, char **argv)
 {
 	static const struct option longs[] = {
-		{ "quick", no_argument, NULL, 'q' },	   { "json", optional_argument, NULL, 'j' },
-		{ "daemon", required_argument, NULL, 'd' }, { "tmpfs", required_argument, NULL, 't' },
-		{ "help", no_argument, NULL, 'h' },	   { NULL, 0, NULL, 0 },
+		{ "quick", no_argument, NULL, 'q' },
+		{ "json", optional_argument, NULL, 'j' },
+		{ "daemon", required_argument, NULL, 'd' },
+		{ "tmpfs", required_argument, NULL, 't' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
 	};
 	struct options options = { .program = bench_daemon_program(),
 				   .tmpfs = "/dev/shm",
