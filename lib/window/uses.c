@@ -10,7 +10,7 @@
 
 void uses_take(struct uses *uses, int fd)
 {
-	struct touches *touches = calloc(1, sizeof(*touches));
+	struct touched *touches = calloc(1, sizeof(*touches));
 	struct stat st;
 	void *memory = MAP_FAILED;
 
@@ -29,7 +29,7 @@ void uses_take(struct uses *uses, int fd)
 
 void uses_fini(struct uses *uses)
 {
-	struct touches *touches;
+	struct touched *touches;
 
 	while ((touches = SLIST_FIRST(&uses->all))) {
 		SLIST_REMOVE_HEAD(&uses->all, link);

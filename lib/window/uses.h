@@ -15,8 +15,8 @@
 #include "lib/wire/window.h"
 
 /* The touches of one daemon. */
-struct touches {
-	SLIST_ENTRY(touches) link;      /* in uses.all */
+struct touched {
+	SLIST_ENTRY(touched) link;      /* in uses.all */
 	uint8_t *bytes;                 /* owned mapping of nr bytes */
 	size_t   nr;
 };
@@ -24,11 +24,11 @@ struct touches {
 /* For who zeroes it: no touches, and nothing is noted. */
 struct uses {
 	/* borrowed from `all`: those of the daemon that is there now; NULL: none */
-	_Atomic(struct touches *) now;
+	_Atomic(struct touched *) now;
 	/*
 	 * Owned; all that ever were: another thread may be about to store into an older one.
 	 */
-	SLIST_HEAD(, touches) all;
+	SLIST_HEAD(, touched) all;
 };
 
 /*
@@ -41,7 +41,7 @@ void uses_fini(struct uses *uses);
 /* What is in @slot was got. */
 static inline void uses_note(struct uses *uses, uint32_t slot)
 {
-	struct touches *touches = atomic_load_explicit(&uses->now, memory_order_acquire);
+	struct touched *touches = atomic_load_explicit(&uses->now, memory_order_acquire);
 
 	if (touches && slot < touches->nr &&
 	    __atomic_load_n(&touches->bytes[slot], __ATOMIC_RELAXED) == 0)
