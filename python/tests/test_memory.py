@@ -117,6 +117,16 @@ class TestMapping(Stage):
         part.release()
         self.assertFalse(is_mapped(address))
 
+    def test_last_view_unmaps_although_the_mapping_is_kept(self):
+        memory = self.it.map()
+        views, address = [memoryview(memory) for _ in range(3)], memory.address
+        memory.close(defer=True)
+        for view in views:
+            self.assertTrue(is_mapped(address))
+            view.release()
+        self.assertFalse(is_mapped(address))
+        self.assertTrue(memory.closed)
+
     def test_view_keeps_what_nobody_else_keeps(self):
         view = memoryview(self.arena.open("it").map(write=True))
         gc.collect()
@@ -229,6 +239,16 @@ if sys.argv[1:]:
         array = numpy.frombuffer(window.get("it"), dtype=numpy.float32)
         self.assertFalse(array.flags.writeable)
         self.assertEqual(array[0], 3)
+
+    @unittest.skipUnless(numpy, "numpy is not installed (apt-get install python3-numpy)")
+    def test_numpy_array_is_put_and_got(self):
+        array = numpy.arange(12000, dtype=numpy.float64).reshape(100, 120)
+        self.arena.put("array", array, attributes=str(array.shape).encode())
+        window = self.arena.window()
+        got = numpy.frombuffer(window.get("array"), dtype=array.dtype, count=array.size).reshape(array.shape)
+        self.assertTrue((got == array).all())
+        self.refused((BufferError, ValueError), self.arena.put, "slice", array[:, ::2])
+        self.assertFalse(self.arena.exists("slice"))
 
     def test_bytes_of_a_mapping_are_a_copy(self):
         with self.it.map(write=True) as memory:
