@@ -8,15 +8,15 @@
 #define HOST_NAME 44
 
 struct host {
-	/* the machine id that systemd gives each installed system; zeroes: there is none */
+	/* the machine id that systemd gives each installed system; zeroes: it has none */
 	uint8_t id[16];
-	/* of this boot: equal boots are one kernel; zeroes: not known */
+	/* id of this boot: hosts with equal ones run on one kernel; zeroes: it is not known */
 	uint8_t boot[16];
-	/* for people; cut where it is longer, "" if there is none */
+	/* the host's name, for people to read; cut if it is longer, "" if there is none */
 	char    name[HOST_NAME];
 };
 
-/* What cannot be read stays zero. */
+/* Reads all of it. What cannot be read stays zero. */
 void host_read(struct host *host);
 
 #endif

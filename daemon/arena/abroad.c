@@ -37,8 +37,9 @@ static bool is_zero(const uint8_t id[16])
 /* ---- the table ---- */
 
 /*
- * One boot is one kernel, whatever its containers call themselves: it knows all marks. One machine
- * id is one host, which may have been booted since.
+ * Is @entry of another host? An equal boot id means the same kernel, whatever its containers call
+ * themselves, and that kernel knows all marks. An equal machine id means the same host; if it was
+ * booted since, its processes are gone.
  */
 bool abroad_is_other(const struct superblock_host *entry, const struct host *host)
 {
@@ -47,7 +48,10 @@ bool abroad_is_other(const struct superblock_host *entry, const struct host *hos
 	return is_zero(entry->boot) || memcmp(entry->boot, host->boot, 16) != 0;
 }
 
-/* An arena whose last host had no machine id can be opened by every host. */
+/*
+ * Did another host leave the arena without closing it? A host without a machine id cannot be told
+ * from others, so what it left open counts as this host's.
+ */
 bool abroad_is_left_open(const struct superblock *sb, const struct host *host)
 {
 	return !sb->clean && !is_zero(sb->machine_id) && memcmp(sb->machine_id, host->id, 16) != 0;
@@ -69,7 +73,10 @@ static struct superblock_host *find_free(struct superblock *sb)
 	return NULL;
 }
 
-/* The entry that @id has already, or one that is not in use. NULL: the table is full. */
+/*
+ * Returns the entry that host @id has already, or else one that is not in use. NULL: the table is
+ * full.
+ */
 static struct superblock_host *find_entry(struct superblock *sb, const uint8_t id[16])
 {
 	for (unsigned i = 0; i < SUPERBLOCK_HOSTS; i++)
@@ -96,7 +103,10 @@ static int enter(struct superblock *sb, const struct host *host)
 
 #define COMMAND_TEXT (2 * PATH_MAX + 64)
 
-/* What to type, for a sentence: the metadata is named if it is not where it is looked for. */
+/*
+ * Writes the command that the sentence tells the user to type. It names the metadata if they are
+ * not where pmemarenactl looks by itself.
+ */
 static void command(char text[COMMAND_TEXT], const struct arena *arena)
 {
 	const char *path = device_info(arena->device)->path;
@@ -145,7 +155,10 @@ int abroad_arrive(struct arena *arena, bool force, struct why *why)
 	memcpy(last.id, sb->machine_id, 16);
 	if (abroad_is_left_open(sb, &arena->host) && enter(sb, &last) < 0)
 		return refuse_full(arena, why);
-	/* One entry stays for this host itself, which may have to leave while it has marks. */
+	/*
+	 * One entry must stay free for this host, which enters itself if processes have marks when
+	 * it closes the arena.
+	 */
 	return find_free(sb) ? 0 : refuse_full(arena, why);
 }
 
@@ -162,7 +175,10 @@ void abroad_withhold(struct arena *arena)
 
 int abroad_release(struct arena *arena, const struct alloc *alloc, struct extent extent)
 {
-	/* What a shrink cut off has a new id, and was mapped with the allocation that it was of. */
+	/*
+	 * Space that a shrink cut off has a new id. The id of the allocation from which it was cut
+	 * tells when it was handed out, and so whether the other host can have it mapped.
+	 */
 	uint64_t id = alloc->cut_from ? alloc->cut_from : alloc->id;
 
 	if (id >= arena->abroad_limit)
@@ -201,7 +217,10 @@ uint64_t arena_withheld(const struct arena *arena)
 
 int abroad_leave(struct arena *arena)
 {
-	/* An error is no proof that nobody has a mark, so it counts as a yes. */
+	/*
+	 * An error does not prove that nobody has a mark, so it counts as one: too much is withheld
+	 * rather than too little.
+	 */
 	int marks = device_has_marks(arena->device);
 
 	if (marks == 0)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * abroad: the table of hosts in the superblock, of those on which processes may have space of the
- * arena mapped, and what follows for free space.
+ * abroad: the table of those hosts, in the superblock, on which processes may have the arena
+ * mapped; and what free space must be withheld for them.
  */
 #ifndef PMEMARENA_ABROAD_H
 #define PMEMARENA_ABROAD_H
@@ -9,9 +9,9 @@
 #include "daemon/arena/arena_internal.h"
 #include "daemon/arena/moves.h"
 
-/* Is there an entry for a host, and which is it? The entry of another host than @host counts. */
+/* Is @entry in use, and of another host than @host? */
 bool abroad_is_other(const struct superblock_host *entry, const struct host *host);
-/* Was the arena not closed in order, by another host than @host? */
+/* Was another host than @host the last to open the arena, and did not close it? */
 bool abroad_is_left_open(const struct superblock *sb, const struct host *host);
 /*
  * Takes the entries of this host off the table, in memory: its own kernel is asked (belong.c), or
@@ -20,11 +20,15 @@ bool abroad_is_left_open(const struct superblock *sb, const struct host *host);
  * that say what to do.
  */
 int abroad_arrive(struct arena *arena, bool force, struct why *why);
-/* Tells the space what it must withhold. Call it before recovery. */
+/*
+ * Tells @arena's space what it must withhold. To be called before recovery, which gives free space
+ * to the scrubber.
+ */
 void abroad_withhold(struct arena *arena);
 /*
- * Before the superblock says that the arena was closed: enters this host if any process has a
- * descriptor or a mapping left, or if that cannot be told. -EUSERS: the table is full.
+ * Enters this host into the table if any process still has a descriptor or a mapping, or if that
+ * cannot be told. To be called before the superblock says that the arena was closed: a cut in
+ * between would lose the entry. -EUSERS: the table is full.
  */
 int abroad_leave(struct arena *arena);
 /*
@@ -32,7 +36,10 @@ int abroad_leave(struct arena *arena);
  * another host may have it mapped. Errors of space_release().
  */
 int abroad_release(struct arena *arena, const struct alloc *alloc, struct extent extent);
-/* Makes the feature bit agree with the table. */
+/*
+ * Sets or clears the superblock's feature bit for whether the table has an entry: an older program,
+ * which does not know the table, must refuse the arena as long as it has one.
+ */
 void abroad_set_feature(struct superblock *sb);
 void abroad_list(struct moves_hosts *out, const struct superblock_host *host);
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * evict: when space is short, the daemon frees evictable allocations (evictable.c) that nobody has
- * open or pinned. It is a free like any other: same stores, same order, same crash argument. A pin
- * that is stored after the look at the pins is found by the look that every free makes before it
- * gives space away (pins.c): then that allocation is freed, its space waits, and the next one goes.
+ * open or pinned. An eviction is a free like any other: the same stores, the same order, the same
+ * crash argument. A process may store a pin after evict.c has looked at the pins. Every free looks
+ * at them once more before it gives space away (pins.c) and finds that pin: then the allocation is
+ * freed, but its space waits for the pin, and another allocation is evicted too.
  *
  * A request evicts for its own user only, unless the arena says `evict = any`. A lease, which is
  * space taken ahead, evicts nobody.
@@ -26,15 +27,18 @@
 #include "lib/wire/size.h"
 
 /*
- * What one call does at most, some hundred microseconds: others wait for it. Who needs more asks
- * again.
+ * Limits for one call, some hundred microseconds of work: all other clients wait meanwhile. Whoever
+ * needs more asks again.
  */
 #define MAX_VICTIMS 256u
 #define MAX_LOOKS   4096u
 
 /* ---- the next to go ---- */
 
-/* Is @alloc somebody's now, so that freeing it would give nobody space? */
+/*
+ * Is @alloc in use, so that freeing it would give no space now? In use is what has a hold or a pin,
+ * what gives way already, what is staged, and @except.
+ */
 static bool is_busy(const struct arena *arena, const struct alloc *alloc,
 		    const struct alloc *except)
 {
@@ -43,9 +47,10 @@ static bool is_busy(const struct arena *arena, const struct alloc *alloc,
 }
 
 /*
- * Turns the clock until the hand stands at one to free. After MAX_LOOKS the first one that is only
- * used goes, though it would have had a second chance: where all are used, one goes all the same.
- * NULL: all that were looked at are busy.
+ * Turns the clock until an allocation is at the front that was not used since its last turn, and
+ * returns that one. If all looks are used up, returns the first that was used and is not busy,
+ * without a second chance: else nothing could be evicted while all are in use. NULL: all that were
+ * looked at are busy.
  */
 static struct alloc *next_victim(struct arena *arena, struct clock *clock,
 				 const struct alloc *except, uint32_t *looks)
@@ -83,8 +88,8 @@ static int free_it(struct arena *arena, struct alloc *alloc)
 }
 
 /*
- * Frees for user @uid until @nr_pfns base pages are, or *left allocations, of which it counts down
- * those it freed. Returns how many base pages were freed.
+ * Frees evictable allocations for user ask->uid until @nr_pfns base pages are freed, or *left
+ * allocations. Counts *left down by one for each. Returns how many base pages were freed.
  */
 static uint64_t free_some(struct arena *arena, const struct evict_ask *ask, uint64_t nr_pfns,
 			  uint32_t *left)
@@ -93,7 +98,10 @@ static uint64_t free_some(struct arena *arena, const struct evict_ask *ask, uint
 	uint64_t freed = 0;
 
 	while (freed < nr_pfns && *left > 0) {
-		/* The last one that is freed takes its clock with it. */
+		/*
+		 * Looks the clock up in each round: freeing the last allocation on a clock frees
+		 * the clock too.
+		 */
 		struct clock *clock = evictable_clock(arena, ask->uid);
 		struct alloc *alloc = clock ? next_victim(arena, clock, ask->except, &looks) : NULL;
 		uint64_t here = alloc ? alloc->nr_pfns : 0;
@@ -107,7 +115,8 @@ static uint64_t free_some(struct arena *arena, const struct evict_ask *ask, uint
 }
 
 /*
- * The same, and makes it durable. Returns how many *left became less: 0, nothing could be freed.
+ * Frees as free_some() does, and makes that durable. Returns by how much *left was counted down; 0:
+ * nothing could be freed.
  */
 static int free_durably(struct arena *arena, const struct evict_ask *ask, uint64_t nr_pfns,
 			uint32_t *left)
@@ -117,7 +126,10 @@ static int free_durably(struct arena *arena, const struct evict_ask *ask, uint64
 
 	if (!evictable_clock(arena, ask->uid))
 		return 0;
-	/* What was only staged could come back after a crash: it is not freed before. */
+	/*
+	 * Settles what is staged first. An allocation whose change is only staged would come back
+	 * after a crash, so it cannot be freed before.
+	 */
 	r = arena_settle(arena);
 	if (r < 0)
 		return r;
@@ -128,7 +140,7 @@ static int free_durably(struct arena *arena, const struct evict_ask *ask, uint64
 	return r < 0 ? r : (int)(before - *left);
 }
 
-/* Base pages that nobody has, also those that are being scrubbed. */
+/* Returns how many base pages belong to nobody; those that are being scrubbed count too. */
 static uint64_t nr_free_pfns(const struct arena *arena)
 {
 	struct space_stats stats;
@@ -148,8 +160,9 @@ static int say_later(const struct arena *arena, const struct evict_ask *ask, str
 }
 
 /*
- * Frees some allocations, durably, for a request that found no space. 0: claim again. -ENOSPC:
- * there is nothing to free, or all of it would not be enough. -EINPROGRESS: not now.
+ * Frees some allocations, durably, for a request that found no space. 0: the caller claims again.
+ * -ENOSPC: nothing is evictable, or not enough even if all of it went. -EINPROGRESS: what is
+ * evictable is in use now; the request may come again.
  */
 static int make_room(struct arena *arena, const struct evict_ask *ask, uint32_t *left,
 		     struct why *why)
@@ -160,7 +173,10 @@ static int make_room(struct arena *arena, const struct evict_ask *ask, uint32_t 
 
 	if (!clock || clock->nr_pfns + nr_free < ask->nr_pfns)
 		return -ENOSPC;
-	/* Free space that did not do is scattered: then one after the other goes until it does. */
+	/*
+	 * If there is enough free space and the claim failed all the same, that space is too
+	 * scattered: then allocations are freed one at a time until the claim succeeds.
+	 */
 	r = free_durably(arena, ask, ask->nr_pfns > nr_free ? ask->nr_pfns - nr_free : 1, left);
 	if (r == 0 && (*left == 0 || arena->pins_missing || clock->nr > MAX_LOOKS))
 		return say_later(arena, ask, why);
@@ -184,7 +200,10 @@ int evict_for_quota(struct arena *arena, uint32_t uid, uint64_t nr_pfns)
 	const struct evict_ask ask = { .uid = uid };
 	uint32_t left = MAX_VICTIMS;
 
-	/* What is on the clock of all may be other users', whose end is no use to this one. */
+	/*
+	 * With one clock for all users the victims could be other users' allocations, and freeing
+	 * those would not lower this user's charge.
+	 */
 	return arena->evict_any ? 0 : free_durably(arena, &ask, nr_pfns, &left);
 }
 
@@ -200,7 +219,7 @@ bool evict_is_due(const struct arena *arena)
 	return used > size / 100 * arena->evict_above;
 }
 
-/* Frees about @nr_pfns base pages of the user who has most that may go, if it is due. */
+/* Frees about @nr_pfns base pages of the user with the most evictable space, if evict_is_due(). */
 static void free_ahead(struct arena *arena, uint64_t nr_pfns, const struct alloc *except)
 {
 	const struct clock *clock = evictable_fullest(arena);
@@ -215,17 +234,24 @@ void evict_ahead(struct arena *arena)
 {
 	if (!arena->evict_above || RB_EMPTY(&arena->clocks))
 		return;
-	/* What waits to be let go of is used by nobody, and nothing more is freed for it. */
+	/*
+	 * Counts what is quarantined anew: that space is used by nobody and comes back by itself,
+	 * so nothing is evicted for it.
+	 */
 	room_look(arena);
-	/* A hundredth at a time: the next tick goes on if that was not enough. */
+	/*
+	 * Frees a hundredth of the arena at a time; the next tick goes on if evict_is_due() still
+	 * holds.
+	 */
 	free_ahead(arena, (arena->identity.size >> DESC_SHIFT) / 100 + 1, NULL);
 }
 
 /* ---- for a request ---- */
 
 /*
- * space_claim(), and once more where space was only kept for pins that are put by now: the regular
- * look at the pins comes too seldom for a cache that turns over its whole arena.
+ * Claims space. On failure it releases what was only kept for pins that were put meanwhile, and
+ * claims once more. The regular look at the pins is too seldom for a cache that turns over its
+ * whole arena.
  */
 static int claim(uint32_t *nr, bool *is_run, struct arena *arena, const struct evict_ask *ask)
 {
@@ -245,8 +271,8 @@ int evict_claim(uint32_t *nr, bool *is_run, struct arena *arena, const struct ev
 	int r = 0;
 
 	/*
-	 * Above the mark each request has somewhat more freed than it takes, for those that come
-	 * after it: what it takes itself is clean already.
+	 * While evict_is_due(), each request frees somewhat more than it takes, for the requests
+	 * after it. It has no use of that itself: what it takes must have been scrubbed already.
 	 */
 	if (!ask->is_lease)
 		free_ahead(arena, ask->nr_pfns + ask->nr_pfns / 4, ask->except);

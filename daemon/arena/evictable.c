@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * evictable: the clocks, as lists. An allocation is on one by the link by which FREEING ones wait.
+ * evictable: keeps the clocks as lists. An allocation is on its clock by alloc.link, the same link
+ * by which FREEING allocations are on arena.freeing: an allocation is never on both.
  */
 #include <config.h>
 
@@ -17,7 +18,7 @@ RB_GENERATE_INTERNAL(clock_tree, clock, link, compare_key, __attribute__((unused
 
 /* ---- clocks ---- */
 
-/* RB_FIND() and its like do not take a const tree, though they only read. */
+/* Casts const away: RB_FIND() does not take a const tree, though it only reads. */
 static struct clock_tree *clocks_of(const struct arena *arena)
 {
 	return (struct clock_tree *)(uintptr_t)&arena->clocks;
@@ -79,7 +80,10 @@ void evictable_enter(struct arena *arena, struct alloc *alloc)
 	alloc->clock = get_clock(arena, alloc->uid);
 	if (!alloc->clock)
 		return;
-	/* What the slot had before may have been touched. */
+	/*
+	 * Clears the byte of the slot: a touch of the allocation that was there before would count
+	 * as one of @alloc.
+	 */
 	(void)evictable_was_used(arena, alloc);
 	TAILQ_INSERT_TAIL(&alloc->clock->hand, alloc, link);
 	alloc->clock->nr++;
@@ -96,7 +100,10 @@ static void leave(struct arena *arena, struct alloc *alloc, uint64_t nr_pfns)
 	alloc->clock = NULL;
 	clock->nr--;
 	clock->nr_pfns -= nr_pfns;
-	/* A user that comes and goes leaves nothing behind. */
+	/*
+	 * Frees a clock with its last allocation: else users that come and go would leave their
+	 * clocks behind for ever.
+	 */
 	if (clock->nr > 0)
 		return;
 	RB_REMOVE(clock_tree, &arena->clocks, clock);
@@ -154,7 +161,8 @@ void evictable_enter_all(struct arena *arena)
 	size_t nr = 0;
 
 	/*
-	 * Ids only grow, so that their order is that of the creation; a start knows no other one.
+	 * Orders the allocations by id, which is the order of their creation: a start does not know
+	 * when each was used last.
 	 */
 	for (uint32_t slot = 0; slot < arena->nr_objects; slot++) {
 		struct alloc *alloc = arena->objects[slot];

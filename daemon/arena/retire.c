@@ -14,8 +14,8 @@ int retire_record(struct arena *arena, struct alloc *alloc, bool is_held)
 
 	/*
 	 * The ledger learns who may have the space mapped or pinned before the table forgets the
-	 * allocation. Killed in between, the next daemon would give space to others that somebody
-	 * still writes to.
+	 * allocation. If the daemon were killed in between, in the other order, the next one would
+	 * give others space that somebody still writes to.
 	 */
 	if (is_held || !TAILQ_EMPTY(&arena->windows))
 		r = ledger_add_range(&alloc->entry, arena->ledger, &range, alloc->extents,

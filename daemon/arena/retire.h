@@ -10,9 +10,12 @@
  * nothing has changed: -ENOSPC, -EDQUOT the ledger has no room; -ENOMEM.
  */
 int retire_record(struct arena *arena, struct alloc *alloc, bool is_held);
-/* After that, which cannot be undone: nobody finds @alloc any more, and its owner does not pay. */
+/*
+ * Hides @alloc, whose record retire_record() has staged away: nobody finds it any more, and its
+ * owner is not charged for it any more. This step cannot be undone.
+ */
 void retire_alloc(struct arena *arena, struct alloc *alloc);
-/* The last step: the settle releases what nobody holds. */
+/* Puts @alloc among those that wait to be released: the next settle releases what nobody holds. */
 void retire_end(struct arena *arena, struct alloc *alloc);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * takeover: somebody vouches that the hosts which had the arena are fenced. Only the superblock of
- * the metadata is rewritten, once; the next start does the rest. So a cut leaves the arena as it
- * was, or taken over.
+ * takeover: somebody vouches that the hosts which had the arena are fenced (cut off from it). Only
+ * the superblock of the metadata is rewritten, once, and the next start does the rest. So a power
+ * cut leaves the arena either as it was or taken over.
  */
 #include <config.h>
 
@@ -15,9 +15,10 @@
 struct takeover {
 	/* owned; meta is NULL if the metadata is on the device */
 	struct device *device, *meta;
-	struct media *media;                    /* owned; the start of the one with the metadata */
+	/* owned; the superblocks of the device that has the metadata */
+	struct media *media;
 	struct superblock sb;
-	struct host host;                       /* this one */
+	struct host host;                       /* the host that this program runs on */
 };
 
 static void close_all(struct takeover *t)
@@ -45,7 +46,10 @@ static int open_all(struct takeover *t, const struct arena_params *params, struc
 	return pair_open_start(&t->media, meta, why);
 }
 
-/* Processes of this kernel are not fenced, whatever somebody says: it can be asked. */
+/*
+ * Do processes of this very host still have the arena mapped? They are not fenced, whatever
+ * somebody says, since this kernel can be asked; so the entry stays.
+ */
 static bool is_here(const struct takeover *t, const struct superblock_host *entry)
 {
 	return !abroad_is_other(entry, &t->host) && device_has_marks(t->device) != 0;
@@ -68,7 +72,10 @@ static void forget_hosts(struct moves_hosts *out, struct takeover *t)
 		return;
 	memcpy(last.id, t->sb.machine_id, 16);
 	abroad_list(out, &last);
-	/* From here on it is this host that did not close it, and that may open it. */
+	/*
+	 * Names this host as the one that did not close the arena: then it may open it, as after a
+	 * crash of its own.
+	 */
 	memcpy(t->sb.machine_id, t->host.id, 16);
 }
 

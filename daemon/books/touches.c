@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* touches: makes the memory, and reads it. */
+/* touches: makes the shared memory of the touches, and reads it. */
 #include <config.h>
 
 #include "daemon/books/touches.h"
@@ -72,8 +72,8 @@ bool touches_take(struct touches *touches, uint32_t slot)
 		return false;
 	at = &touches->bytes[slot];
 	/*
-	 * The store may lose a touch that comes between the two. Then something that was used twice
-	 * counts as used once.
+	 * The store may overwrite a touch that comes between the load and the store. Then an
+	 * allocation that was used twice counts as used once, which does no harm.
 	 */
 	if (__atomic_load_n(at, __ATOMIC_RELAXED) == 0)
 		return false;

@@ -17,12 +17,15 @@
 
 struct touches;
 
-/* For slots 0 to @nr_slots - 1. The caller owns *out. -ENOMEM, errors of memfd_create(). */
+/*
+ * Makes touches for slots 0 to @nr_slots - 1. The caller owns *out. -ENOMEM; errors of
+ * memfd_create().
+ */
 int touches_new(struct touches **out, uint64_t nr_slots);
-void touches_free(struct touches *touches);     /* NULL is fine */
-/* The descriptor for clients, which stays that of @touches. */
+void touches_free(struct touches *touches);     /* Frees @touches, which may be NULL. */
+/* Returns the descriptor to send to clients. @touches keeps it. */
 int touches_fd(const struct touches *touches);
-/* Was @slot touched since this was asked last? @touches may be NULL: then nothing was. */
+/* Was @slot touched since the last call for it? @touches may be NULL: then no slot was. */
 bool touches_take(struct touches *touches, uint32_t slot);
 
 #endif

@@ -77,9 +77,9 @@ void session_forget_slice(struct session *session)
 /* ---- what waits for space, or for a name ---- */
 
 /*
- * Sets a timer to try the messages that wait for leases or names again. A small lease that is
- * given back needs no scrubbing, so no end of a scrub would wake them; a reservation that ends, and
- * a time that is over, have no event.
+ * Sets a timer after which the messages that wait for leases or names are tried again. Nothing else
+ * wakes them: a small lease that is given back needs no scrubbing, so that no end of a scrub comes,
+ * and neither the end of a reservation nor that of a period of waiting is an event.
  */
 static void look_again(struct sessions *sessions)
 {
@@ -89,7 +89,7 @@ static void look_again(struct sessions *sessions)
 		event_add(&sessions->recalling, &soon);
 }
 
-/* Counts @waiting, by @step, where its kind is counted. */
+/* Adds @step (1 or -1) to the counters for messages of @waiting's kind. */
 static void count(const struct waiting *waiting, int step)
 {
 	struct session *session = waiting->session;
@@ -99,7 +99,10 @@ static void count(const struct waiting *waiting, int step)
 		return;
 	}
 	session->nr_awaiting += step;
-	/* The arena keeps events only while somebody listens. */
+	/*
+	 * Counts the sessions that wait for a name as listeners: an arena keeps events only while
+	 * there are some.
+	 */
 	session->sessions->service->nr_listeners += step;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * area: arithmetic, one mmap() and two madvise(). Knows no daemon and no window.
+ * area: maps the data of one arena with one mmap() and two madvise(). It knows neither the daemon
+ * nor the window that it belongs to.
  */
 #include <config.h>
 
@@ -16,16 +17,20 @@
 #define MiB(n) ((uint64_t)(n) << 20)
 #define GiB(n) ((uint64_t)(n) << 30)
 
-/* Linux 5.14; the headers of Debian 12 have them, those of older systems have not. */
+/*
+ * The kernel has these since Linux 5.14. The headers of Debian 12 define them, older headers do
+ * not.
+ */
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ  22
 #define MADV_POPULATE_WRITE 23
 #endif
 
 /*
- * Reserves address space for the area, at an address that is @begin modulo @huge: only where address
- * and offset in the file agree so far can a huge page be mapped. What is reserved beside it and
- * cannot be given back stays a part of the area, and goes with it.
+ * Reserves address space for the area, at an address that is @begin modulo @huge: the kernel maps
+ * huge pages only where address and offset in the file are equal modulo their size. The reserve is
+ * larger than the area by @huge. What of that surplus munmap() does not give back stays a part of
+ * the area, and area_fini() unmaps it.
  */
 static int reserve(struct area *area, uint64_t size, uint64_t huge, uint64_t begin)
 {
@@ -50,7 +55,11 @@ static int reserve(struct area *area, uint64_t size, uint64_t huge, uint64_t beg
 	return 0;
 }
 
-/* On a dax file system only MAP_SYNC makes flushed lines durable by themselves, as in memory/map.c. */
+/*
+ * Maps the device over the reserved addresses, with MAP_SYNC where it is wanted and the kernel has
+ * it. On a dax file system flushed lines are durable by themselves only under MAP_SYNC; without it
+ * a program would need msync(). memory/map.c does the same.
+ */
 static void *map_there(char *at, uint64_t size, int prot, int fd, uint64_t begin, bool wants_sync)
 {
 	void *got = MAP_FAILED;
@@ -82,7 +91,10 @@ int area_init(struct area *area, int fd, const struct wire_arena *arena, bool is
 	if (map_there(area->base, size, prot, fd, begin,
 		      is_writable && !arena->is_dax && arena->granularity != PMA_PAGE) == MAP_FAILED)
 		return error_map_why(why, -errno, size);
-	/* A file's pages are huge if it is allowed; on device-dax they are what the device has. */
+	/*
+	 * Asks for huge pages of a file, where the system allows them. On device-dax the device
+	 * alone decides how large its pages are.
+	 */
 	if (!arena->is_dax)
 		(void)madvise(area->base, size, MADV_HUGEPAGE);
 	area->off = arena->data_off;
@@ -94,12 +106,15 @@ int area_init(struct area *area, int fd, const struct wire_arena *arena, bool is
 
 void area_fini(struct area *area)
 {
-	/* What stays mapped keeps its mark, and so the daemon knows of it. */
+	/*
+	 * If munmap() fails, the mapping keeps the session's mark alive, so that the daemon gives
+	 * nothing that is mapped here to others.
+	 */
 	if (area->held)
 		(void)munmap(area->held, area->nr_held);
 }
 
-/* For kernels that cannot do it in one call. */
+/* Reads a byte of each page, for kernels older than 5.14, which have no MADV_POPULATE_READ. */
 static void touch(const struct area *area)
 {
 	for (uint64_t at = 0; at < area->len; at += area->page)
@@ -111,7 +126,10 @@ int area_populate(struct area *area, bool is_writable)
 	if (madvise(area->base, area->size,
 		    is_writable ? MADV_POPULATE_WRITE : MADV_POPULATE_READ) == 0)
 		return 0;
-	/* A page is bad: what is behind it becomes present when it is used. */
+	/*
+	 * The kernel stops at a page that is bad. The pages behind it become present later, each
+	 * when it is used first.
+	 */
 	if (errno == EHWPOISON || errno == EFAULT)
 		return 0;
 	if (errno != EINVAL)

@@ -18,9 +18,10 @@ struct area {
 	char    *base;                  /* in there: where `size` bytes of the device are mapped */
 	size_t   size;
 	char    *address;               /* in there: the first byte that clients can have */
-	uint64_t off;                   /* where that byte is on the device */
+	uint64_t off;                   /* where @address is on the device */
 	uint64_t len;
-	uint64_t page;                  /* what the device maps at a time, at least */
+	/* bytes that the device maps at a time: no page here is smaller */
+	uint64_t page;
 };
 
 /*
@@ -34,7 +35,10 @@ void area_fini(struct area *area);
 /* Makes all pages present now. 0 or a negative errno. */
 int area_populate(struct area *area, bool is_writable);
 
-/* Where the device's bytes from @off on are; NULL: not all @len of them are in the area. */
+/*
+ * Returns the address of the device's bytes from @off on. NULL: some of the @len bytes are outside
+ * of the area.
+ */
 static inline void *area_at(const struct area *area, uint64_t off, uint64_t len)
 {
 	uint64_t at = off - area->off;

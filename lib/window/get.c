@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * get: pma_get() and pma_put(). A hit makes no system call and takes no lock; why it is right says
- * lib/wire/window.h. What is not certain here is a miss, and the daemon has the last word: so also
- * that a mode forbids it.
+ * get: pma_get() and pma_put(). A hit, a get that the catalog answers, makes no system call and
+ * takes no lock; lib/wire/window.h says why its answer is right. Where the catalog leaves anything
+ * uncertain the get is a miss and the daemon is asked; also where the mode forbids the get, since
+ * the catalog may lag behind.
  */
 #include <config.h>
 
@@ -15,8 +16,12 @@
 #include "lib/window/pin.h"
 #include "lib/window/window.h"
 
-#define MAX_TRIES 4     /* an entry that changes so often under our eyes is asked for */
-#define AT_ONCE   16u   /* so many names are fetched into the processor's cache at once */
+/*
+ * How often a get looks at an entry that the daemon keeps changing. After that it asks the daemon
+ * by message.
+ */
+#define MAX_TRIES 4
+#define AT_ONCE   16u   /* How many names are prefetched into the processor's cache together. */
 
 enum outcome {
 	HIT,
@@ -49,8 +54,9 @@ static bool is_member(const struct pins_header *who, uint32_t gid)
 }
 
 /*
- * As the daemon decides: the first class that matches counts. @who is what the daemon saw of this
- * process when it connected.
+ * Decides what the mode allows, as the daemon does: owner, group, others, of which the first that
+ * matches counts. @who has the user and groups of this process, as the daemon saw them when it
+ * connected.
  */
 static enum right right_to(const struct sight *sight, const struct pins_header *who, uint32_t wanted)
 {
@@ -65,7 +71,10 @@ static enum right right_to(const struct sight *sight, const struct pins_header *
 		return has(sight->mode >> 6, wanted);
 	if (is_member(who, sight->gid))
 		return has(sight->mode >> 3, wanted);
-	/* Perhaps it is of a group that the pins had no room for, which may have less than others. */
+	/*
+	 * The process may be of a group for which the pins had no room, and the mode may give that
+	 * group less than others.
+	 */
 	if (!(state & PINS_ALL_GROUPS) && has(sight->mode >> 3, wanted) != has(sight->mode, wanted))
 		return ASK;
 	return has(sight->mode, wanted);
@@ -93,7 +102,8 @@ static bool fill(struct pma_pin *pin, const struct pma_window *window, const str
 }
 
 /*
- * Pins what @sight shows. UNKNOWN: it changed before the pin was seen, or cannot be used from here.
+ * Pins what @sight shows. UNKNOWN: the entry changed before the pin was seen, or it has something
+ * that the catalog does not show, so that the daemon must be asked.
  */
 static enum outcome pin_it(struct pma_pin *pin, struct pma_window *window, const struct view *view,
 			   const struct sight *sight)
@@ -108,7 +118,10 @@ static enum outcome pin_it(struct pma_pin *pin, struct pma_window *window, const
 	word = words_take(&window->words, sight->word);
 	if (word == WORDS_NONE)
 		return NO_WORD;
-	/* The pin is seen by all. Was it in time, and all that was read of one version? */
+	/*
+	 * The daemon sees the pin from here on. If the entry is still what it was, the pin came in
+	 * time, and all that was read is of one version.
+	 */
 	if (!view_is_same(view, sight) || !fill(pin, window, sight, more)) {
 		words_give(&window->words, word);
 		return UNKNOWN;
@@ -119,11 +132,12 @@ static enum outcome pin_it(struct pma_pin *pin, struct pma_window *window, const
 	return HIT;
 }
 
-/* A key, and what is known of it before it is looked for. */
+/* A key, with what is computed from it before the catalog is searched. */
 struct sought {
 	const struct pma_key *key;
 	size_t   len;                   /* of the name */
-	uint32_t tag;                   /* of the name, in the view in which it is looked for */
+	/* hash of the name, as the view that is searched wants it */
+	uint32_t tag;
 };
 
 static enum sighting find(struct sight *sight, const struct view *view, const struct sought *sought)
@@ -134,6 +148,10 @@ static enum sighting find(struct sight *sight, const struct view *view, const st
 			 : view_find_id(sight, view, key->handle.slot, key->handle.id);
 }
 
+/*
+ * Looks at the catalog once. UNKNOWN where the daemon must decide: the entry is changing, its pages
+ * are bad, or the groups of this process are not all known.
+ */
 static enum outcome try_hit(struct pma_pin *pin, struct pma_window *window, const struct view *view,
 			    const struct sought *sought, uint32_t wanted)
 {
@@ -151,6 +169,7 @@ static enum outcome try_hit(struct pma_pin *pin, struct pma_window *window, cons
 	return pin_it(pin, window, view, &sight);
 }
 
+/* Looks at the catalog up to MAX_TRIES times, as long as the entry changes meanwhile. */
 static enum outcome hit(struct pma_pin *pin, struct pma_window *window, const struct view *view,
 			const struct sought *sought, uint32_t wanted)
 {
@@ -181,7 +200,10 @@ static int check_key(const struct pma_window *window, const struct sought *sough
 	return 0;
 }
 
-/* The result of a key that is not asked for by message. */
+/*
+ * Turns the outcome of a look at the catalog into the result of a key. PIN_MISSED: the daemon must
+ * be asked; a local get never asks, so it gets an error.
+ */
 static int result_of(enum outcome outcome, const struct pma_window *window, bool is_local)
 {
 	switch (outcome) {
@@ -228,9 +250,9 @@ static struct sought seek(const struct pma_key *key, const struct view *view)
 }
 
 /*
- * At most AT_ONCE keys. Each name leads to two places in memory, one after the other, of which none
- * is in the cache when they are many: so the processor waits for all first ones at once, and for
- * all second ones.
+ * Gets at most AT_ONCE keys. To find a name the processor loads its bucket, then its entry. With
+ * many names neither is in the cache, so the loads of all buckets are begun together, then those of
+ * all entries; else each load would be waited for by itself.
  */
 static void get_some(struct pma_window *window, struct pma_pin *pins, const struct pma_key *keys,
 		     size_t nr, unsigned flags)
@@ -288,6 +310,10 @@ int pma_get(struct pma_window *window, struct pma_pin *pins, const struct pma_ke
 
 /* ---- put ---- */
 
+/*
+ * Gives back the word of one pin, and the memory of its pieces. Does nothing for a pin that was put
+ * already.
+ */
 static void put_one(struct pma_window *window, struct pma_pin *pin)
 {
 	uint32_t word = pin->word - 1;
@@ -295,7 +321,10 @@ static void put_one(struct pma_window *window, struct pma_pin *pin)
 	if (pin->word == 0 || word >= window->words.nr)
 		return;
 	pin->word = 0;
-	/* Else it is a copy of a pin that was put already: the word may be somebody else's by now. */
+	/*
+	 * A word with another value means that @pin is a copy of a pin that was put already.
+	 * Somebody else may use the word by now, and would lose its pin.
+	 */
 	if (words_value(&window->words, word) != pin->value)
 		return;
 	words_give(&window->words, word);
@@ -307,7 +336,10 @@ void pma_put(struct pma_window *window, struct pma_pin *pins, size_t nr)
 {
 	if (window_check(window) < 0)
 		return;
-	/* The last first: so the thread looks for its next word where it found the first of these. */
+	/*
+	 * Puts the last pin first: the thread looks for its next free word where it put last, and
+	 * that is then the one with which the next round of gets begins.
+	 */
 	for (size_t i = nr; i > 0; i--)
 		put_one(window, &pins[i - 1]);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * miss: gets by message. The process takes a word (PINS_TAKEN) for each key and names it in the
- * request, the daemon fills it in: what ends a pin is then the same as after a hit. A word whose
- * request got no answer may be filled in later, so it is lost: words.h says until when.
+ * miss: gets by message. The process takes a word for each key (it stores PINS_TAKEN there) and
+ * names it in the request, and the daemon stores the pin in it. So such a pin ends as one of a hit
+ * does, without a message. When a request got no answer, the daemon may store a pin in its words
+ * later: they count as lost, until words.h says that nothing can come any more.
  */
 #include <config.h>
 
@@ -18,26 +19,31 @@
 #include "lib/window/pin.h"
 
 /*
- * A key is asked for so often when the answer was lost, or when the allocation changed while its
- * pieces were fetched.
+ * How many times a key is asked for: once more after a lost answer, or after the allocation changed
+ * while its pieces were fetched.
  */
 #define MAX_TRIES 3
 
-/* One message. */
+/* One message with its keys, until it is answered. */
 struct asking {
 	struct call call;
 	struct pma_window *window;      /* borrowed */
 	struct pma_pin *pins;           /* borrowed; those of the whole get */
 	uint32_t nr;
 	uint32_t nr_answered;
-	bool     with_attributes;       /* the daemon knows them */
-	size_t   index[WIRE_MAX_ITEMS]; /* which of the pins */
+	bool     with_attributes;       /* the daemon can send attributes with a pin */
+	size_t   index[WIRE_MAX_ITEMS]; /* for each key: its place in @pins */
 	uint32_t words[WIRE_MAX_ITEMS];
-	struct why why;                 /* the sentence of the first that was refused */
+	/* what the daemon said about the first key that it refused */
+	struct why why;
 };
 
 /* ---- the reply; under link.lock ---- */
 
+/*
+ * Fills in @pin from the answer to its key. PIN_PARTIAL: the answer has not all pieces, or not the
+ * attributes; fetch_pieces() gets them. -EPROTO: the answer makes no sense.
+ */
 static int describe(struct pma_pin *pin, const struct pma_window *window,
 		    const struct wire_result *result, const struct wire_extent *extents,
 		    const char *attributes)
@@ -66,6 +72,10 @@ static int describe(struct pma_pin *pin, const struct pma_window *window,
 	return pin_set_extents(pin, window, all, result->nr_inline);
 }
 
+/*
+ * Takes the answer to key @i, for which the daemon has stored a pin in the key's word. A word
+ * without a pin means that the daemon does not keep the protocol.
+ */
 static int take_pin(struct asking *asking, uint32_t i, const struct wire_result *result,
 		    const struct wire_extent *extents, const char *attributes)
 {
@@ -89,6 +99,7 @@ static int take_pin(struct asking *asking, uint32_t i, const struct wire_result 
 	return 0;
 }
 
+/* Takes a refusal of key @i. The daemon stored no pin, so the word is free at once. */
 static void take_refusal(struct asking *asking, uint32_t i, const struct wire_result *result,
 			 const char *text)
 {
@@ -127,7 +138,10 @@ static int absorb(struct call *call, struct wire_reader *reader, int *fds, int n
 	return wire_next_result(reader, &result, &extents, &text);
 }
 
-/* What has no answer keeps the result PIN_MISSED; its word is lost if the daemon may know it. */
+/*
+ * Gives back the words of keys that got no answer; their result stays PIN_MISSED. If the message
+ * was sent, the daemon may still store a pin in such a word, so that it is lost and not free.
+ */
 static void finished(struct call *call)
 {
 	struct asking *asking = (struct asking *)call;
@@ -149,7 +163,10 @@ static size_t name_length(const struct pma_key *key)
 	return key->name_len ? key->name_len : strlen(key->name);
 }
 
-/* 0; -EMSGSIZE the message is full; -ENOBUFS no word is free. */
+/*
+ * Adds the key of pins[@index] to the message. -EMSGSIZE: the message is full; -ENOBUFS: no word is
+ * free.
+ */
 static int add(struct asking *asking, struct wire_writer *writer, const struct pma_key *key,
 	       size_t index, unsigned flags)
 {
@@ -182,8 +199,9 @@ static int add(struct asking *asking, struct wire_writer *writer, const struct p
 }
 
 /*
- * Packs keys from *at on into the message. A key for which no word is free has its result at once:
- * what was got so far is the program's, and only the program can put it.
+ * Packs keys from *at on into the message. A key for which no word is free fails at once: all words
+ * have pins that the program got earlier, and only the program can put them, so that waiting would
+ * not help.
  */
 static void pack(struct asking *asking, struct wire_writer *writer, const struct pma_key *keys,
 		 size_t *at, size_t nr, unsigned flags)
@@ -246,7 +264,10 @@ static void fail_rest(struct pma_window *window, struct pma_pin *pins, size_t nr
 	}
 }
 
-/* The daemon did not have the window yet: these keys are asked for again. */
+/*
+ * Returns whether keys are left to ask for once more: a daemon that was started again and did not
+ * know the window yet refused them.
+ */
 static bool ask_for_them_again(struct pma_pin *pins, size_t nr)
 {
 	bool is_any = false;
@@ -280,9 +301,9 @@ static int ask_all(struct pma_window *window, struct pma_pin *pins, const struct
 /* ---- what did not fit into the reply ---- */
 
 /*
- * The pin keeps the version that it pins, and the daemon tells the pieces and the attributes of the
- * one that is now.
- * If they differ the pin is given up and the key is asked for again.
+ * Fetches the pieces and the attributes that did not fit into the reply. The pin keeps the version
+ * that the daemon pinned, and these requests answer for the current version. If they differ the pin
+ * would describe a mixture, so it is given up and the key is asked for again.
  */
 static int fetch_pieces(struct pma_window *window, struct pma_pin *pin)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * pin: from extents on the device to pieces in memory. One extent needs no memory of its own.
+ * pin: turns extents on the device into pieces in memory. A pin of one extent needs no memory of
+ * its own, so that the usual get allocates nothing.
  */
 #include <config.h>
 
@@ -9,6 +10,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
+/*
+ * Makes the array of pieces for an allocation of several extents. -EPROTO: an extent is outside of
+ * the window.
+ */
 static int set_pieces(struct pma_pin *pin, const struct pma_window *window,
 		      const struct pma_extent *extents, uint32_t nr)
 {

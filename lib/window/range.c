@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* range: what memory a window is, whole or in the chunks in which it is registered elsewhere. */
+/*
+ * range: tells a program which memory a window has: as a whole, or in chunks, for programs that
+ * register the memory with a device (RDMA, a GPU) chunk by chunk.
+ */
 #include <config.h>
 
 #include <errno.h>

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* uses: maps the touches, those of each daemon beside those of the one before. */
+/*
+ * uses: maps the touches. Each daemon makes its own; those of the daemons before stay mapped until
+ * the window is closed, since another thread may be storing into them.
+ */
 #include <config.h>
 
 #include "lib/window/uses.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * uses: tells the daemon which evictable things this process gets, by the touches of the arena
+ * uses: tells the daemon which evictable allocations this process gets, by the touches of the arena
  * (lib/wire/window.h): a byte a slot. A hit reads the byte, and stores it only where it is 0, so
  * that what is hot costs no store and its cache line stays shared.
  */
@@ -21,24 +21,28 @@ struct touched {
 	size_t   nr;
 };
 
-/* For who zeroes it: no touches, and nothing is noted. */
+/* All zeroes is a valid state: there are no touches, and no use is noted. */
 struct uses {
-	/* borrowed from `all`: those of the daemon that is there now; NULL: none */
+	/* borrowed from @all: the touches of the daemon that runs now; NULL: none */
 	_Atomic(struct touched *) now;
 	/*
-	 * Owned; all that ever were: another thread may be about to store into an older one.
+	 * Owned, the touches of all daemons since the window was opened: another thread may be
+	 * about to store into an older one, so none is unmapped before the window is closed.
 	 */
 	SLIST_HEAD(, touched) all;
 };
 
 /*
- * From here on the touches in @fd, which stays the caller's, count. Where they cannot be mapped
- * nothing is noted: what this process gets may be evicted earlier then.
+ * Notes uses in the touches of @fd from here on; @fd stays the caller's. Where they cannot be
+ * mapped no use is noted: then the daemon may evict what this process uses often.
  */
 void uses_take(struct uses *uses, int fd);
 void uses_fini(struct uses *uses);
 
-/* What is in @slot was got. */
+/*
+ * Notes that this process got the allocation in @slot. Else the daemon would take the allocation
+ * for unused, and evict it early.
+ */
 static inline void uses_note(struct uses *uses, uint32_t slot)
 {
 	struct touched *touches = atomic_load_explicit(&uses->now, memory_order_acquire);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * view: reads a catalog without a lock. Each load acquires, so that what is loaded later was not
- * read earlier: the last look at a word, or at `changes`, then vouches for all before it. On x86
- * such a load is a plain one.
+ * view: reads a catalog without a lock. Every load is an acquire, so that no later load is done
+ * before it: when the last look finds an entry's word (or `changes`) unchanged, everything loaded
+ * before that look is of one version. On x86 an acquire is an ordinary load and costs nothing.
  */
 #include <config.h>
 
@@ -44,7 +44,10 @@ static inline uint8_t load8(const uint8_t *p)
 
 /* ---- mapping ---- */
 
-/* Where an array of the file begins; NULL: it is not in the file, or not aligned. */
+/*
+ * Returns where an array of the file begins. NULL: it reaches past the end of the file, or is not
+ * aligned; an access would then fault.
+ */
 static const void *array_at(const struct view *view, uint64_t off, uint64_t nr, size_t each)
 {
 	if (off % 8 || off > view->size || nr > (view->size - off) / each)
@@ -52,7 +55,10 @@ static const void *array_at(const struct view *view, uint64_t off, uint64_t nr, 
 	return (const char *)view->header + off;
 }
 
-/* The heads may take all the room up to the next array, since the buckets in use grow. */
+/*
+ * Returns how many heads fit before the next array. All of that room counts, not only the buckets
+ * in use now, since the daemon adds buckets while this view is mapped.
+ */
 static uint64_t room_for_heads(const struct view *view, uint64_t heads, uint64_t entries,
 			       uint64_t extras)
 {
@@ -98,7 +104,10 @@ static int map_it(struct view *view, int fd, struct why *why)
 	memory = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
 	if (memory == MAP_FAILED)
 		return error_map_why(why, -errno, (uint64_t)st.st_size);
-	/* A lookup by chance misses the TLB less often; where it is not possible nothing is lost. */
+	/*
+	 * Huge pages save TLB misses when lookups hit random entries. A kernel that refuses costs
+	 * speed only.
+	 */
 	(void)madvise(memory, (size_t)st.st_size, MADV_HUGEPAGE);
 	view->header = memory;
 	view->size = (size_t)st.st_size;
@@ -151,12 +160,13 @@ static uint32_t slot_of(const struct view *view, const struct catalog_entry *ent
 }
 
 /*
- * False: the daemon is changing it, or was killed while it did.
+ * Begins to read @entry. False: the daemon is changing it, or was killed in the middle of a change.
  *
- * The id before the word. A slot that is used again may get the very word that it had, since
- * versions begin anew with each id. Who read the word of the old one, then the id of the new one
- * while that is being written, and then parts of both, would find word and id unchanged at the end.
- * This way the word was stored after everything that belongs to the id.
+ * The id is loaded before the word. A slot that is used again can get the very word that it had,
+ * since versions begin anew with each id. If the word were loaded first, a reader could load the
+ * word of the old allocation, then the id of the new one, then a mixture of both, and find word and
+ * id unchanged at the end. As it is, the daemon stored the word that was read after everything that
+ * belongs to the id.
  */
 static bool begin_reading(struct sight *sight, const struct view *view,
 			  const struct catalog_entry *entry)
@@ -180,7 +190,10 @@ static void read_rest(struct sight *sight, const struct catalog_entry *entry)
 	sight->first.len = load64(&entry->len);
 }
 
-/* The bytes of @stored after the name are zero, so the last words are compared whole. */
+/*
+ * Compares a name with @stored. The bytes behind a stored name are zero, so the last 8 bytes can be
+ * compared as one word.
+ */
 static bool is_same_text(const char *stored, const char *name, size_t len)
 {
 	uint64_t word;
@@ -219,8 +232,9 @@ static bool is_in_use(const struct view *view)
 }
 
 /*
- * Is what was not found since `changes` was @changes certainly not there? It stays odd as long as
- * the catalog lacks anything that is published, and while it is being made.
+ * Is it certain that a search which found nothing, and began when `changes` was @changes, missed
+ * nothing? The daemon keeps `changes` odd while it builds the catalog, and while something
+ * published is not in the catalog.
  */
 static bool is_complete(const struct view *view, uint64_t changes)
 {
@@ -233,7 +247,9 @@ uint32_t view_tag(const struct view *view, const char *name, size_t len)
 	return (uint32_t)XXH3_64bits_withSeed(name, len, view->seed);
 }
 
-/* NULL: nothing is to be found now. */
+/*
+ * Returns the bucket of @tag. NULL: the catalog has no buckets now, so that no name can be found.
+ */
 static const uint32_t *head_of(const struct view *view, uint32_t tag)
 {
 	uint64_t nr_buckets = load64(&view->header->nr_buckets);
@@ -275,10 +291,16 @@ enum sighting view_find_name(struct sight *sight, const struct view *view, uint3
 		if (nr == CATALOG_CHAIN || at > view->nr_slots)
 			return VIEW_UNKNOWN;
 		entry = &view->entries[at - 1];
-		/* The name is in the next cache line: both are fetched at once. */
+		/*
+		 * The name is in the next cache line of the entry: fetching both at once saves a
+		 * second wait.
+		 */
 		__builtin_prefetch(entry->name);
 		if (load32(&entry->tag) == tag && load8(&entry->name_len) == len) {
-			/* Before the name: word and id vouch for what is read after them. */
+			/*
+			 * Word and id are loaded before the name, since they vouch only for what is
+			 * loaded after them.
+			 */
 			if (!begin_reading(sight, view, entry))
 				return VIEW_UNKNOWN;
 			if (has_name(view, entry, name, len)) {
@@ -298,12 +320,16 @@ enum sighting view_find_id(struct sight *sight, const struct view *view, uint32_
 
 	if (slot >= view->nr_slots || !is_in_use(view))
 		return VIEW_UNKNOWN;
-	/* Only the daemon knows what has no memory here. */
+	/*
+	 * The daemon found no memory for this entry, so the catalog cannot say whether the slot is
+	 * in use.
+	 */
 	if (slot >= load64(&view->header->nr_backed))
 		return VIEW_UNKNOWN;
 	entry = &view->entries[slot];
 	if (begin_reading(sight, view, entry)) {
-		if (sight->id != id)            /* ids are never used twice */
+		/* Ids are never used twice, so the allocation with this id is gone. */
+		if (sight->id != id)
 			return view_is_same(view, sight) ? VIEW_ABSENT : VIEW_UNKNOWN;
 		read_rest(sight, entry);
 		return VIEW_FOUND;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * window: opens one, takes it up again when the connection was lost, and closes it. What is read in
- * it is get.c's business.
+ * window: opens a window, takes it up again after the connection was lost, and closes it. get.c
+ * reads in it.
  */
 #include <config.h>
 
@@ -18,13 +18,14 @@
 #include "lib/session/link_error.h"
 #include "lib/session/site.h"
 
-#define MAX_FDS 4       /* the device, the catalog, the pins, and perhaps the touches */
+/* descriptors of one reply: the device, the catalog, the pins, and perhaps the touches */
+#define MAX_FDS 4
 
-/* One WINDOW under way. */
+/* One WINDOW request under way. */
 struct window_call {
 	struct call call;
-	LIST_ENTRY(window_call) link;   /* in window.calls, while `window` is not NULL */
-	/* borrowed; NULL: it was closed meanwhile. Not used of a call that opens one. */
+	LIST_ENTRY(window_call) link;   /* in window.calls, as long as @window is not NULL */
+	/* Borrowed. NULL: the window was closed meanwhile, or the request opens a new one. */
 	struct pma_window *window;
 	struct link *link_;             /* borrowed */
 	struct wire_window answer;
@@ -47,7 +48,10 @@ static int absorb_windowed(struct call *call, struct wire_reader *reader, int *f
 		return -EPROTO;
 	ask->is_lost = nr_fds == 0 && ask->answer.result == 0 && !ask->link_->had_room;
 	nr = ask->answer.result < 0 || ask->is_lost ? 0 : call->has_fd ? 1 : 3;
-	/* The touches come behind the others where the daemon knows them and has memory for them. */
+	/*
+	 * A daemon that knows the touches and has memory for them sends them behind the other
+	 * descriptors.
+	 */
 	if (nr_fds != nr && (nr == 0 || nr_fds != nr + 1))
 		return -EPROTO;
 	for (int i = 0; i < nr_fds; i++) {
@@ -58,6 +62,7 @@ static int absorb_windowed(struct call *call, struct wire_reader *reader, int *f
 	return 0;
 }
 
+/* Closes the descriptors that no part of the window has taken. */
 static void close_fds(struct window_call *ask)
 {
 	for (int i = 0; i < MAX_FDS; i++) {
@@ -74,7 +79,10 @@ static void call_init(struct window_call *ask, struct link *link, const struct w
 	*ask = (struct window_call){ .call = { .opcode = WIRE_WINDOW, .absorb = absorb_windowed },
 				     .link_ = link,
 				     .fds = { -1, -1, -1, -1 } };
-	/* The buffer is as large as this one item, which has no name. */
+	/*
+	 * The buffer has room for exactly one item, and this one has no name behind it: the writer
+	 * cannot run past the end.
+	 */
 	wire_begin(&writer, ask->message, WIRE_WINDOW, 0);
 	wire_add_request(&writer, request, NULL, 0);
 	ask->call.message = ask->message;
@@ -84,8 +92,9 @@ static void call_init(struct window_call *ask, struct link *link, const struct w
 /* ---- taking it up again ---- */
 
 /*
- * Makes @fd's catalog the one that hits read. Other threads may still be walking in the old one. A
- * catalog of a layout that this library does not know is not read: then all gets are messages.
+ * Makes the catalog of @fd the one that gets read. The old one stays mapped, since other threads
+ * may be reading it. If the catalog has a layout that this library does not know, the window has
+ * none: then every get is a message.
  */
 static int use_catalog(struct pma_window *window, int fd, struct why *why)
 {
@@ -103,6 +112,7 @@ static int use_catalog(struct pma_window *window, int fd, struct why *why)
 	return 0;
 }
 
+/* Says for the user why a window could not be taken up again. */
 static const char *reason(int err)
 {
 	switch (err) {
@@ -118,7 +128,10 @@ static const char *reason(int err)
 	}
 }
 
-/* Nobody keeps its catalog up to date any more, so nothing may be read there. */
+/*
+ * Ends the window for good. The daemon keeps its catalog up to date no longer, and a get would
+ * return memory that is somebody else's by now; so gets no longer read it.
+ */
 static void end_window(struct pma_window *window, int err)
 {
 	window->state = WINDOW_OVER;
@@ -126,12 +139,20 @@ static void end_window(struct pma_window *window, int err)
 	why_set(&window->why, err, "%s", reason(err));
 }
 
+/*
+ * Can asking again not help? Other errors leave the window WINDOW_DOWN, and the next miss asks
+ * again.
+ */
 static bool is_final(int err)
 {
 	return err == -ENOENT || err == -EACCES || err == -EPERM || err == -ESTALE ||
 	       err == -EOPNOTSUPP;
 }
 
+/*
+ * Takes the answer to the request that takes the window up again. A daemon that made a new window
+ * instead of resuming this one does not know its pins: then the window is over.
+ */
 static void take_answer(struct pma_window *window, struct window_call *ask)
 {
 	struct why why = { "" };
@@ -172,7 +193,7 @@ static void finished(struct call *call)
 		free(ask);
 }
 
-/* Fills in a call that takes the window up again. Under link.lock. */
+/* Fills in a request that takes the window up again. The caller has link.lock. */
 static void prepare_again(struct window_call *ask, struct pma_window *window)
 {
 	struct wire_request request = { .arena = window->arena,
@@ -192,7 +213,10 @@ static void prepare_again(struct window_call *ask, struct pma_window *window)
 	words_mark(&window->words);
 }
 
-/* A session is there again. */
+/*
+ * Called when the connection has a session again: takes the window up again in it, before other
+ * requests, so that no get is refused meanwhile.
+ */
 static int revive(struct client_revival *revival)
 {
 	struct pma_window *window =
@@ -202,7 +226,10 @@ static int revive(struct client_revival *revival)
 
 	if (window->state == WINDOW_OVER)
 		return 0;
-	/* It is being opened, perhaps in the session before: the first miss takes it up. */
+	/*
+	 * The window has no number: pma_window_open() waits for its answer, perhaps still from the
+	 * old session. The first miss takes the window up again.
+	 */
 	if (window->number == 0) {
 		window->state = WINDOW_DOWN;
 		return 0;
@@ -219,7 +246,10 @@ static int revive(struct client_revival *revival)
 	return 0;
 }
 
-/* With the lock, which it releases while it waits. */
+/*
+ * Asks once more for the window and waits for the answer. The caller has link.lock; it is released
+ * during the wait.
+ */
 static int ask_again(struct pma *pma, struct pma_window *window)
 {
 	struct waiter waiter = WAITER_INIT;
@@ -284,9 +314,10 @@ static int refuse(struct pma *pma, uint32_t arena, int err, bool is_writable)
 }
 
 /*
- * A thread that was receiving before this request was submitted may get the reply without a buffer
- * for descriptors, as in site.c. The window of that reply ends with its descriptors; the second
- * request finds every later receive prepared.
+ * Asks for a new window. A thread that began to receive before nr_awaiting_fds was raised has no
+ * buffer for descriptors, so that the kernel may drop those of the reply (site.c has the same
+ * case). Then the request is made again: every receive that begins from now on has a buffer. The
+ * window of the lost reply ended when its descriptors were dropped.
  */
 static int ask_for_window(struct window_call *ask, struct pma *pma,
 			  const struct wire_request *request)
@@ -306,7 +337,10 @@ static int ask_for_window(struct window_call *ask, struct pma *pma,
 	return r;
 }
 
-/* Maps what came. The descriptors are the call's until a part of the window takes them. */
+/*
+ * Maps what the reply brought. Each descriptor is the request's until a part of the window has
+ * taken it, so that a failure closes each of them once.
+ */
 static int set_up(struct pma_window *window, struct window_call *ask, const struct wire_arena *arena,
 		  unsigned flags)
 {
@@ -333,6 +367,10 @@ static int set_up(struct pma_window *window, struct window_call *ask, const stru
 }
 
 
+/*
+ * Enters the window into the lists of its connection: a disconnect then clears tie.pma, and a new
+ * session calls revive().
+ */
 static void tie(struct pma_window *window, struct pma *pma)
 {
 	client_lock(pma);
@@ -342,6 +380,10 @@ static void tie(struct pma_window *window, struct pma *pma)
 	client_unlock(pma);
 }
 
+/*
+ * Takes the window out of the lists of its connection. Requests under way go on without it and free
+ * themselves: else their answers would be written into freed memory.
+ */
 static void untie(struct pma_window *window)
 {
 	struct pma *pma = window->tie.pma;
@@ -443,7 +485,10 @@ void pma_window_close(struct pma_window *window)
 
 	if (!window)
 		return;
-	/* A child ends its copies alone: lists and locks are its parent's. */
+	/*
+	 * In a child of fork() only the child's own copies are unmapped: the lists and the lock are
+	 * its parent's, and may be in the middle of a change.
+	 */
 	is_child = !process_is(window->process);
 	if (!is_child)
 		untie(window);

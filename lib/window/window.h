@@ -24,10 +24,10 @@
 #include "lib/window/words.h"
 
 enum window_state {
-	WINDOW_UP,                      /* the daemon and the session know it */
-	WINDOW_ASKED,                   /* a WINDOW is under way, before all other requests */
-	WINDOW_DOWN,                    /* it was not answered: the next miss asks again */
-	WINDOW_OVER,                    /* for good; `why` says the reason */
+	WINDOW_UP,                      /* the daemon keeps the window in this session */
+	WINDOW_ASKED,                   /* a WINDOW request is under way, ahead of all others */
+	WINDOW_DOWN,                    /* the request got no answer; the next miss asks again */
+	WINDOW_OVER,                    /* the window is over for good; `why` has the reason */
 };
 
 SLIST_HEAD(view_list, view);
@@ -37,32 +37,43 @@ LIST_HEAD(window_call_list, window_call);
 struct pma_window {
 	struct client_tie tie;
 	struct client_revival revival;
-	uint32_t process;               /* number of the process that opened it */
+	/* process number of the process that opened the window (lib/process.h) */
+	uint32_t process;
 	uint32_t arena;
-	uint64_t page_size;             /* the arena's */
+	uint64_t page_size;             /* bytes of a compound page of the arena */
 	bool     is_writable;
 	struct area area;
 	struct words words;
-	struct uses uses;               /* what hits note there */
-	/* Borrowed from `views`; what hits read. NULL: the window is over, or there is none to read. */
+	/* where hits are noted, for the daemon's choice of what to evict */
+	struct uses uses;
+	/*
+	 * Borrowed from `views`: the catalog that hits read. NULL: the window is over, or its
+	 * catalog has a layout that this library does not know.
+	 */
 	_Atomic(struct view *) view;
-	/* From here on under link.lock. */
-	struct view_list views;         /* owned; all that ever were */
+	/* The members from here on are read and written under link.lock. */
+	/* owned; every catalog that the window had, since readers may still be in an old one */
+	struct view_list views;
 	enum window_state state;
-	int      err;                   /* in WINDOW_DOWN: why, a negative errno; `why` says it */
-	uint64_t number;                /* 0: not open yet */
+	/* in WINDOW_DOWN: a negative errno; `why` has it in words */
+	int      err;
+	/* the daemon's number for the window; 0: it is not open yet */
+	uint64_t number;
 	uint8_t  secret[16];
-	struct window_call_list calls;  /* under way, that take it up again */
+	struct window_call_list calls;  /* requests under way that take the window up again */
 	struct why why;
 };
 
-/* Is this the process that opened it? -EINVAL no window, -EPERM it is a child's copy. */
+/*
+ * Checks that this process opened @window. -EINVAL: it is NULL; -EPERM: it was opened before
+ * fork(), by the parent.
+ */
 int window_check(const struct pma_window *window);
 /*
- * Before a request that needs the window: if it is down it is taken up again. 0, or -ESTALE the
- * window is over, -ENOTCONN the program has disconnected, or the errors of a call, and what kept it
- * from being taken up; with a message.
- * Takes the lock.
+ * Makes sure that the daemon knows the window, before a request names it: in WINDOW_DOWN it asks
+ * again. Takes link.lock. Returns 0, or with a message: -ESTALE the window is over; -ENOTCONN the
+ * program has disconnected; the error of the request, or the one that kept the window from being
+ * taken up again.
  */
 int window_need(struct pma_window *window);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * words: free words are found by trying, from the one that the thread had last. So a thread that
- * gets and puts in turn uses one word, which stays in its processor's cache.
+ * words: finds free pin words by trying. A thread begins with the word that it had last, so that
+ * one which gets and puts in turn uses one word, and that word stays in its processor's cache.
  */
 #include <config.h>
 
@@ -18,12 +18,15 @@
 
 #include "lib/error.h"
 
-/* Threads begin so far apart: the words of one cache line. */
+/*
+ * Threads begin this many words apart: a cache line of words, so that no two threads write to one
+ * line.
+ */
 #define A_LINE 8u
 
 /*
- * Where this thread looks first, plus 1; 0: it has not looked yet. One number for all windows: it
- * is bounded by each window's own before it is used.
+ * Where this thread looks first, plus 1; 0: it has not looked yet. All windows share this number,
+ * so it is checked against the number of words of the window before it is used.
  */
 static _Thread_local uint32_t hint;
 
@@ -55,7 +58,7 @@ static int map_it(struct words *words, struct why *why)
 		return error_map_why(why, -errno, words->size);
 	words->header = memory;
 	words->all = (void *)((char *)memory + PINS_HEADER);
-	/* A child that wrote there would speak in its parent's name. */
+	/* A forked child does not get the pins: its stores there would count as its parent's. */
 	if (madvise(memory, words->size, MADV_DONTFORK) < 0)
 		return why_set(why, -errno,
 			       "the pins cannot be kept from children of fork(); the kernel says: %s",
@@ -94,8 +97,8 @@ void words_fini(struct words *words, bool is_child)
 /* ---- taking ---- */
 
 /*
- * The daemon reads no word from `high` on: it is raised before the word is used, not after, or the
- * daemon would overlook a pin.
+ * Raises `high` to at least @high. The daemon reads only words below `high`, so it is raised before
+ * a word is used; if it were raised after, the daemon could overlook a pin.
  */
 static void raise_high(struct words *words, uint32_t high)
 {
@@ -109,8 +112,9 @@ static void raise_high(struct words *words, uint32_t high)
 }
 
 /*
- * The store of a pin must be seen by all before this thread looks at the entry again. On x86 the
- * locked instruction of the exchange does that by itself.
+ * Orders the store of a pin before this thread's next look at the entry. Else the thread could find
+ * the entry unchanged while the daemon does not see the pin yet, and frees the space. On x86 the
+ * locked exchange of try_word() has ordered both already, so that only the compiler is told.
  */
 static inline void full_fence(void)
 {
@@ -121,6 +125,10 @@ static inline void full_fence(void)
 #endif
 }
 
+/*
+ * Takes word @i if it is free. The plain load comes first: an exchange that fails would still take
+ * the cache line away from whoever uses the word.
+ */
 static bool try_word(struct words *words, uint32_t i, uint64_t value)
 {
 	uint64_t none = 0;
@@ -135,6 +143,10 @@ static bool try_word(struct words *words, uint32_t i, uint64_t value)
 	return true;
 }
 
+/*
+ * Spreads the threads over the words. Else all would begin with word 0, and fight for its cache
+ * line.
+ */
 static uint32_t first_hint(const struct words *words)
 {
 	static _Atomic uint32_t nr_threads;
@@ -142,6 +154,7 @@ static uint32_t first_hint(const struct words *words)
 	return atomic_fetch_add(&nr_threads, 1) * A_LINE % words->nr;
 }
 
+/* Tries all words, from @from on and then from the first. */
 static uint32_t search(struct words *words, uint32_t from, uint64_t value)
 {
 	for (uint32_t n = 0; n < words->nr; n++) {
@@ -169,7 +182,10 @@ uint64_t words_value(const struct words *words, uint32_t index)
 	return le64toh(atomic_load_explicit(&words->all[index], memory_order_acquire));
 }
 
-/* What this thread read of the allocation, it read before. */
+/*
+ * Frees the word. The release orders the thread's loads from the allocation before this store: else
+ * it could still be reading when the daemon gives the space to others.
+ */
 void words_give(struct words *words, uint32_t index)
 {
 	atomic_store_explicit(&words->all[index], 0, memory_order_release);

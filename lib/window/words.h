@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * words: the pin words of one window (lib/wire/window.h), as the process uses them. A word that is
- * not 0 is somebody's. Any thread may take any word; each tries first the one that it had last.
+ * not 0 is in use. Any thread may take any word; each tries the one first that it had last.
  */
 #ifndef PMEMARENA_WORDS_H
 #define PMEMARENA_WORDS_H
@@ -16,27 +16,35 @@
 #define WORDS_NONE UINT32_MAX
 
 struct words {
-	struct pins_header *header;     /* owned, a mapping of `size` bytes; a child does not have it */
-	_Atomic uint64_t *all;          /* the words, behind the header */
+	/* owned, a mapping of @size bytes; a forked child does not have it */
+	struct pins_header *header;
+	_Atomic uint64_t *all;          /* the array of words, which follows the header */
 	uint32_t nr;
 	size_t   size;
-	int      fd;                    /* owned; -1: none. The daemon wants it after a restart. */
+	/* owned; -1: none. It is sent to the next daemon, which reads the pins from it. */
+	int      fd;
 	/*
-	 * Bits, under link.lock: words that were taken for a PIN which nobody answered. [0] since
-	 * the last WINDOW was sent, [1] before that.
+	 * Two bitmaps, under link.lock, of words whose PIN request got no answer: [0] those lost
+	 * since the last WINDOW request was sent, [1] those lost before it.
 	 */
-	uint64_t *lost[2];              /* owned, one malloc() */
+	uint64_t *lost[2];              /* owned; both are in one malloc() */
 	uint32_t nr_lost;
 };
 
-/* For a struct that is zero. Takes @fd, also on failure. -EPROTO these are no pins; -ENOMEM. */
+/*
+ * Maps the pins of @fd; *words is all zeroes before. Takes @fd, on failure too. -EPROTO: the memory
+ * has a layout that this library does not know; -ENOMEM.
+ */
 int words_init(struct words *words, int fd, uint32_t nr, uint64_t window, struct why *why);
-/* @is_child: this is a forked child, in which other memory may be in the place of the pins. */
+/*
+ * Unmaps the pins and closes their descriptor. With @is_child nothing is unmapped: a forked child
+ * never had the pins, and other memory may be at their address.
+ */
 void words_fini(struct words *words, bool is_child);
 
 /*
- * Stores @value in a free word. What the thread loads afterwards it does not load before the store
- * is seen by all. Returns the word's index, or WORDS_NONE: all are in use.
+ * Stores @value in a free word and returns the word's index; WORDS_NONE: all are in use. The store
+ * is seen by all before anything that the thread loads afterwards is loaded.
  */
 uint32_t words_take(struct words *words, uint64_t value);
 uint64_t words_value(const struct words *words, uint32_t index);
@@ -44,13 +52,24 @@ void words_give(struct words *words, uint32_t index);
 
 /* ---- under link.lock: words whose PIN got no answer ---- */
 
-/* The daemon may still fill in this word: it stays taken. */
+/*
+ * Notes that word @index is lost: the daemon may still store a pin in it, so it is not given to
+ * anybody.
+ */
 void words_lose(struct words *words, uint32_t index);
-/* Gives back lost words that the daemon has filled in: it will not do so twice. */
+/*
+ * Gives back those lost words that the daemon has stored a pin in: it stores in a word once, so
+ * nothing more comes.
+ */
 void words_sweep(struct words *words);
-/* A WINDOW is being sent: what is lost by now cannot be filled in once it is answered. */
+/*
+ * To be called when a WINDOW request is sent: the words that are lost now are free when it is
+ * answered, since the new session knows none of the old requests.
+ */
 void words_mark(struct words *words);
-/* It was answered. */
+/*
+ * To be called when that WINDOW request was answered: gives back the words that words_mark() noted.
+ */
 void words_recover(struct words *words);
 
 #endif
