@@ -187,7 +187,11 @@ public:
 		check(pma_open_owned(&handle, get(), name, flags, uid));
 		return handle;
 	}
-	void publish(pma_handle handle) { check(pma_publish(get(), handle)); }
+	void publish(pma_handle handle, std::uint32_t flags = 0)
+	{
+		check(pma_publish_flags(get(), handle, flags));
+	}
+	void touch(pma_handle handle) { check(pma_touch(get(), handle)); }
 	void replace(pma_handle handle, const char *name)
 	{
 		check(pma_replace(get(), handle, name));
