@@ -87,7 +87,8 @@ def parser():
                                   "them out.")
     top.add_argument("--socket", help="where the daemon listens (default: $PMEMARENA_SOCKET, else /run/pmemarena/pmemarena.sock)")
     top.add_argument("--arena", help="its name or UUID (default: the first)")
-    top.add_argument("--version", action="version", version=f"pmemarena {pmemarena.__version__}, libpmemarena {pmemarena.library_version()}")
+    version = f"pmemarena {pmemarena.__version__}, libpmemarena {pmemarena.library_version()}"
+    top.add_argument("--version", action="version", version=version)
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def command(name, run, help):

@@ -20,7 +20,7 @@ class Arena:
     def __init__(self, session, info):
         self.session = session
         self.info = info
-        self.index = info.index
+        self.index = info.number
 
     def __repr__(self):
         return f"<pmemarena.Arena {self.index} {self.info.name!r}>"

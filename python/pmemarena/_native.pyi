@@ -3,11 +3,13 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
-from typing import Any, Protocol, Self, TypeAlias
+from typing import Any, Protocol, Self, TypeAlias, final
 
 from typing_extensions import Buffer
 
 from pmemarena import ArenaInfo, Event, Handle, Info, Op, Usage
+
+__all__ = ["Mapping", "Piece", "Pin", "Pins", "Session", "Window", "adopt", "library_version"]
 
 class HasHandle(Protocol):
     @property
@@ -40,6 +42,7 @@ class Session:
     def __enter__(self) -> Self: ...
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /) -> None: ...
 
+@final
 class Mapping:
     def __init__(self, session: Session, handle: What, write: bool = False) -> None: ...
     @property
@@ -63,6 +66,7 @@ class Mapping:
     def __enter__(self) -> Self: ...
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /) -> None: ...
 
+@final
 class Window:
     def __init__(self, session: Session, arena: int = 0, write: bool = False, populate: bool = False, pins: int = 0) -> None: ...
     @property
@@ -84,6 +88,7 @@ class Window:
     def __enter__(self) -> Self: ...
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /) -> None: ...
 
+@final
 class Pin:
     @property
     def handle(self) -> Handle: ...
@@ -112,6 +117,7 @@ class Pin:
     def __enter__(self) -> Self: ...
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /) -> None: ...
 
+@final
 class Pins:
     @property
     def results(self) -> list[int]: ...
@@ -126,6 +132,7 @@ class Pins:
     def __enter__(self) -> Self: ...
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /) -> None: ...
 
+@final
 class Piece: ...
 
 def adopt(records: Any, make_error: Callable[[int, str, Name | None], OSError], /) -> None: ...

@@ -38,7 +38,7 @@ class Granularity(enum.IntEnum):
 
 class ArenaInfo(NamedTuple):
     """What there is to know of an arena. `device` is a path on the daemon's side; `align`: what a mapping of it must have."""
-    index: int
+    number: int
     name: str
     uuid_bytes: bytes
     device: str

@@ -37,7 +37,7 @@ class Session(_native.Session):
         if not isinstance(which, int):
             which = self.arena_find(str(which))
         for info in self.arena_infos():
-            if info.index == which:
+            if info.number == which:
                 return Arena(self, info)
         self.usage(which)               # says why there is none
         raise LookupError(f"there is no arena {which}")

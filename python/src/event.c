@@ -95,7 +95,7 @@ static int subscribe(struct session *session, uint32_t arena, const struct name 
 }
 
 PyDoc_STRVAR(subscribe_doc,
-	     "subscribe(arena, prefix='')\n--\n\n"
+	     "subscribe($self, arena, prefix='')\n--\n\n"
 	     "From now on dispatch() returns the events of allocations of arena number\n"
 	     "`arena` whose names begin with `prefix` ('': all, also unnamed ones). An arena\n"
 	     "has one subscription: a second call replaces the first.");
@@ -122,7 +122,7 @@ static PyObject *session_subscribe(PyObject *self, PyObject *args, PyObject *kwa
 	Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(unsubscribe_doc, "unsubscribe(arena)\n--\n\n"
+PyDoc_STRVAR(unsubscribe_doc, "unsubscribe($self, arena, /)\n--\n\n"
 			      "End the subscription of an arena.");
 
 static PyObject *session_unsubscribe(PyObject *self, PyObject *number)
@@ -189,7 +189,7 @@ static PyObject *dispatch(struct pma *pma, struct events *events)
 }
 
 PyDoc_STRVAR(dispatch_doc,
-	     "dispatch()\n--\n\n"
+	     "dispatch($self, /)\n--\n\n"
 	     "Handle what has arrived, and return the events among it: a list of Event, which\n"
 	     "is empty when there are none, or when another thread is dispatching. Never\n"
 	     "waits.");

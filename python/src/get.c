@@ -125,7 +125,7 @@ static PyObject *get_pin(struct window *window, PyObject *object, const struct p
 }
 
 PyDoc_STRVAR(get_doc,
-	     "get(key, *, local=False, write=False)\n--\n\n"
+	     "get($self, key, /, *, local=False, write=False)\n--\n\n"
 	     "Pin an allocation, by its name (str or bytes) or handle: a Pin, or None if\n"
 	     "there is none. What is found in shared memory needs no message; of anything\n"
 	     "else the daemon is asked, unless local=True: then None is what shared memory\n"
@@ -204,7 +204,7 @@ static PyObject *get_tuple(struct window *window, PyObject *tuple, unsigned flag
 }
 
 PyDoc_STRVAR(many_doc,
-	     "get_many(keys, *, local=False, write=False)\n--\n\n"
+	     "get_many($self, keys, /, *, local=False, write=False)\n--\n\n"
 	     "Pin many allocations, with other threads running meanwhile: a Pins, which has a\n"
 	     "Pin or None for each key. What is not found in shared memory is asked for in\n"
 	     "one message. Each key has a result of its own (Pins.results); OSError: none was\n"

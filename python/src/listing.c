@@ -50,7 +50,7 @@ static PyObject *list_page(struct session *session, struct page *page, uint32_t 
 }
 
 PyDoc_STRVAR(list_doc,
-	     "list_page(arena, prefix=None, cursor=0)\n--\n\n"
+	     "list_page($self, arena, prefix=None, cursor=0)\n--\n\n"
 	     "A page of the published allocations of an arena, and the cursor of the next\n"
 	     "page: 0 after the last one. With a prefix in the order of names.");
 
@@ -119,7 +119,7 @@ static PyObject *list_extents(struct pma *pma, struct pma_handle handle)
 }
 
 PyDoc_STRVAR(extents_doc,
-	     "extents(handle)\n--\n\n"
+	     "extents($self, handle, /)\n--\n\n"
 	     "A list of (offset, length) on the arena's device, in bytes. It lends the\n"
 	     "allocation: its space is not used again before it was freed and this session is\n"
 	     "over, or it is freed with done=True. Who looks up many allocations uses a\n"
@@ -142,7 +142,7 @@ static PyObject *session_extents(PyObject *self, PyObject *object)
 	return list;
 }
 
-PyDoc_STRVAR(device_doc, "device_fd(arena, read_only=False)\n--\n\n"
+PyDoc_STRVAR(device_doc, "device_fd($self, arena, read_only=False)\n--\n\n"
 			 "A descriptor of the arena's device, which the session closes.");
 
 static PyObject *session_device(PyObject *self, PyObject *args, PyObject *kwargs)

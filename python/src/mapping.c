@@ -114,7 +114,7 @@ static void mapping_dealloc(PyObject *self)
 }
 
 PyDoc_STRVAR(close_doc,
-	     "close(defer=False)\n--\n\n"
+	     "close($self, defer=False)\n--\n\n"
 	     "Unmap the memory. Closing twice is fine. BufferError: views of it are in use;\n"
 	     "with defer=True it is unmapped after the last of them.");
 
@@ -247,7 +247,7 @@ static PyObject *make_durable(PyObject *self, PyObject *args, PyObject *kwargs,
 }
 
 PyDoc_STRVAR(persist_doc,
-	     "persist(offset=0, length=None)\n--\n\n"
+	     "persist($self, offset=0, length=None)\n--\n\n"
 	     "Make stores to these bytes durable, by the means that the device needs, and\n"
 	     "wait. length None: to the end.");
 
@@ -257,7 +257,7 @@ static PyObject *mapping_persist(PyObject *self, PyObject *args, PyObject *kwarg
 }
 
 PyDoc_STRVAR(flush_doc,
-	     "flush(offset=0, length=None)\n--\n\n"
+	     "flush($self, offset=0, length=None)\n--\n\n"
 	     "Begin to make these bytes durable; drain() of the same thread waits for it.");
 
 static PyObject *mapping_flush(PyObject *self, PyObject *args, PyObject *kwargs)
@@ -265,7 +265,7 @@ static PyObject *mapping_flush(PyObject *self, PyObject *args, PyObject *kwargs)
 	return make_durable(self, args, kwargs, pma_flush);
 }
 
-PyDoc_STRVAR(drain_doc, "drain()\n--\n\n"
+PyDoc_STRVAR(drain_doc, "drain($self, /)\n--\n\n"
 			"Wait for all flushes of this thread.");
 
 static PyObject *mapping_drain(PyObject *self, PyObject *unused)
@@ -299,7 +299,7 @@ static PyObject *write_bytes(struct mapping *mapping, PyObject *offset, const Py
 }
 
 PyDoc_STRVAR(write_doc,
-	     "write(offset, data)\n--\n\n"
+	     "write($self, offset, data, /)\n--\n\n"
 	     "Copy data (bytes-like, contiguous) to the mapping and make it durable, past the\n"
 	     "processor's cache where that is faster. PermissionError: the mapping is read-\n"
 	     "only.");
@@ -319,7 +319,7 @@ static PyObject *mapping_write(PyObject *self, PyObject *args)
 	return result;
 }
 
-PyDoc_STRVAR(fill_doc, "fill(byte=0, offset=0, length=None)\n--\n\n"
+PyDoc_STRVAR(fill_doc, "fill($self, byte=0, offset=0, length=None)\n--\n\n"
 		       "Set these bytes to one value, and make that durable.");
 
 static PyObject *mapping_fill(PyObject *self, PyObject *args, PyObject *kwargs)

@@ -15,7 +15,7 @@
 #include "session.h"
 #include "window.h"
 
-PyDoc_STRVAR(adopt_doc, "adopt(records, make_error)\n--\n\n"
+PyDoc_STRVAR(adopt_doc, "adopt($module, records, make_error, /)\n--\n\n"
 			"For pmemarena/__init__.py: which classes records and errors have.");
 
 static PyObject *adopt(PyObject *module, PyObject *args)
@@ -28,7 +28,7 @@ static PyObject *adopt(PyObject *module, PyObject *args)
 	Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(version_doc, "library_version()\n--\n\n"
+PyDoc_STRVAR(version_doc, "library_version($module, /)\n--\n\n"
 			  "The version of libpmemarena that is in use.");
 
 static PyObject *library_version(PyObject *module, PyObject *unused)

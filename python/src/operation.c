@@ -167,7 +167,7 @@ static PyObject *run_all(struct session *session, struct run *run)
 }
 
 PyDoc_STRVAR(run_doc,
-	     "run_ops(operations)\n--\n\n"
+	     "run_ops($self, operations, /)\n--\n\n"
 	     "Do operations (a sequence of Op) in order; neighbours of one opcode travel in\n"
 	     "one message. A list with (errno or 0, handle, length, was_done, sentence or\n"
 	     "None, info or None) of each. OSError: the connection failed.");
@@ -200,7 +200,7 @@ static PyObject *done(struct session *session, int r, PyObject *name)
 	return result;
 }
 
-PyDoc_STRVAR(owner_doc, "set_owner(handle, uid=-1, gid=-1)\n--\n\n"
+PyDoc_STRVAR(owner_doc, "set_owner($self, handle, uid=-1, gid=-1)\n--\n\n"
 			"As chown: only root changes the uid; -1 leaves a value as it is.");
 
 static PyObject *session_set_owner(PyObject *self, PyObject *args, PyObject *kwargs)
@@ -231,7 +231,7 @@ static PyObject *session_set_owner(PyObject *self, PyObject *args, PyObject *kwa
 	return done(session, r, NULL);
 }
 
-PyDoc_STRVAR(mode_doc, "set_mode(handle, mode)\n--\n\n"
+PyDoc_STRVAR(mode_doc, "set_mode($self, handle, mode, /)\n--\n\n"
 		       "As chmod, bits 0o666: says who else may open the allocation.");
 
 static PyObject *session_set_mode(PyObject *self, PyObject *args)
@@ -257,7 +257,7 @@ static PyObject *session_set_mode(PyObject *self, PyObject *args)
 }
 
 PyDoc_STRVAR(attributes_doc,
-	     "set_attributes(handle, attributes)\n--\n\n"
+	     "set_attributes($self, handle, attributes, /)\n--\n\n"
 	     "Set other attributes, instead of all that were there: at most 256 bytes; b'':\n"
 	     "none.");
 
@@ -283,7 +283,7 @@ static PyObject *session_set_attributes(PyObject *self, PyObject *args)
 }
 
 PyDoc_STRVAR(valid_doc,
-	     "is_valid(handle)\n--\n\n"
+	     "is_valid($self, handle, /)\n--\n\n"
 	     "Whether the allocation still exists, by a look into shared memory: no message.");
 
 static PyObject *session_is_valid(PyObject *self, PyObject *object)

@@ -70,7 +70,7 @@ static struct pma_pin *pin_of(PyObject *self)
 /* ---- putting ---- */
 
 PyDoc_STRVAR(put_doc,
-	     "put(defer=False)\n--\n\n"
+	     "put($self, defer=False)\n--\n\n"
 	     "End it: its space may become somebody else's once it is freed. Putting twice is\n"
 	     "fine. BufferError: views of it are in use; with defer=True it ends after the\n"
 	     "last of them.");
@@ -209,7 +209,7 @@ static bool append_view(PyObject *list, PyObject *pin, const struct pma_range *r
 }
 
 PyDoc_STRVAR(pieces_doc,
-	     "pieces()\n--\n\n"
+	     "pieces($self, /)\n--\n\n"
 	     "Its memory as a list of memoryviews, in order: one for what was made with\n"
 	     "contiguous=True, and perhaps several otherwise.");
 

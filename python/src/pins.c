@@ -100,7 +100,7 @@ static bool put_each(struct block *block, bool defer)
 	return true;
 }
 
-PyDoc_STRVAR(put_doc, "put(defer=False)\n--\n\n"
+PyDoc_STRVAR(put_doc, "put($self, defer=False)\n--\n\n"
 		      "End all of them. BufferError: views are in use, and none was put; with\n"
 		      "defer=True each ends after the last of its views.");
 

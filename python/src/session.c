@@ -159,7 +159,7 @@ static void close_windows(struct session *session)
 }
 
 PyDoc_STRVAR(close_doc,
-	     "close(defer=False)\n--\n\n"
+	     "close($self, defer=False)\n--\n\n"
 	     "End the session: its reservations are aborted, what it has open is closed, its\n"
 	     "windows are closed. Mappings stay valid. Closing twice is fine.\n\n"
 	     "BufferError: views of its windows or of their pins are in use; with defer=True\n"
@@ -208,7 +208,7 @@ static void session_dealloc(PyObject *self)
 /* ---- what it is ---- */
 
 PyDoc_STRVAR(fileno_doc,
-	     "fileno()\n--\n\n"
+	     "fileno($self, /)\n--\n\n"
 	     "The descriptor that becomes readable when dispatch() has something to do. It\n"
 	     "stays the same when the connection is made anew; the session closes it.");
 
@@ -227,7 +227,7 @@ static PyObject *session_fileno(PyObject *self, PyObject *unused)
 	return number;
 }
 
-PyDoc_STRVAR(arenas_doc, "arena_infos()\n--\n\n"
+PyDoc_STRVAR(arenas_doc, "arena_infos($self, /)\n--\n\n"
 			 "What there is to know of each arena that this user may use: a list of\n"
 			 "ArenaInfo.");
 
@@ -265,7 +265,7 @@ static PyObject *session_arenas(PyObject *self, PyObject *unused)
 }
 
 PyDoc_STRVAR(find_doc,
-	     "arena_find(name_or_uuid)\n--\n\n"
+	     "arena_find($self, name_or_uuid, /)\n--\n\n"
 	     "The number of an arena. FileNotFoundError: there is none, or not for this user.");
 
 static PyObject *session_find(PyObject *self, PyObject *text)
@@ -292,7 +292,7 @@ static PyObject *session_find(PyObject *self, PyObject *text)
 }
 
 PyDoc_STRVAR(usage_doc,
-	     "usage(arena)\n--\n\n"
+	     "usage($self, arena, /)\n--\n\n"
 	     "How full arena number `arena` is, and what this user has of it, in bytes: a\n"
 	     "Usage. One message.");
 

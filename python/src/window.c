@@ -155,7 +155,7 @@ static void window_dealloc(PyObject *self)
 }
 
 PyDoc_STRVAR(close_doc,
-	     "close(defer=False)\n--\n\n"
+	     "close($self, defer=False)\n--\n\n"
 	     "Unmap the arena; what is still pinned is put, and such a Pin raises from then\n"
 	     "on. BufferError: views of the window or of its pins are in use; with defer=True\n"
 	     "it ends after the last of them.");
@@ -236,7 +236,7 @@ static bool append_range(PyObject *list, const struct pma_range *range)
 }
 
 PyDoc_STRVAR(ranges_doc,
-	     "ranges(chunk)\n--\n\n"
+	     "ranges($self, chunk, /)\n--\n\n"
 	     "For registering the window elsewhere in several calls: a list of (address,\n"
 	     "length), each of `chunk` bytes (a multiple of the arena's page_size) and one of\n"
 	     "what is left. Addresses are valid until the window is closed.");

@@ -248,7 +248,7 @@ class TestWindow(Stage):
         threads = [threading.Thread(target=read) for _ in range(3)]
         for thread in threads:
             thread.start()
-        for turn in range(200):
+        for turn in range(100):
             i = turn % len(names)
             self.arena.put(names[i], bytes([i]) * 4096, replace=True)
         stop.set()
