@@ -70,6 +70,19 @@ class TestWindow(Stage):
         gc.collect()
         self.window.close()
 
+    def test_deferred_put_is_done_by_the_last_view(self):
+        pin, pins = self.window.get("it"), self.window.get_many(["it", "it"])
+        views = [memoryview(pin), memoryview(pins[0])]
+        self.arena.free("it")
+        pin.put(defer=True)
+        pins.put(defer=True)
+        views.pop().release()
+        self.assertGreater(self.arena.usage().quarantined, 0)
+        self.assertEqual(bytes(views[0][:5]), b"hello")
+        views[0].release()
+        self.assertTrue(lab.wait_until(lambda: self.arena.usage().quarantined == 0), "it is still pinned")
+        self.assertTrue(pin.is_put and len(pins) == 2)
+
     def test_with_block_puts(self):
         with self.window.get("it") as pin:
             self.assertFalse(pin.is_put)
