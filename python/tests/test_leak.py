@@ -79,6 +79,7 @@ class TestLeak(Stage):
             pin.put()
             self.window.get(handle)
             self.window.get(b"nothing", local=True)
+            self.window.get("no utf-8: \udcff" + "x" * 200, local=True)
 
         self.measure(call, self.calls())
 

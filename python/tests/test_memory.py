@@ -117,6 +117,16 @@ class TestMapping(Stage):
         part.release()
         self.assertFalse(is_mapped(address))
 
+    def test_last_view_unmaps_although_the_mapping_is_kept(self):
+        memory = self.it.map()
+        views, address = [memoryview(memory) for _ in range(3)], memory.address
+        memory.close(defer=True)
+        for view in views:
+            self.assertTrue(is_mapped(address))
+            view.release()
+        self.assertFalse(is_mapped(address))
+        self.assertTrue(memory.closed)
+
     def test_view_keeps_what_nobody_else_keeps(self):
         view = memoryview(self.arena.open("it").map(write=True))
         gc.collect()
