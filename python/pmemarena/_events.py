@@ -45,6 +45,17 @@ class EventStream:
             self._wake()
 
     def _wake(self):
+        # dispatch() and close() may be called by any thread; what a loop waits for is its own thread's.
+        try:
+            is_mine = asyncio.get_running_loop() is self._loop
+        except RuntimeError:
+            is_mine = False
+        if is_mine:
+            self._wake_here()
+        elif not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._wake_here)
+
+    def _wake_here(self):
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 

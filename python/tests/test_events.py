@@ -83,6 +83,21 @@ class TestEvents(Stage):
         asyncio.run(asyncio.wait_for(both(), lab.TIMEOUT))
         self.assertEqual(found, [["it"], ["it"]])
 
+    def test_another_thread_may_dispatch(self):
+        async def read():
+            async with self.session.events() as events:
+                # The loop does not watch any more: only the other thread's dispatch can wake it.
+                asyncio.get_running_loop().remove_reader(self.session.fileno())
+                asyncio.get_running_loop().run_in_executor(None, self.dispatch_one)
+                async for event in events:
+                    return event.name
+
+        self.assertEqual(asyncio.run(asyncio.wait_for(read(), lab.TIMEOUT)), "it")
+
+    def dispatch_one(self):
+        self.arena.create("it", 4096)
+        self.wait(1)
+
     def test_iterator_needs_a_loop(self):
         self.refused(RuntimeError, self.session.events)
         self.assertEqual(self.session._streams, [])

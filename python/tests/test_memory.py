@@ -240,6 +240,16 @@ if sys.argv[1:]:
         self.assertFalse(array.flags.writeable)
         self.assertEqual(array[0], 3)
 
+    @unittest.skipUnless(numpy, "numpy is not installed (apt-get install python3-numpy)")
+    def test_numpy_array_is_put_and_got(self):
+        array = numpy.arange(12000, dtype=numpy.float64).reshape(100, 120)
+        self.arena.put("array", array, attributes=str(array.shape).encode())
+        window = self.arena.window()
+        got = numpy.frombuffer(window.get("array"), dtype=array.dtype, count=array.size).reshape(array.shape)
+        self.assertTrue((got == array).all())
+        self.refused((BufferError, ValueError), self.arena.put, "slice", array[:, ::2])
+        self.assertFalse(self.arena.exists("slice"))
+
     def test_bytes_of_a_mapping_are_a_copy(self):
         with self.it.map(write=True) as memory:
             memory.write(0, b"abc")
