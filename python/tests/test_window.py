@@ -140,6 +140,10 @@ class TestWindow(Stage):
         pins = self.window.get_many(["it", "nothing", "reserved"], local=True)
         self.assertEqual(pins.results[:2], [0, errno.ENOENT])
         self.assertIn(pins.results[2], (errno.ENOENT, errno.EAGAIN))
+        # Only the daemon knows of a reservation, and tells its own session.
+        self.assertIsNone(self.window.get("reserved", local=True))
+        self.assertEqual(self.window.get("reserved").handle, it.handle)
+        self.assertEqual(self.window.get_many(["reserved"]).hits, 1)
         it.abort()
 
     def test_pieces_of_what_is_not_contiguous(self):
