@@ -43,7 +43,7 @@ struct ctl_command {
 };
 
 extern const struct ctl_command ctl_complete, ctl_create, ctl_create_arena, ctl_check,
-	ctl_check_memmap, ctl_df, ctl_format, ctl_holders, ctl_info,
+	ctl_check_memmap, ctl_df, ctl_format, ctl_hand_over, ctl_holders, ctl_info,
 	ctl_list, ctl_list_arenas, ctl_log_level, ctl_map,
 	ctl_ping, ctl_reidentify, ctl_reload, ctl_repair, ctl_rm, ctl_sessions, ctl_stats,
 	ctl_status_command, ctl_take_over, ctl_trace, ctl_users, ctl_watch;

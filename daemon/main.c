@@ -63,8 +63,8 @@ static const char usage[] =
 	"                        give a copy of an arena a UUID of its own; names, ids, owners and "
 	"contents stay\n"
 	"      --take-over DEVICE --fenced BY\n"
-	"                        the hosts that had the arena are certainly down; BY says what made "
-	"sure\n"
+	"                        the hosts that had the arena are certainly down; BY says what "
+	"proves it\n"
 	"\n"
 	"Exit status: 0 done, 1 failed, 4 differences were found, 64 wrong usage, "
 	"78 wrong configuration.\n";

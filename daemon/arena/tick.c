@@ -10,6 +10,7 @@
 #include "daemon/arena/arena_internal.h"
 #include "daemon/arena/bad.h"
 #include "daemon/arena/ending.h"
+#include "daemon/arena/owner.h"
 #include "daemon/arena/stamp.h"
 #include "daemon/arena/state.h"
 #include "daemon/clock.h"
@@ -21,7 +22,7 @@
  */
 static bool collect(struct arena *arena, struct scrub_job *job)
 {
-	bool was_online = arena->state != ARENA_OFFLINE, cleaner;
+	bool was_online = owner_is_here(arena) && arena->state != ARENA_OFFLINE, cleaner;
 	int r = was_online ? stamp_scrub(arena) : 0;
 
 	cleaner = space_collect(job->owner, job);
@@ -55,6 +56,9 @@ void arena_tick(struct arena *arena)
 		state_go_offline(arena, -ENODEV, "its device was disabled, removed or truncated");
 		return;
 	}
+	if (!owner_is_here(arena))
+		return;
+	owner_tick(arena);
 	bad_take(arena);
 	ending_look(arena);
 	space_upkeep(arena->space);
@@ -69,7 +73,7 @@ uint64_t arena_cut(struct arena *arena)
 bool arena_is_busy(const struct arena *arena)
 {
 	return !TAILQ_EMPTY(&arena->freeing) || !TAILQ_EMPTY(&arena->ending) ||
-	       !TAILQ_EMPTY(&arena->over) || space_is_busy(arena->space) || bad_is_busy(arena);
+	       !TAILQ_EMPTY(&arena->over) || owner_is_shared(arena) || space_is_busy(arena->space) || bad_is_busy(arena);
 }
 
 /*
@@ -81,7 +85,8 @@ uint64_t arena_verify_step(struct arena *arena, uint32_t nr_slots)
 	uint32_t end = table_nr_slots(arena->table);
 	uint64_t nr_mended = 0;
 
-	if (arena->state != ARENA_ONLINE || table_is_staged(arena->table))
+	if (arena->state != ARENA_ONLINE || table_is_staged(arena->table) ||
+	    !owner_is_here(arena))
 		return 0;
 	for (; nr_slots > 0 && arena->verify_at < end; nr_slots--, arena->verify_at++) {
 		const struct alloc *alloc = arena->owner_of_record[arena->verify_at];
