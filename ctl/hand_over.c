@@ -7,12 +7,12 @@
 #include "ctl/ctl.h"
 
 static const char help[] =
-	"Gives ARENA, by name or UUID, to host HOST: all is settled, written out and closed, and the "
-	"arena is offline here.\n"
+	"Gives ARENA, by name or UUID, to host HOST: all is settled, written out and closed, and "
+	"the arena is offline here.\n"
 	"Then start the daemon on HOST, or have it start there; no other host can have it but by "
 	"take-over.\n"
-	"Processes here keep what they have mapped; it is not given to others until this host opened "
-	"the arena again.\n";
+	"Processes here keep what they have mapped; it is not given to others until this host "
+	"opened the arena again.\n";
 
 static int run(struct ctl *ctl, int argc, char **argv)
 {

@@ -14,7 +14,8 @@ static const struct ctl_command *const commands[] = {
 	&ctl_status_command, &ctl_stats,  &ctl_list_arenas, &ctl_list,
 	&ctl_info,	     &ctl_create, &ctl_rm,	    &ctl_sessions,
 	&ctl_watch,	     &ctl_trace,  &ctl_map,	    &ctl_check,
-	&ctl_check_memmap,   &ctl_repair, &ctl_reidentify, &ctl_take_over,  &ctl_hand_over,  &ctl_format,
+	&ctl_check_memmap,   &ctl_repair, &ctl_reidentify,  &ctl_format,
+	&ctl_take_over,	     &ctl_hand_over,
 	&ctl_create_arena,   &ctl_reload, &ctl_log_level,   &ctl_ping,
 	&ctl_holders,	     &ctl_df,	  &ctl_users,	    &ctl_complete,
 };

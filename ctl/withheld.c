@@ -20,12 +20,13 @@ void ctl_show_withheld(const struct ctl *ctl, struct json_object *from, const ch
 	}
 	for (size_t i = 0; i < json_object_array_length(hosts); i++) {
 		struct json_object *host = ctl_at(hosts, i);
+		const char *key = ctl_get(host, "identity") ? "identity" : "machine_id";
 
 		snprintf(what, sizeof(what), "%swaits for host", indent);
 		snprintf(text, sizeof(text), "%.100s (%.32s): %.32s",
 			 ctl_get(host, "name") ? ctl_sentence(name, ctl_get_string(host, "name"))
 					       : "unknown",
-			 ctl_get_string(host, ctl_get(host, "identity") ? "identity" : "machine_id"),
+			 ctl_get_string(host, key),
 			 ctl_size(size, ctl, ctl_get_u64(from, "withheld")));
 		ctl_line(what, text);
 	}

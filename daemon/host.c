@@ -128,8 +128,8 @@ int host_identify(struct host *host, const char *dir, struct why *why)
 	r = write_identity(host->identity, path, &binding);
 	if (r < 0)
 		return why_set(why, r,
-			       "the identity of this host cannot be written to %s: %s; `hosts` needs "
-			       "a state-directory that the daemon may write to",
+			       "the identity of this host cannot be written to %s: %s; `hosts` "
+			       "needs a state-directory that the daemon may write to",
 			       path, strerror(-r));
 	return 0;
 }

@@ -86,8 +86,8 @@ static const char *name_of(const struct superblock *sb)
 static int refuse_alive(const struct superblock *sb, struct why *why)
 {
 	return why_set(why, -EHOSTDOWN,
-		       "host %s has it and is alive (term %llu): its heartbeat moves. To move it in "
-		       "order, `pmemarenactl hand-over ARENA HOST` there",
+		       "host %s has it and is alive (term %llu): its heartbeat moves. To move it "
+		       "in order, `pmemarenactl hand-over ARENA HOST` there",
 		       name_of(sb), (unsigned long long)sb->owner.term);
 }
 
@@ -128,8 +128,8 @@ static int check_list(const struct arena *arena, const char *hosts, struct why *
 		return 0;
 	if (!hosts[0])
 		return why_set(why, -EPERM,
-			       "hosts share it, and the configuration does not say which: add hosts "
-			       "= %s and the others to its section",
+			       "hosts share it, and the configuration does not say which: add "
+			       "hosts = %s and the others to its section",
 			       arena->host.name);
 	return why_set(why, -EPERM,
 		       "this host is %s, and hosts = %s does not name it: add it, or serve the "
@@ -190,7 +190,9 @@ static uint32_t random_word(void)
 	return word | 1;
 }
 
-/* From here on hosts share the arena, which nobody owns yet: without the bit a claim is not seen. */
+/*
+ * From here on hosts share the arena, which nobody owns yet: without the bit a claim is not seen.
+ */
 static int share(struct arena *arena, struct why *why)
 {
 	struct superblock now;

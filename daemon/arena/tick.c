@@ -73,7 +73,8 @@ uint64_t arena_cut(struct arena *arena)
 bool arena_is_busy(const struct arena *arena)
 {
 	return !TAILQ_EMPTY(&arena->freeing) || !TAILQ_EMPTY(&arena->ending) ||
-	       !TAILQ_EMPTY(&arena->over) || owner_is_shared(arena) || space_is_busy(arena->space) || bad_is_busy(arena);
+	       !TAILQ_EMPTY(&arena->over) || owner_is_shared(arena) ||
+	       space_is_busy(arena->space) || bad_is_busy(arena);
 }
 
 /*

@@ -76,8 +76,8 @@ static int parse_hosts(void *field, const struct config_key *key, const char *te
 		len = is_letter ? len + 1 : 0;
 		if (!is_letter && !strchr(" ,\t", *at))
 			return why_set(why, -EINVAL,
-				       "\"%s\" are no names of hosts: they are as `hostname` prints "
-				       "them, with blanks between them",
+				       "\"%s\" are no names of hosts: they are as `hostname` "
+				       "prints them, with blanks between them",
 				       text);
 		if (len >= HOST_NAME)
 			return why_set(why, -EINVAL, "a name of a host has at most %d letters",
