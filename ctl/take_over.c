@@ -30,12 +30,13 @@ static void show(struct json_object *result)
 		       ctl_sentence(text, ctl_get_string(result, "device")));
 	for (size_t i = 0; i < json_object_array_length(hosts); i++) {
 		struct json_object *host = ctl_at(hosts, i);
+		const char *key = ctl_get(host, "identity") ? "identity" : "machine_id";
 
-		printf("%s: taken over from host %s (machine id %s)\n",
+		printf("%s: taken over from host %s (%s)\n",
 		       ctl_sentence(text, ctl_get_string(result, "device")),
 		       ctl_get(host, "name") ? ctl_sentence(name, ctl_get_string(host, "name"))
 					     : "unknown",
-		       ctl_get_string(host, "machine_id"));
+		       ctl_get_string(host, key));
 	}
 }
 

@@ -5,6 +5,8 @@
 
 #include <stdint.h>
 
+#include "lib/wire/why.h"
+
 #define HOST_NAME 44
 
 struct host {
@@ -14,9 +16,16 @@ struct host {
 	uint8_t boot[16];
 	/* the host's name, for people to read; cut if it is longer, "" if there is none */
 	char    name[HOST_NAME];
+	/* made once for this host, where arenas are shared by hosts; zeroes: it has none yet */
+	uint8_t identity[16];
 };
 
 /* Reads all of it. What cannot be read stays zero. */
 void host_read(struct host *host);
+/*
+ * Sets host->identity: that in the file `host` of @dir, or a new one where the file is missing or
+ * is of a host with another machine id or product UUID, as on a clone. -errno, with a sentence.
+ */
+int host_identify(struct host *host, const char *dir, struct why *why);
 
 #endif

@@ -64,7 +64,7 @@ static const char usage[] =
 	"contents stay\n"
 	"      --take-over DEVICE --fenced BY\n"
 	"                        the hosts that had the arena are certainly down; BY says what "
-	"made sure\n"
+	"proves it\n"
 	"\n"
 	"Exit status: 0 done, 1 failed, 4 differences were found, 64 wrong usage, "
 	"78 wrong configuration.\n";

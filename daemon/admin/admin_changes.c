@@ -331,6 +331,7 @@ const struct admin_method admin_changes[] = {
 	{ "check", run_check, true, ADMIN_PARAMS("arena") },
 	{ "check-memmap", run_check_memmap, true, ADMIN_PARAMS("arena") },
 	{ "repair", run_repair, true, ADMIN_PARAMS("arena", "dry_run") },
+	{ "hand-over", admin_hand_over_run, true, ADMIN_PARAMS("arena", "host") },
 	{ "reload", run_reload, true, ADMIN_NO_PARAMS },
 	{ "log-level", run_log_level, true, ADMIN_PARAMS("level") },
 	{ "trace", admin_trace_run, true, ADMIN_PARAMS("uid", "session", "name", "name_hex") },

@@ -119,7 +119,8 @@ struct json_object *admin_shape_arena(const struct service *service, uint32_t in
 		for (const char *const *key =
 			     (const char *const[]){ "uuid", "size", "page_size", "data_offset",
 						    "slots", "metadata", "granularity", "device",
-						    "withheld", "withheld_for", "foreign_lock",
+						    "owner", "term", "withheld", "withheld_for",
+						    "foreign_lock",
 						    NULL };
 		     *key; key++)
 			shape_put_null(to, *key);

@@ -37,13 +37,14 @@ static bool is_zero(const uint8_t id[16])
 /* ---- the table ---- */
 
 /*
- * Is @entry of another host? An equal boot id means the same kernel, whatever its containers call
- * themselves, and that kernel knows all marks. An equal machine id means the same host; if it was
- * booted since, its processes are gone.
+ * Is @entry of another host? One boot is one kernel, whatever its containers call themselves: it
+ * knows all marks. One machine id, or identity, is one host, which may have been booted since; then
+ * its processes are gone.
  */
 bool abroad_is_other(const struct superblock_host *entry, const struct host *host)
 {
-	if (!entry->id_limit || memcmp(entry->id, host->id, 16) == 0)
+	if (!entry->id_limit ||
+	    memcmp(entry->id, entry->is_identity ? host->identity : host->id, 16) == 0)
 		return false;
 	return is_zero(entry->boot) || memcmp(entry->boot, host->boot, 16) != 0;
 }
@@ -54,6 +55,9 @@ bool abroad_is_other(const struct superblock_host *entry, const struct host *hos
  */
 bool abroad_is_left_open(const struct superblock *sb, const struct host *host)
 {
+	/* Of one that hosts share, owner.c knows more. */
+	if (sb->incompat & SUPERBLOCK_INCOMPAT_HOSTS)
+		return false;
 	return !sb->clean && !is_zero(sb->machine_id) && memcmp(sb->machine_id, host->id, 16) != 0;
 }
 
@@ -85,14 +89,17 @@ static struct superblock_host *find_entry(struct superblock *sb, const uint8_t i
 	return find_free(sb);
 }
 
+/* Where hosts share the arena, a host is known by its identity, which a clone does not have. */
 static int enter(struct superblock *sb, const struct host *host)
 {
-	struct superblock_host *entry = find_entry(sb, host->id);
+	bool is_identity = sb->incompat & SUPERBLOCK_INCOMPAT_HOSTS && !is_zero(host->identity);
+	const uint8_t *id = is_identity ? host->identity : host->id;
+	struct superblock_host *entry = find_entry(sb, id);
 
 	if (!entry)
 		return -EUSERS;
-	*entry = (struct superblock_host){ .id_limit = sb->id_limit };
-	memcpy(entry->id, host->id, 16);
+	*entry = (struct superblock_host){ .id_limit = sb->id_limit, .is_identity = is_identity };
+	memcpy(entry->id, id, 16);
 	memcpy(entry->boot, host->boot, 16);
 	memcpy(entry->name, host->name, sizeof(entry->name));
 	abroad_set_feature(sb);
@@ -162,6 +169,20 @@ int abroad_arrive(struct arena *arena, bool force, struct why *why)
 	return find_free(sb) ? 0 : refuse_full(arena, why);
 }
 
+int abroad_enter_owner(struct arena *arena, struct why *why)
+{
+	const struct superblock_owner *owner = &arena->sb.owner;
+	struct host last = { .name = "" };
+
+	if (arena->sb.clean || is_zero(owner->id) ||
+	    memcmp(owner->id, arena->host.identity, 16) == 0)
+		return 0;
+	memcpy(last.identity, owner->id, 16);
+	memcpy(last.boot, owner->boot, 16);
+	memcpy(last.name, owner->name, sizeof(last.name));
+	return enter(&arena->sb, &last) < 0 ? refuse_full(arena, why) : 0;
+}
+
 void abroad_withhold(struct arena *arena)
 {
 	arena->abroad_limit = 0;
@@ -195,6 +216,7 @@ void abroad_list(struct moves_hosts *out, const struct superblock_host *host)
 		return;
 	memcpy(to->id, host->id, 16);
 	memcpy(to->name, host->name, sizeof(to->name));
+	to->is_identity = host->is_identity;
 	out->nr++;
 }
 

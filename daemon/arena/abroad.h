@@ -21,6 +21,11 @@ bool abroad_is_left_open(const struct superblock *sb, const struct host *host);
  */
 int abroad_arrive(struct arena *arena, bool force, struct why *why);
 /*
+ * The owner of an arena that hosts share did not close it, and it is taken by force: enters that
+ * host. -EUSERS: the table is full.
+ */
+int abroad_enter_owner(struct arena *arena, struct why *why);
+/*
  * Tells @arena's space what it must withhold. To be called before recovery, which gives free space
  * to the scrubber.
  */

@@ -19,6 +19,7 @@
 #include "daemon/arena/belong.h"
 #include "daemon/arena/evictable.h"
 #include "daemon/arena/holder.h"
+#include "daemon/arena/owner.h"
 #include "daemon/arena/pair.h"
 #include "daemon/arena/recover.h"
 #include "daemon/arena/stamp.h"
@@ -269,10 +270,12 @@ static int open_parts(struct arena *arena, const struct arena_params *params, st
  * Says on media that the arena is open and that this host has it, and sets ids aside. From here on
  * a crash is told from an orderly end.
  */
-static int mark_open(struct arena *arena, struct why *why)
+static int mark_open(struct arena *arena, const struct arena_params *params, struct why *why)
 {
-	int r;
+	int r = owner_arrive(arena, params, why);
 
+	if (r < 0)
+		return r;
 	report_unsafe(arena);
 	arena->sb.clean = false;
 	arena->sb.unsafe_shutdowns = device_info(arena->device)->unsafe_shutdowns;
@@ -312,7 +315,7 @@ int arena_open_parts(struct arena *arena, const struct arena_params *params, str
 	identify(arena);
 	r = open_parts(arena, params, why);
 	if (r == 0 && !params->read_only)
-		r = mark_open(arena, why);
+		r = mark_open(arena, params, why);
 	if (r == 0)
 		abroad_withhold(arena);
 	if (r == 0)
@@ -341,6 +344,7 @@ struct arena *arena_zero(const struct arena_params *params)
 		arena->host = *params->host;
 	else
 		host_read(&arena->host);
+	arena->interval_ms = params->interval_ms ? params->interval_ms : 1000;
 	arena->txn = 1;
 	RB_INIT(&arena->names);
 	TAILQ_INIT(&arena->holders);

@@ -58,6 +58,12 @@ struct arena_params {
 	/* open an arena that another host left open; format over what is there */
 	bool        force;
 	const struct host *host;        /* this one; borrowed. NULL: read from the system */
+	/*
+	 * Which hosts may have it, words with blanks between them; "": no other one. NULL: a tool
+	 * asks, on whatever host.
+	 */
+	const char *hosts;
+	uint32_t    interval_ms;        /* of heartbeats, of hosts that share it; 0: 1000 */
 	/* for a check only: nothing is stored and nothing is repaired */
 	bool        read_only;
 	const char *runtime_dir;        /* the folder of the ledger and the plane */

@@ -115,6 +115,9 @@ struct arena {
 	 * Allocations with an id below it may be mapped by processes of other hosts; 0: none.
 	 */
 	uint64_t abroad_limit;
+	/* of the heartbeat and of claims; when the heartbeat was stored last */
+	uint32_t interval_ms;
+	uint64_t beaten_ns;
 	/* owned; meta_device is NULL if the metadata is on the device */
 	struct device *device, *meta_device;
 	struct media *meta, *data;              /* owned; the metadata and the data area, mapped */

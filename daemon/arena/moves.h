@@ -15,7 +15,8 @@
 /* A host whose processes may have space of the arena mapped. */
 struct moves_host {
 	char    name[MOVES_NAME];       /* "" if it is not known */
-	uint8_t id[16];                 /* its machine id */
+	uint8_t id[16];                 /* its machine id, or with is_identity its identity */
+	bool    is_identity;
 };
 
 struct moves_hosts {
@@ -35,5 +36,19 @@ uint64_t arena_withheld(const struct arena *arena);
  * this very kernel stays if its processes have the arena mapped. Errors of arena_open().
  */
 int arena_take_over(struct moves_hosts *out, const struct arena_params *params, struct why *why);
+
+/*
+ * Gives an arena that hosts share, and this one owns, to host @host: the arena goes offline here,
+ * and only @host can start it, or a take-over. -EINVAL: it is not shared, or @host is no other
+ * host; -EUCLEAN: it is not online; -EIO.
+ */
+int arena_hand_over(struct arena *arena, const char *host, struct why *why);
+
+/* Who owns an arena that hosts share. false: none share it. */
+struct arena_owner {
+	char     name[MOVES_NAME];
+	uint64_t term;
+};
+bool arena_owner(struct arena_owner *out, const struct arena *arena);
 
 #endif

@@ -15,6 +15,7 @@
 #include "daemon/arena/array.h"
 #include "daemon/arena/ending.h"
 #include "daemon/arena/events.h"
+#include "daemon/arena/owner.h"
 #include "daemon/arena/stamp.h"
 #include "daemon/arena/state.h"
 
@@ -78,6 +79,8 @@ int settle_stage_record(struct arena *arena, struct alloc *alloc)
 
 	if (nr == 0)
 		return -ENOSPC;
+	if (!owner_is_here(arena))
+		return -EIO;
 	/* Who does not know attributes, or what is evictable, would take the record for damaged. */
 	r = alloc->attributes_len ? state_announce(arena, SUPERBLOCK_INCOMPAT_ATTRIBUTES) : 0;
 	if (r == 0 && alloc->is_evictable)
@@ -219,7 +222,7 @@ int arena_settle(struct arena *arena)
 	bool fence = space_take_fence(arena->space), settles, stamps;
 	int r = 0;
 
-	if (arena->state == ARENA_OFFLINE)
+	if (arena->state == ARENA_OFFLINE || !owner_is_here(arena))
 		return -EIO;
 	settles = fence || table_is_staged(arena->table);
 	stamps = settles || stamp_is_due(arena);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "daemon/arena/abroad.h"
+#include "daemon/arena/owner.h"
 #include "daemon/arena/pair.h"
 
 struct takeover {
@@ -55,6 +56,23 @@ static bool is_here(const struct takeover *t, const struct superblock_host *entr
 	return !abroad_is_other(entry, &t->host) && device_has_marks(t->device) != 0;
 }
 
+/*
+ * Of an arena that hosts share, nobody is the owner from here on, in a term of its own: one that
+ * was owner, and is not as dead as somebody thought, sees that.
+ */
+static void forget_owner(struct moves_hosts *out, struct takeover *t)
+{
+	struct superblock_owner *owner = &t->sb.owner;
+	struct superblock_host last = { .id_limit = 1, .is_identity = true };
+
+	if (t->sb.clean && !owner->successor[0])
+		return;
+	memcpy(last.id, owner->id, 16);
+	memcpy(last.name, t->sb.clean ? owner->successor : owner->name, sizeof(last.name));
+	abroad_list(out, &last);
+	*owner = (struct superblock_owner){ .term = owner->term + 1 };
+}
+
 static void forget_hosts(struct moves_hosts *out, struct takeover *t)
 {
 	struct superblock_host last = { .id_limit = 1 };
@@ -68,6 +86,8 @@ static void forget_hosts(struct moves_hosts *out, struct takeover *t)
 		*entry = (struct superblock_host){ .id_limit = 0 };
 	}
 	abroad_set_feature(&t->sb);
+	if (t->sb.incompat & SUPERBLOCK_INCOMPAT_HOSTS)
+		forget_owner(out, t);
 	if (!abroad_is_left_open(&t->sb, &t->host))
 		return;
 	memcpy(last.id, t->sb.machine_id, 16);
@@ -93,6 +113,9 @@ int arena_take_over(struct moves_hosts *out, const struct arena_params *params, 
 	else
 		host_read(&t.host);
 	r = open_all(&t, &mine, why);
+	if (r == 0 && t.sb.incompat & SUPERBLOCK_INCOMPAT_HOSTS)
+		r = owner_watch(&t.sb, t.media, params->interval_ms ? params->interval_ms : 1000,
+				why);
 	if (r == 0) {
 		forget_hosts(out, &t);
 		r = out->nr ? superblock_write(&t.sb, t.media) : 0;

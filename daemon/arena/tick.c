@@ -12,6 +12,7 @@
 #include "daemon/arena/bad.h"
 #include "daemon/arena/ending.h"
 #include "daemon/arena/evict.h"
+#include "daemon/arena/owner.h"
 #include "daemon/arena/stamp.h"
 #include "daemon/arena/state.h"
 #include "daemon/clock.h"
@@ -23,7 +24,7 @@
  */
 static bool collect(struct arena *arena, struct scrub_job *job)
 {
-	bool was_online = arena->state != ARENA_OFFLINE, cleaner;
+	bool was_online = owner_is_here(arena) && arena->state != ARENA_OFFLINE, cleaner;
 	int r = was_online ? stamp_scrub(arena) : 0;
 
 	cleaner = space_collect(job->owner, job);
@@ -57,6 +58,9 @@ void arena_tick(struct arena *arena)
 		state_go_offline(arena, -ENODEV, "its device was disabled, removed or truncated");
 		return;
 	}
+	if (!owner_is_here(arena))
+		return;
+	owner_tick(arena);
 	bad_take(arena);
 	ending_look(arena);
 	evict_ahead(arena);
@@ -72,8 +76,8 @@ uint64_t arena_cut(struct arena *arena)
 bool arena_is_busy(const struct arena *arena)
 {
 	return !TAILQ_EMPTY(&arena->freeing) || !TAILQ_EMPTY(&arena->ending) ||
-	       !TAILQ_EMPTY(&arena->over) || space_is_busy(arena->space) || bad_is_busy(arena) ||
-	       evict_is_due(arena);
+	       !TAILQ_EMPTY(&arena->over) || owner_is_shared(arena) ||
+	       space_is_busy(arena->space) || bad_is_busy(arena) || evict_is_due(arena);
 }
 
 /*
@@ -85,7 +89,8 @@ uint64_t arena_verify_step(struct arena *arena, uint32_t nr_slots)
 	uint32_t end = table_nr_slots(arena->table);
 	uint64_t nr_mended = 0;
 
-	if (arena->state != ARENA_ONLINE || table_is_staged(arena->table))
+	if (arena->state != ARENA_ONLINE || table_is_staged(arena->table) ||
+	    !owner_is_here(arena))
 		return 0;
 	for (; nr_slots > 0 && arena->verify_at < end; nr_slots--, arena->verify_at++) {
 		const struct alloc *alloc = arena->owner_of_record[arena->verify_at];

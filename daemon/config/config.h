@@ -26,6 +26,7 @@
 #include "lib/wire/why.h"
 
 #define CONFIG_SOCKET_MAX 108                   /* as struct sockaddr_un has it */
+#define CONFIG_HOSTS_MAX 512
 #define CONFIG_NAME_MAX   64                    /* of an arena, a user or a group, with its NUL */
 /* with its NUL: libinih reads lines up to 198 bytes, "metadata = PATH" included */
 #define CONFIG_PATH_MAX   176
@@ -38,6 +39,8 @@ struct config_daemon {
 	char     runtime_directory[CONFIG_SOCKET_MAX];
 	/* if it was not set, a path in the runtime directory */
 	char     socket[CONFIG_SOCKET_MAX];
+	/* what outlives a boot: the identity of this host */
+	char     state_directory[CONFIG_PATH_MAX];
 	char     admin_socket[CONFIG_SOCKET_MAX];       /* as the one before */
 	/* "" (off), "HOST:PORT" or an absolute path */
 	char     metrics_listen[CONFIG_SOCKET_MAX];
@@ -78,6 +81,8 @@ struct config_arena {
 	struct config_list users;
 	struct config_list groups;                      /* as the one before */
 	struct config_list readers;                     /* who may look and read */
+	/* names of the hosts that share it, with blanks between them; "": none do */
+	char     hosts[CONFIG_HOSTS_MAX];
 	/* during reading: one of its lines was not understood */
 	bool     has_errors;
 };

@@ -35,6 +35,8 @@ const struct config_key config_keys[] = {
 	/* name, field, type; on the next line: default, min, max, choices, reloadable */
 	KEY("runtime-directory", DAEMON(runtime_directory), config_value_directory,
 	    "/run/pmemarena", 0, CONFIG_SOCKET_MAX, NULL, false),
+	KEY("state-directory", DAEMON(state_directory), config_value_directory,
+	    "/var/lib/pmemarena", 0, CONFIG_PATH_MAX, NULL, false),
 	KEY("socket", DAEMON(socket), config_value_socket,
 	    "", 0, CONFIG_SOCKET_MAX, NULL, false),
 	KEY("admin-socket", DAEMON(admin_socket), config_value_socket,
@@ -88,6 +90,9 @@ const struct config_key config_keys[] = {
 	    "", 0, CONFIG_LIST_TEXT, NULL, true),
 	KEY("readers", ARENA(readers), config_value_readers,
 	    "", 0, CONFIG_LIST_TEXT, NULL, true),
+
+	KEY("hosts", ARENA(hosts), config_value_hosts,
+	    "", 0, CONFIG_HOSTS_MAX, NULL, false),
 
 	KEY("bytes", QUOTA(bytes), config_value_size,
 	    "0", 0, 0, NULL, true),

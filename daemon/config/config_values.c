@@ -16,6 +16,7 @@
 
 #include "daemon/config/config.h"
 #include "daemon/config/config_list.h"
+#include "daemon/host.h"
 #include "lib/wire/size.h"
 
 /* ---- texts ---- */
@@ -61,6 +62,27 @@ static int parse_directory(void *field, const struct config_key *key, const char
 {
 	if (text[0] != '/')
 		return why_set(why, -EINVAL, "\"%s\" is not an absolute path", text);
+	return store_text(field, key, text, why);
+}
+
+/* Letters, digits, dots and dashes, as a host calls itself; with blanks or commas between them. */
+static int parse_hosts(void *field, const struct config_key *key, const char *text, struct why *why)
+{
+	size_t len = 0;
+
+	for (const char *at = text; *at; at++) {
+		bool is_letter = isalnum((unsigned char)*at) || strchr(".-_", *at);
+
+		len = is_letter ? len + 1 : 0;
+		if (!is_letter && !strchr(" ,\t", *at))
+			return why_set(why, -EINVAL,
+				       "\"%s\" are no names of hosts: they are as `hostname` "
+				       "prints them, with blanks between them",
+				       text);
+		if (len >= HOST_NAME)
+			return why_set(why, -EINVAL, "a name of a host has at most %d letters",
+				       HOST_NAME - 1);
+	}
 	return store_text(field, key, text, why);
 }
 
@@ -381,6 +403,7 @@ static void print_choice(char *text, size_t size, const struct config_key *key, 
 /* ---- the types ---- */
 
 const struct config_type config_value_directory = { parse_directory, print_text, 0 };
+const struct config_type config_value_hosts = { parse_hosts, print_text, 0 };
 const struct config_type config_value_socket = { parse_socket, print_text, 0 };
 const struct config_type config_value_listen = { parse_listen, print_listen, 0 };
 const struct config_type config_value_group = { parse_group, print_text, 0 };

@@ -14,6 +14,7 @@ extern const struct config_type config_value_device;    /* a path, uuid:UUID or 
 extern const struct config_type config_value_metadata;  /* auto, device or an absolute path */
 extern const struct config_type config_value_users;     /* a list of users */
 extern const struct config_type config_value_groups;    /* a list of groups */
+extern const struct config_type config_value_hosts;     /* names of hosts */
 extern const struct config_type config_value_readers;   /* a list of users and @groups */
 extern const struct config_type config_value_u32;       /* a whole number, in 32 bits */
 extern const struct config_type config_value_u64;       /* a whole number, in 64 bits */

@@ -187,6 +187,23 @@ int media_read(struct media *media, void *dst, uint64_t off, uint64_t len)
 	return 0;
 }
 
+/* A file is coherent through the page cache of its one kernel. */
+void media_invalidate(struct media *media, uint64_t off, uint64_t len)
+{
+#ifdef __x86_64__
+	if (check_read(media, off, len) < 0 || device_info(media->device)->kind == DEVICE_FILE)
+		return;
+	__builtin_ia32_mfence();
+	for (uint64_t at = off & ~UINT64_C(63); at < off + len; at += 64)
+		__builtin_ia32_clflush(media->base + at);
+	__builtin_ia32_mfence();
+#else
+	(void)media;
+	(void)off;
+	(void)len;
+#endif
+}
+
 int media_peek(struct media *media, void *dst, uint64_t off, uint64_t len)
 {
 	int r = check_read(media, off, len);

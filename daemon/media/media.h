@@ -55,6 +55,12 @@ int media_read(struct media *media, void *dst, uint64_t off, uint64_t len);
  * block for it where files are memory (tmpfs), and a look must leave no trace.
  */
 int media_peek(struct media *media, void *dst, uint64_t off, uint64_t len);
+/*
+ * Drops cached copies of the range, so that the next load sees what another host stored and
+ * flushed. Nothing of it may be dirty here. Where the memory is coherent it costs time and changes
+ * nothing.
+ */
+void media_invalidate(struct media *media, uint64_t off, uint64_t len);
 int media_store(struct media *media, uint64_t off, const void *src, uint64_t len);
 /*
  * Stores 8 bytes in one piece: after a cut the old or the new value is there. @off is a multiple of

@@ -187,9 +187,13 @@ static bool is_same(const struct copy *copy, const struct superblock *sb)
 static int mend(const struct copy *copy, const struct superblock *sb, struct media *media,
 		uint64_t off)
 {
-	int r = is_same(copy, sb) ? media_persist(media, off, SUPERBLOCK_SIZE)
-				  : write_copy(sb, media, off);
+	int r;
 
+	/* Another host may be writing it: its owner rewrites both copies at its start. */
+	if (sb->incompat & SUPERBLOCK_INCOMPAT_HOSTS)
+		return 0;
+	r = is_same(copy, sb) ? media_persist(media, off, SUPERBLOCK_SIZE)
+			      : write_copy(sb, media, off);
 	return r == -EIO ? 0 : r;
 }
 

@@ -56,13 +56,18 @@
  */
 #define SUPERBLOCK_INCOMPAT_ABROAD UINT64_C(64)
 /*
+ * An incompatible feature: the arena is shared by hosts, one of which owns it. Who does not know
+ * that would store to it beside the owner.
+ */
+#define SUPERBLOCK_INCOMPAT_HOSTS UINT64_C(128)
+/*
  * As in ext4: an unknown incompatible bit refuses the arena, an unknown read-only bit allows
  * reading, an unknown compatible bit is ignored.
  */
 #define SUPERBLOCK_INCOMPAT_KNOWN                                        \
 	(SUPERBLOCK_INCOMPAT_RENEWING | SUPERBLOCK_INCOMPAT_SUCCESSORS | \
 	 SUPERBLOCK_INCOMPAT_ATTRIBUTES | SUPERBLOCK_INCOMPAT_EVICTABLE | \
-	 SUPERBLOCK_INCOMPAT_ABROAD)
+	 SUPERBLOCK_INCOMPAT_ABROAD | SUPERBLOCK_INCOMPAT_HOSTS)
 #define SUPERBLOCK_RO_COMPAT_KNOWN UINT64_C(0)
 
 enum superblock_role {
@@ -91,11 +96,22 @@ struct stamp {
 
 /* A host on which processes may have space of the arena mapped. */
 struct superblock_host {
-	uint8_t  id[16];                        /* machine id */
+	uint8_t  id[16];                        /* machine id, or the identity of the host */
+	bool     is_identity;
 	uint8_t  boot[16];                      /* zeroes: not known */
 	/* allocations that it may have mapped have an id below; 0: the entry is not in use */
 	uint64_t id_limit;
 	char     name[SUPERBLOCK_HOST_NAME];    /* for people */
+};
+
+/* Which host owns the arena. The first three fields are one line of 64 bytes on media. */
+struct superblock_owner {
+	uint8_t  id[16];                        /* its identity; zeroes: none owns it */
+	uint8_t  boot[16];
+	uint64_t term;                          /* one more with each change of owner */
+	char     name[SUPERBLOCK_HOST_NAME];
+	/* who may own it next; "": every host */
+	char     successor[SUPERBLOCK_HOST_NAME];
 };
 
 /*
@@ -134,6 +150,10 @@ struct superblock {
 	uint8_t  next_uuid[16];
 	/* with SUPERBLOCK_INCOMPAT_ABROAD; else all are zero */
 	struct superblock_host hosts[SUPERBLOCK_HOSTS];
+	/* with SUPERBLOCK_INCOMPAT_HOSTS, as the next two; else zero */
+	struct superblock_owner owner;
+	uint32_t heartbeat;                     /* superblock_beat() counts it */
+	uint32_t claim;                         /* superblock_claim() stores it */
 	/* for superblock.c alone: the stamp at the last rewrite */
 	struct stamp base;
 	/* for superblock.c alone: `seen` at the last rewrite */
@@ -171,6 +191,17 @@ int superblock_write(struct superblock *sb, struct media *media);
  * changes it is a rewrite. -EIO: neither copy could be written.
  */
 int superblock_stamp(struct superblock *sb, struct media *media);
+/*
+ * Store one more heartbeat, or a claim, into both copies, each by one word that is never torn, and
+ * fence. The checksum of the page stays right. -EIO: neither copy could be written.
+ */
+int superblock_beat(struct superblock *sb, struct media *media);
+int superblock_claim(struct superblock *sb, struct media *media, uint32_t claim);
+/*
+ * Is @owner, by its id, boot and term, still the owner on media? One line is read, past the cache.
+ * -ESTALE: another one is; -EIO: it cannot be read.
+ */
+int superblock_check_owner(const struct superblock *sb, struct media *media);
 /*
  * Has a format begun to take an arena away here? Then a page is whole but for its magic. Looks
  * where superblock_read() does.

@@ -18,7 +18,8 @@ static struct json_object *shape_host(const struct moves_host *host)
 	for (int i = 0; i < 16; i++)
 		snprintf(id + 2 * i, 3, "%02x", host->id[i]);
 	shape_put_string(to, "name", is_text ? host->name : NULL);
-	shape_put_string(to, "machine_id", id);
+	shape_put_string(to, host->is_identity ? "identity" : "machine_id", id);
+	shape_put_null(to, host->is_identity ? "machine_id" : "identity");
 	return to;
 }
 

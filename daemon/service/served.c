@@ -51,10 +51,22 @@ static void fill_params(struct arena_params *params, struct service *service,
 		.numa_node = from->numa_node,
 		.runtime_dir = service->config.daemon.runtime_directory,
 		.scrubber = service->scrubber,
+		.host = &service->host,
+		.hosts = from->hosts,
 		.nr_listeners = &service->nr_listeners,
 		.quota = service->quota,
 		.vma_budget = &service->vma_budget,
 	};
+}
+
+/* The identity is read, or made, when the first arena needs it. */
+static int identify_host(struct service *service, struct why *why)
+{
+	static const uint8_t none[16];
+
+	if (memcmp(service->host.identity, none, 16) != 0)
+		return 0;
+	return host_identify(&service->host, service->config.daemon.state_directory, why);
 }
 
 static void log_abroad(const struct served *served)
@@ -78,12 +90,16 @@ static void log_opened(const struct served *served)
 	const struct device_info *device = device_info(arena_device(served->arena));
 	char size[SIZE_TEXT_MAX], page[SIZE_TEXT_MAX];
 	struct arena_stats stats;
+	struct arena_owner owner;
 	const char *reason;
 
 	log_info("arena %s: %s on %s, pages of %s, metadata %s", served->name,
 		 size_text(size, identity->size), device->path,
 		 size_text(page, identity->page_size),
 		 strcmp(identity->metadata, "device") == 0 ? "on the device" : identity->metadata);
+	if (arena_owner(&owner, served->arena))
+		log_info("arena %s: host %s owns it, term %" PRIu64, served->name, owner.name,
+			 owner.term);
 	arena_stats(served->arena, &stats);
 	if (stats.start.ledger_broken > 0)
 		log_warning("arena %s: in its ledger, a file of the runtime directory, something "
@@ -127,6 +143,12 @@ int served_open(struct served *served, struct service *service, const struct con
 
 	served->name = from->name;
 	fill_params(&params, service, from);
+	r = from->hosts[0] ? identify_host(service, why) : 0;
+	if (r < 0) {
+		snprintf(served->reason, sizeof(served->reason), "%s", why->text);
+		served->err = r;
+		return r;
+	}
 	/* *why may have a sentence about another arena, and arena_open() keeps what is there. */
 	why->text[0] = '\0';
 	r = arena_open(&served->arena, &params, why);

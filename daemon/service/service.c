@@ -212,6 +212,7 @@ int service_open(struct service **out, struct config *config, const struct confi
 	service->started_ns = clock_ns(CLOCK_REALTIME);
 	service->started_mono_ns = service->ticked_ns = service_now_ns();
 	TAILQ_INIT(&service->watchers);
+	host_read(&service->host);
 	idmap_read(&service->idmap);
 	r = open_parts(service, why);
 	if (r < 0) {

@@ -42,6 +42,7 @@ struct service {
 	struct config config;           /* owned */
 	/* borrowed; where a reload reads the configuration */
 	const struct config_sources *sources;
+	struct host host;                       /* this one */
 	struct idmap idmap;
 	struct quota *quota;            /* owned, as all that follow */
 	struct scrubber *scrubber;

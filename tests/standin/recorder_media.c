@@ -103,6 +103,13 @@ int media_read(struct media *media, void *dst, uint64_t off, uint64_t len)
 	return r;
 }
 
+void media_invalidate(struct media *media, uint64_t off, uint64_t len)
+{
+	(void)media;
+	(void)off;
+	(void)len;
+}
+
 int media_peek(struct media *media, void *dst, uint64_t off, uint64_t len)
 {
 	return media_read(media, dst, off, len);

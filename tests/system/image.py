@@ -5,7 +5,7 @@ import os
 import struct
 
 BASE, SLOT, CHUNK, MASK = 4096, 128, 1024, (1 << 64) - 1
-ABROAD = 64
+ABROAD, HOSTS = 64, 128
 _TABLE = []
 for _byte in range(256):
     for _ in range(8):
@@ -36,6 +36,14 @@ class Superblock:
          self.unit, _, self.id_limit) = struct.unpack_from("<QIIQQQQQIIQQQQQQQQQ", page, 120)
         self.table, self.zero = (t0, t1), (z0, z1)
         self.machine_id, self.clean = page[256:272], struct.unpack_from("<I", page, 272)[0]
+
+    def owner(self):
+        """(identity, boot id, term, name, successor) of an arena that hosts share."""
+        id_, boot, term, name, successor = struct.unpack_from("<16s16sQ24x44s44s", self.page, 384)
+        return id_, boot, term, name.split(b"\0")[0].decode(), successor.split(b"\0")[0].decode()
+
+    def heartbeat(self):
+        return struct.unpack_from("<I", self.page, 2880)[0]
 
     def hosts(self):
         """Of the table of hosts: (machine id, boot id, id limit, name) of each entry that is in use."""
