@@ -21,14 +21,23 @@
 
 static char sentence[160];
 static size_t length;
+static void (*before)(void);
 
 static void on_alarm(int sig)
 {
-	ssize_t n = write(STDERR_FILENO, sentence, length);
+	ssize_t n;
 
+	if (before)
+		before();
+	n = write(STDERR_FILENO, sentence, length);
 	(void)sig;
 	(void)n;
 	_exit(CTL_NO_DAEMON);
+}
+
+void ctl_before_timeout(void (*function)(void))
+{
+	before = function;
 }
 
 bool ctl_timeout_parse(double *seconds, const char *text)
