@@ -46,7 +46,7 @@ extern const struct ctl_command ctl_complete, ctl_create, ctl_create_arena, ctl_
 	ctl_check_memmap, ctl_df, ctl_export, ctl_format, ctl_import, ctl_hand_over, ctl_holders, ctl_info,
 	ctl_list, ctl_list_arenas, ctl_log_level, ctl_map,
 	ctl_chmod, ctl_chown, ctl_du, ctl_get_command, ctl_put_command, ctl_quota, ctl_rename,
-	ctl_resize, ctl_wait,
+	ctl_resize, ctl_top, ctl_wait,
 	ctl_ping, ctl_reidentify, ctl_reload, ctl_repair, ctl_rm, ctl_sessions, ctl_stats,
 	ctl_status_command, ctl_take_over, ctl_trace, ctl_users, ctl_watch;
 
@@ -290,6 +290,8 @@ bool ctl_timeout_parse(double *seconds, const char *text);
  * command, allows; then it says so and ends.
  */
 void ctl_await(const struct ctl *ctl);
+/* Does this first when the time is over; it may do only what a handler of signals may. */
+void ctl_before_timeout(void (*function)(void));
 /* The answer is there: what the program does from here on may take as long as it takes. */
 void ctl_await_no_more(void);
 

@@ -21,7 +21,7 @@ static const struct ctl_command *const commands[] = {
 	&ctl_holders,	     &ctl_df,	  &ctl_users,	    &ctl_complete,
 	&ctl_export,	     &ctl_import, &ctl_put_command, &ctl_get_command,
 	&ctl_wait,	     &ctl_chown,  &ctl_chmod,	    &ctl_rename,
-	&ctl_resize,	     &ctl_du,	  &ctl_quota,
+	&ctl_resize,	     &ctl_du,	  &ctl_quota,	    &ctl_top,
 };
 
 /*

@@ -28,6 +28,7 @@
  */
 static char sentence[160];
 static size_t length;
+static void (*before)(void);
 
 /*
  * Only calls that are safe in a handler; _exit() leaves what stdio has buffered, which was flushed
@@ -35,11 +36,19 @@ static size_t length;
  */
 static void on_alarm(int sig)
 {
-	ssize_t n = write(STDERR_FILENO, sentence, length);
+	ssize_t n;
 
+	if (before)
+		before();
+	n = write(STDERR_FILENO, sentence, length);
 	(void)sig;
 	(void)n;
 	_exit(CTL_NO_DAEMON);
+}
+
+void ctl_before_timeout(void (*function)(void))
+{
+	before = function;
 }
 
 /*
