@@ -43,7 +43,8 @@ struct ctl_command {
 };
 
 extern const struct ctl_command ctl_complete, ctl_create, ctl_create_arena, ctl_check,
-	ctl_check_memmap, ctl_df, ctl_export, ctl_format, ctl_import, ctl_hand_over, ctl_holders, ctl_info,
+	ctl_check_memmap, ctl_df, ctl_export, ctl_format, ctl_import, ctl_hand_over,
+	ctl_holders, ctl_info,
 	ctl_list, ctl_list_arenas, ctl_log_level, ctl_map,
 	ctl_chmod, ctl_chown, ctl_du, ctl_get_command, ctl_put_command, ctl_quota, ctl_rename,
 	ctl_resize, ctl_top, ctl_wait,
