@@ -6,6 +6,7 @@
 #include <config.h>
 
 #include "daemon/admin/admin_internal.h"
+#include "daemon/arena/moves.h"
 
 #include <errno.h>
 #include <string.h>
@@ -275,6 +276,30 @@ static int run_repair(struct json_object **result, struct admin_call *call)
 	return 0;
 }
 
+/* The arena goes offline here, and only that host can start it. */
+static int run_hand_over(struct json_object **result, struct admin_call *call)
+{
+	struct arena *arena;
+	const char *host = NULL;
+	uint32_t index;
+	int r = admin_arena(&index, &arena, call);
+
+	if (r == 0)
+		r = admin_get_string(&host, call, "host");
+	if (r < 0)
+		return r;
+	r = arena_hand_over(arena, host ? host : "", &call->why);
+	if (r < 0)
+		return r;
+	log_notice("arena %s was handed over to host %s by uid %u",
+		   call->service->arenas[index].name, host, call->uid);
+	service_tell(call->service, index);
+	*result = admin_shape();
+	shape_put_string(*result, "arena", call->service->arenas[index].name);
+	shape_put_string(*result, "host", host);
+	return 0;
+}
+
 /* ---- the daemon ---- */
 
 /* Adds one mistake of the configuration. */
@@ -331,7 +356,7 @@ const struct admin_method admin_changes[] = {
 	{ "check", run_check, true, ADMIN_PARAMS("arena") },
 	{ "check-memmap", run_check_memmap, true, ADMIN_PARAMS("arena") },
 	{ "repair", run_repair, true, ADMIN_PARAMS("arena", "dry_run") },
-	{ "hand-over", admin_hand_over_run, true, ADMIN_PARAMS("arena", "host") },
+	{ "hand-over", run_hand_over, true, ADMIN_PARAMS("arena", "host") },
 	{ "reload", run_reload, true, ADMIN_NO_PARAMS },
 	{ "log-level", run_log_level, true, ADMIN_PARAMS("level") },
 	{ "trace", admin_trace_run, true, ADMIN_PARAMS("uid", "session", "name", "name_hex") },

@@ -171,7 +171,6 @@ struct json_object *admin_shape_event(const struct service *service, uint32_t in
 struct json_object *admin_shape_arena_stats(const struct service *service, uint32_t index);
 /* Adds what the last start found wrong, and when something was mended last. */
 void admin_put_start(struct json_object *to, const struct arena_stats *stats);
-int admin_hand_over_run(struct json_object **result, struct admin_call *call);
 /* Adds what waits for other hosts, and for which; and who owns an arena that hosts share. */
 void admin_put_withheld(struct json_object *to, const struct arena *arena);
 struct json_object *admin_shape_counters(const struct counters *counters);

@@ -26,7 +26,7 @@
 #include "lib/wire/why.h"
 
 #define CONFIG_SOCKET_MAX 108                   /* as struct sockaddr_un has it */
-#define CONFIG_HOSTS_MAX 512
+#define CONFIG_HOSTS_MAX 176
 #define CONFIG_NAME_MAX   64                    /* of an arena, a user or a group, with its NUL */
 /* with its NUL: libinih reads lines up to 198 bytes, "metadata = PATH" included */
 #define CONFIG_PATH_MAX   176

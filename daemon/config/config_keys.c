@@ -92,7 +92,7 @@ const struct config_key config_keys[] = {
 	    "", 0, CONFIG_LIST_TEXT, NULL, true),
 
 	KEY("hosts", ARENA(hosts), config_value_hosts,
-	    "", 0, CONFIG_HOSTS_MAX, NULL, false),
+	    "-", 0, CONFIG_HOSTS_MAX, NULL, false),
 
 	KEY("bytes", QUOTA(bytes), config_value_size,
 	    "0", 0, 0, NULL, true),

@@ -65,11 +65,21 @@ static int parse_directory(void *field, const struct config_key *key, const char
 	return store_text(field, key, text, why);
 }
 
+/* "-", for none, is kept as an empty text. */
+static void print_hosts(char *text, size_t size, const struct config_key *key, const void *field)
+{
+	const char *value = field;
+
+	snprintf(text, size, "%s", *value ? value : "-");
+}
+
 /* Letters, digits, dots and dashes, as a host calls itself; with blanks or commas between them. */
 static int parse_hosts(void *field, const struct config_key *key, const char *text, struct why *why)
 {
 	size_t len = 0;
 
+	if (strcmp(text, "-") == 0)
+		return store_text(field, key, "", why);
 	for (const char *at = text; *at; at++) {
 		bool is_letter = isalnum((unsigned char)*at) || strchr(".-_", *at);
 
@@ -403,7 +413,7 @@ static void print_choice(char *text, size_t size, const struct config_key *key, 
 /* ---- the types ---- */
 
 const struct config_type config_value_directory = { parse_directory, print_text, 0 };
-const struct config_type config_value_hosts = { parse_hosts, print_text, 0 };
+const struct config_type config_value_hosts = { parse_hosts, print_hosts, 0 };
 const struct config_type config_value_socket = { parse_socket, print_text, 0 };
 const struct config_type config_value_listen = { parse_listen, print_listen, 0 };
 const struct config_type config_value_group = { parse_group, print_text, 0 };
