@@ -54,7 +54,10 @@ static void add_row(const struct ctl *ctl, struct ctl_table *table, struct json_
 	ctl_table_cell(table, ctl_name(text, row));
 }
 
-/* The filters are the daemon's: the tool would have to fetch all holders to apply them. */
+/*
+ * Makes the parameters of the request. The daemon applies the filters: if this program did, it
+ * would have to fetch all holders.
+ */
 static struct json_object *params_for(const struct wish *wish, const char *cursor)
 {
 	struct json_object *params = ctl_params();

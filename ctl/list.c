@@ -22,7 +22,7 @@ static const char help[] =
 	"a backslash; TEXT is read in the same way. A - stands\n"
 	"for no name: such an allocation is found by its SLOT and ID.\n";
 
-/* Where the entries go. */
+/* Where the entries of the list are printed to: a table, or JSON. */
 struct sheet {
 	const struct ctl *ctl;
 	struct ctl_table *table;        /* owned; NULL: the output is JSON */
@@ -45,7 +45,10 @@ static void begin(struct sheet *sheet)
 		fputs("{\"schema\":1,\"allocations\":[", stdout);
 }
 
-/* In one word: what is published and poisoned is of use to nobody before somebody looks at it. */
+/*
+ * Says the state of an allocation in one word. 'poisoned' wins over 'published': until somebody has
+ * looked at it, the allocation is of no use.
+ */
 static const char *state_of(struct json_object *alloc)
 {
 	const char *state = ctl_get_string(alloc, "state");
@@ -55,7 +58,8 @@ static const char *state_of(struct json_object *alloc)
 }
 
 /*
- * Slot and id are in the list because they are the only way to name an allocation without a name.
+ * Adds a row. Slot and id are in it because an allocation without a name can be named by nothing
+ * else.
  */
 static void add_row(struct sheet *sheet, struct json_object *alloc)
 {
@@ -77,8 +81,8 @@ static void add_row(struct sheet *sheet, struct json_object *alloc)
 }
 
 /*
- * The comma stands before each entry but the first: which is the last is not known when it is
- * written.
+ * Writes an entry as JSON. The comma stands before each entry but the first, since it is not known
+ * which is the last.
  */
 static void add_json(struct sheet *sheet, struct json_object *alloc)
 {
@@ -104,8 +108,8 @@ static bool add_page(struct sheet *sheet, struct json_object *page)
 }
 
 /*
- * After a failure the JSON is left open on purpose: a script must not take half of a list for all
- * of it.
+ * Ends the list. After a failure the JSON is left open on purpose: a script must not take half of a
+ * list for all of it.
  */
 static void end(struct sheet *sheet, int status)
 {

@@ -36,8 +36,8 @@ struct admin {
 	char  *buf;                     /* owned; @capacity bytes, of which @len arrived */
 	size_t len, capacity;
 	/*
-	 * So many bytes at the front of buf are the line that was handed out last. They go when
-	 * the next line is asked for.
+	 * How many bytes at the front of buf are the line that was handed out last. They are
+	 * dropped when the next line is asked for.
 	 */
 	size_t used;
 };
@@ -158,7 +158,7 @@ static int receive_some(struct admin *admin)
  */
 static int receive_line(struct admin *admin, char **line)
 {
-	size_t searched = 0;            /* so many bytes are known to have no line feed */
+	size_t searched = 0;            /* this many bytes were searched and have no line feed */
 	char *end;
 	int r;
 

@@ -75,7 +75,7 @@ struct admin_method {
 #define ADMIN_NO_PARAMS   ((const char *const[]){ NULL })
 
 extern const struct admin_method admin_methods[];       /* the methods that change nothing */
-/* the others; both arrays end with a name NULL */
+/* the methods that change something; both arrays end with a name NULL */
 extern const struct admin_method admin_changes[];
 
 /* ---- admin_params.c ---- */
@@ -163,8 +163,8 @@ struct json_object *admin_shape_alloc(const struct service *service, uint32_t in
 /* An array, in the order of the allocation and not of the device: the first is its beginning. */
 struct json_object *admin_shape_extents(const struct arena *arena, const struct alloc *alloc);
 /*
- * Shows what the event noted when it happened. The allocation is not looked at: it may be gone, and
- * its slot another one's.
+ * Shows an event as it was noted when it happened. The allocation is not looked at: it may be gone,
+ * and another one may have its slot.
  */
 struct json_object *admin_shape_event(const struct service *service, uint32_t index,
 				      const struct arena_event *event);

@@ -24,7 +24,10 @@ struct admin_trace {
 	bool has_uid, has_session, has_name;
 	uint64_t uid, session;
 	struct admin_bytes name;
-	/* ids are unique in an arena only; when the array is full, the oldest entry goes */
+	/*
+	 * An id is unique in one arena only, so the arena is noted too. When the array is full, the
+	 * oldest entry is overwritten.
+	 */
 	struct {
 		uint64_t arena, id;
 	} known[IDS_MAX];

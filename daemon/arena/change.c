@@ -88,7 +88,10 @@ int arena_rename_over(struct arena *arena, const struct caller *caller, struct a
 {
 	int r;
 
-	/* What nobody else can see yet must not take the place of what they see. */
+	/*
+	 * Only its session sees a reservation. If it took the name of a published allocation,
+	 * others would lose what they see.
+	 */
 	if (alloc->state == ALLOC_RESERVED)
 		return why_set(why, -EINVAL,
 			       "it is not published: publish it under that name instead");

@@ -169,7 +169,10 @@ static int mend_zero_map(struct arena *arena)
 	return nr < 0 ? (int)nr : 0;
 }
 
-/* Those whose change is not durable are asked for by message. */
+/*
+ * Enters all published allocations in the catalog. One whose record is still to be written is left
+ * out: clients ask by message for it.
+ */
 static void fill_catalog(struct arena *arena)
 {
 	for (uint32_t slot = 0; slot < arena->nr_objects; slot++) {
@@ -216,7 +219,10 @@ static int run_steps(struct recovery *rec, struct why *why)
 	return r < 0 ? r : object_collect_free(arena);
 }
 
-/* For people to ask what was found, long after it was. */
+/*
+ * Keeps the counts of what this start found, for `pmemarenactl stats` and `check`: people ask long
+ * after the start.
+ */
 static void note_start(struct arena *arena, uint64_t nr_damaged)
 {
 	struct arena_start *start = &arena->counts.start;

@@ -17,7 +17,7 @@
 #include "daemon/clock.h"
 #include "lib/wire/size.h"
 
-/* For so long a count of what is in the way is used again. */
+/* A count of what is in the way is used again for this long. */
 #define GOOD_FOR_NS UINT64_C(100000000)
 
 /* ---- what is in the way ---- */

@@ -61,7 +61,10 @@ static void uncatalog(struct arena *arena, struct alloc *alloc)
 		return;
 	grown = array_grown(arena->uncataloged, arena->nr_uncataloged, &arena->room_uncataloged,
 			    sizeof(struct alloc *));
-	/* Without memory it stays out of the catalog: who looks for it asks the daemon. */
+	/*
+	 * Without memory the allocation stays out of the catalog: whoever looks for it asks the
+	 * daemon.
+	 */
 	if (!grown)
 		return;
 	arena->uncataloged = grown;
@@ -78,7 +81,10 @@ int settle_stage_record(struct arena *arena, struct alloc *alloc)
 
 	if (nr == 0)
 		return -ENOSPC;
-	/* Who does not know attributes, or what is evictable, would take the record for damaged. */
+	/*
+	 * A version of this program that knows no attributes, or no evictable allocations, would
+	 * take the record for damaged. The feature bit makes such a version refuse the arena.
+	 */
 	r = alloc->attributes_len ? state_announce(arena, SUPERBLOCK_INCOMPAT_ATTRIBUTES) : 0;
 	if (r == 0 && alloc->is_evictable)
 		r = state_announce(arena, SUPERBLOCK_INCOMPAT_EVICTABLE);
@@ -153,7 +159,10 @@ void settle_catalog(struct arena *arena, const struct alloc *alloc)
 
 	for (uint32_t i = 0; i < alloc->nr_extents && i < 1 + CATALOG_EXTRA_EXTENTS; i++)
 		extents[i] = arena_extent(arena, alloc, i);
-	/* If the file system is full, it stays out of the catalog. */
+	/*
+	 * If the file system is full, the allocation stays out of the catalog: whoever looks for it
+	 * asks the daemon.
+	 */
 	catalog_put(arena->catalog, &item);
 }
 

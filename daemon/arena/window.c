@@ -28,7 +28,7 @@
 #include "daemon/arena/pins.h"
 #include "daemon/arena/rules.h"
 
-/* At each tick so many windows are asked whether their mark is still there. */
+/* How many windows are asked at each tick whether their mark is still there. */
 #define LOOKS_WINDOWS 64
 
 /* ---- marks ---- */

@@ -65,8 +65,8 @@ static int parse_directory(void *field, const struct config_key *key, const char
 }
 
 /*
- * An empty value stands for a name in the runtime directory. Only the default is empty; a file
- * cannot set it.
+ * Reads the path of a socket. Empty stands for a name in the runtime directory; only the default is
+ * empty, since a file cannot set an empty value.
  */
 static int parse_socket(void *field, const struct config_key *key, const char *text,
 			struct why *why)

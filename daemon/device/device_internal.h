@@ -22,18 +22,20 @@ struct claim {
 
 /* What is known of the marks of sessions on this device. */
 struct marks {
-	bool      is_guarded;           /* our read lock over all of them keeps write locks out */
+	/* the daemon has a read lock over all marks, which keeps write locks out */
+	bool      is_guarded;
 	/*
 	 * this look had a question that only the list of all locks answers, and had not read it: so
 	 * the next look reads it when it begins
 	 */
 	bool      is_missed;
-	int       err;                  /* why it was not read */
+	/* why the list could not be read; 0: it was not tried, or was read */
+	int       err;
 	bool      is_read;              /* `bytes` was read in this look */
 	/* owned, sorted: single bytes that are locked, by whomever */
 	uint64_t *bytes;
 	size_t    nr, room;
-	/* CLOCK_MONOTONIC: the list is not read again before */
+	/* CLOCK_MONOTONIC: when the list may be read again */
 	uint64_t  rest_until_ns;
 	struct device_stranger stranger;
 };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * superblock_hosts: encodes and decodes the table of hosts. Without its feature bit the bytes are
- * neither written nor believed, so that an arena of one host is what it always was.
+ * neither written nor believed, so that the superblock of an arena that one host alone has used has
+ * the bytes that older versions write.
  */
 #include <config.h>
 

@@ -84,7 +84,7 @@ static int init_planes(struct memmap *mm, struct why *why)
 	mm->units = calloc(mm->nr_units, sizeof(*mm->units));
 	if (!mm->units)
 		return -ENOMEM;
-	/* as in the kernel: one array, and nothing is shared */
+	/* Heads and tails are one array on the device, as in the kernel, and nothing is shared. */
 	if (mm->p.home == MEMMAP_DEVICE) {
 		mm->heads = mm->tails = mm->p.device_base;
 		mm->head_shift = mm->p.order;

@@ -247,7 +247,7 @@ static bool begin_idle(struct memmap *mm, uint64_t page)
 	return true;
 }
 
-/* So many pages that were emptied at once are shared at once; fewer become idle. */
+/* Shares the pages at once if many were emptied together; fewer become idle first. */
 static void settle_run(struct memmap *mm, uint64_t page, uint64_t nr)
 {
 	if (nr >= MAX_IDLE)

@@ -122,7 +122,10 @@ static struct holder *find_holder(const struct client *client, const struct serv
 {
 	if (client->holders && client->holders[index])
 		return client->holders[index];
-	/* One of the daemon before, that this session has not joined yet. */
+	/*
+	 * The holder is of a session of the daemon before; this session may be that one, and has
+	 * not joined yet.
+	 */
 	return arena_find_holder(service->arenas[index].arena, client->seat->number);
 }
 

@@ -22,12 +22,13 @@ struct operation {
 	struct wire_request item;
 	const char     *name;           /* item.name_len bytes, not terminated */
 	uint64_t        deed;           /* client_deed() of the item */
-	bool            is_repeat;      /* it may have been done already */
+	/* the request may have been carried out already, before the connection was lost */
+	bool            is_repeat;
 	struct arena   *arena;          /* filled in by operation_run() */
 	struct caller   caller;
-	/* by an earlier request of this user, under the same token */
+	/* an earlier request of this user, under the same token, has done it */
 	bool            was_done;
-	/* what the item is about; after success: what the result describes, NULL nothing */
+	/* what the item is about; after success what the result describes; NULL: nothing */
 	struct alloc   *alloc;
 	struct why     *why;
 };

@@ -74,8 +74,8 @@ void session_end(struct session *session, int r)
 
 	if (!session->is_greeted) {
 		/*
-		 * A stranger holds nothing. If it came back and could not be taken, its seat is
-		 * untouched: it may try again.
+		 * A stranger holds nothing. If it came back for a seat and could not take it, the
+		 * seat is untouched: the client may try again.
 		 */
 		session_free(session);
 		return;

@@ -85,7 +85,8 @@ struct session {
 	/* counted reference to the account of this session's user; NULL only while it is made */
 	struct party *party;
 	struct outbox outbox;
-	int      unwelcome;             /* 0, or the -errno with which its HELLO will be answered */
+	/* 0, or the -errno with which the HELLO of this connection will be refused */
+	int      unwelcome;
 	/* Its uid cannot be told (it has no number here), so that it is always refused. */
 	bool     is_unknown;
 	/* one QUOTA_SESSIONS of its user is taken, and returned at the end */
@@ -95,9 +96,9 @@ struct session {
 	bool     is_reading;
 	/* It has something to read, and waits until its user has a share again. */
 	bool     is_deferred;
-	/* Events were dropped since its outbox was full; it must be told so. */
+	/* Events were dropped since its outbox was full; the client must be told that. */
 	bool     has_lost;
-	/* It is looked at again at the next tick, since no event would tell. */
+	/* The next tick looks at this session again, since no event of its socket would. */
 	bool     is_resting;
 	struct slice *slice;            /* owned; its message in slices, or NULL */
 	uint8_t  nr_waiting;            /* for space, at most SESSION_WAITING_MAX and a few */

@@ -22,7 +22,7 @@
 
 #include "daemon/serve/session_internal.h"
 
-/* So long, in nanoseconds, a message waits for leases to be given back; then it is refused. */
+/* A message waits this long, in nanoseconds, for leases to be given back; then it is refused. */
 #define RECALL_NS UINT64_C(2000000000)
 
 /*

@@ -30,7 +30,7 @@ struct offline_request {
 	 * respected. NULL: there is none.
 	 */
 	const char *runtime_dir;
-	/* for a format, as all that follow up to memmap_on_device */
+	/* for a format, as the following members up to memmap_on_device are */
 	const char *name;
 	const char *size, *page_size, *slots;   /* as they were given; NULL: the default */
 	bool memmap_on_device;

@@ -23,8 +23,8 @@
 
 /* The most that one tick verifies, so that the verifier never holds up a request for long. */
 #define VERIFY_SLOTS_MAX    4096
-#define VERIFY_SECTIONS_MAX 16          /* takes a third of a millisecond */
-#define SECTION_SHIFT       27          /* of a section, 128 MiB */
+#define VERIFY_SECTIONS_MAX 16          /* verifying this many takes a third of a millisecond */
+#define SECTION_SHIFT       27          /* a section has 128 MiB */
 /*
  * The least time between two lines that say that a file was made longer, and between two that say
  * who locks the marks without right.

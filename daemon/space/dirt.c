@@ -82,7 +82,10 @@ static void find_bad(struct space *space, struct extent range)
 {
 	uint32_t object;
 
-	/* Then zeroing fails everywhere, and says nothing about a page. */
+	/*
+	 * On a device that has failed, zeroing fails everywhere, which says nothing about single
+	 * pages.
+	 */
 	if (media_broken(space->p.data) < 0)
 		return;
 	for (uint64_t i = 0; i < range.len; i++) {

@@ -31,10 +31,15 @@
 #include "lib/wire/size.h"
 
 #define BASE_SHIFT  12
-#define SMALL_BYTES (UINT64_C(2) << 20)         /* of base pages, at most */
-#define LARGE_BYTES (UINT64_C(32) << 20)        /* of compound pages, if a piece is not larger */
+/* the most bytes of small leases (base pages) that are taken at a time */
+#define SMALL_BYTES (UINT64_C(2) << 20)
 /*
- * So many leases may wait for the keeper (the cache's thread) to end them. Beyond that the thread
+ * the most bytes of large leases (compound pages) that are taken at a time, unless one piece is
+ * larger
+ */
+#define LARGE_BYTES (UINT64_C(32) << 20)
+/*
+ * How many leases may wait for the keeper (the cache's thread) to end them. Beyond that the thread
  * that releases a piece ends them itself.
  */
 #define MAX_ENDING  8

@@ -91,7 +91,10 @@ int layout_init(struct layout *layout, const struct pma_extent *extents, size_t 
 			return r;
 		}
 	}
-	/* So that the kernel can use huge mappings. */
+	/*
+	 * An allocation of that size is aligned to it in memory, so that the kernel can use huge
+	 * mappings.
+	 */
 	if (layout->size >= HUGE_PAGE && layout->address_align < HUGE_PAGE)
 		layout->address_align = HUGE_PAGE;
 	return 0;

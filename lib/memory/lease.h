@@ -41,7 +41,7 @@ struct lease {
 	uint32_t nr_kept;               /* units that are not published: free, or in a piece */
 	uint32_t nr_pieces;             /* in use here, published ones too */
 	uint32_t hint;                  /* no unit is free in the words of `free` before this one */
-	/* a search for so many units in a row failed, and nothing was released since */
+	/* a search for this many units in a row failed, and nothing was released since */
 	uint32_t too_many;
 	struct pma_handle *published;   /* owned; handles of the parts that were published */
 	uint32_t nr_published, room_published;
