@@ -63,7 +63,7 @@ static int show(const struct ctl *ctl, struct json_object *result, bool is_mendi
 	return is_clean || is_mending ? CTL_DONE : CTL_DIFFERENCES;
 }
 
-/* What the command line asks for. */
+/* What the command line of a check or a repair asks for. */
 struct wish {
 	const char *arena, *metadata;
 	bool dry_run, force;

@@ -86,7 +86,7 @@ extern const struct admin_method admin_changes[];
  */
 bool admin_may_see(const struct service *service, const struct conn_peer *peer, bool is_admin,
 		   uint32_t index);
-/* As admin_may_see(), for the one who asks. */
+/* As admin_may_see(), for the caller of the method. */
 bool admin_shows(const struct admin_call *call, uint32_t index);
 /*
  * Finds the arena that the parameter "arena" names (by name or UUID); without it the first one. An

@@ -139,7 +139,7 @@ int arena_touches_fd(int *fd, struct arena *arena);
 int arena_set_share(struct arena *arena, uint32_t uid, enum quota_kind kind, bool is_limited);
 /* Removes all shares, before a reload sets them anew; charges stay. */
 void arena_clear_shares(struct arena *arena);
-/* What is charged in this arena, and its shares. Borrowed. */
+/* Returns the quota of this arena: what is charged here, and the shares. Borrowed. */
 const struct quota *arena_quota(const struct arena *arena);
 
 /*

@@ -75,7 +75,10 @@ int arena_free_alloc(struct arena *arena, const struct caller *caller, struct al
 		     bool unmapped, struct why *why);
 int arena_open_alloc(struct arena *arena, const struct caller *caller, struct alloc *alloc,
 		     bool read_only, struct why *why);
-/* -EINVAL: @alloc is reserved. Publish or abort it: closed, it would have nobody to end it. */
+/*
+ * Closes @alloc for the caller's session. -EINVAL: it is reserved; it must be published or aborted
+ * instead, since a closed reservation would have nobody to end it.
+ */
 int arena_close_alloc(struct arena *arena, const struct caller *caller, struct alloc *alloc,
 		      bool unmapped);
 /*

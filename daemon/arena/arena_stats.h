@@ -13,7 +13,7 @@
 #include "daemon/arena/quota.h"
 #include "daemon/memmap/memmap.h"
 
-/* What was found wrong when this daemon took the arena up, and what was done about it. */
+/* What this daemon found wrong when it opened the arena, and what it did about it. */
 struct arena_start {
 	uint64_t when_ns;               /* CLOCK_REALTIME */
 	/* records and words of the zero map of which one copy was bad: made from the other */

@@ -32,7 +32,7 @@ void pins_look(struct arena *arena);
 bool pins_has(const struct arena *arena, const struct alloc *alloc);
 /* To be called before @alloc is freed: returns what somebody was charged for its being pinned. */
 void pins_forget(struct arena *arena, struct alloc *alloc);
-/* What was read of the pins counts no more: the next pins_let_go() reads them anew. */
+/* Forgets what was read of the pins: the next pins_let_go() reads them anew. */
 void pins_expire(struct arena *arena);
 
 /*

@@ -201,7 +201,10 @@ int arena_pin(struct arena *arena, const struct caller *caller, struct alloc *al
 	r = rules_may_open(caller, alloc, read_only, why);
 	if (r == 0)
 		r = rules_not_above(arena, caller->uid, why);
-	/* What is not durable yet may be taken back: nobody is told of it as if it were there. */
+	/*
+	 * Settles first: a change that is not durable yet may be taken back, and nobody is told of
+	 * it as if it were there.
+	 */
 	if (r == 0)
 		r = settle_if_staged(arena, alloc, false);
 	if (r < 0)

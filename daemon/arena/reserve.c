@@ -236,7 +236,10 @@ int arena_reserve(struct alloc **out, struct arena *arena, const struct caller *
 	return r;
 }
 
-/* What can fail comes before the staging; on failure @alloc is a reservation as before. */
+/*
+ * Stages the record of @alloc, which is published with the next settle. All that can fail is done
+ * before the staging; on failure @alloc is a reservation as before.
+ */
 static int stage_published(struct arena *arena, struct alloc *alloc, uint64_t token,
 			   struct why *why)
 {

@@ -9,7 +9,10 @@
 #include "daemon/arena/arena_holder.h"
 #include "daemon/arena/arena_internal.h"
 
-/* -EIO: the arena is offline; -EUCLEAN: it is damaged, and @new_space is wanted. */
+/*
+ * Checks the state of the arena. -EIO: it is offline; -EUCLEAN: it is damaged, and @new_space is
+ * wanted.
+ */
 int rules_serving(const struct arena *arena, bool new_space, struct why *why);
 /*
  * Does @alloc belong to @caller? A reservation belongs to the session that made it, a published
@@ -27,7 +30,7 @@ int rules_not_above(const struct arena *arena, uint32_t uid, struct why *why);
  */
 int rules_may_open(const struct caller *caller, const struct alloc *alloc, bool read_only,
 		   struct why *why);
-/* -EACCES: @caller does not own @alloc; @what is the verb for the sentence, as "free". */
+/* Checks that @caller owns @alloc; else -EACCES. @what is the verb for the sentence, as "free". */
 int rules_owner(const struct caller *caller, const struct alloc *alloc, const char *what,
 		struct why *why);
 /*
@@ -35,7 +38,7 @@ int rules_owner(const struct caller *caller, const struct alloc *alloc, const ch
  * it. An empty name is fine.
  */
 int rules_name(const struct arena *arena, const char *name, uint8_t name_len, struct why *why);
-/* -EINVAL: @len bytes of attributes are too many. */
+/* Checks the length of attributes; -EINVAL: @len bytes are too many. */
 int rules_attributes(uint16_t len, struct why *why);
 /*
  * Rounds @len (bytes) up: to base pages (4 KiB) below a compound page (the arena's page size), else

@@ -93,7 +93,7 @@ int settle_stage_record(struct arena *arena, struct alloc *alloc)
 	alloc_record(&record, alloc);
 	record.version = arena_next_version(arena, alloc);
 	record.is_successor = arena->giving_way != NULL;
-	/* What can fail comes before table_stage(): a staged record cannot be taken back. */
+	/* All that can fail is done before table_stage(): a staged record cannot be taken back. */
 	r = table_make_room(arena->table, alloc->nr_records);
 	if (r == 0)
 		r = alloc_make_room(alloc, nr);

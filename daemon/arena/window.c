@@ -88,7 +88,7 @@ static void use(struct holder *holder, struct window *window)
 	window_leave(holder);
 	holder->window = window;
 	window->nr_users++;
-	/* From here on, what the session holds is also held by the window's mark. */
+	/* From here on the window's mark keeps what the session holds, too. */
 	ledger_set_window(holder->arena->ledger, holder->entry, window->id.number);
 	holder->looked = 0;
 }

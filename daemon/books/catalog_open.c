@@ -34,7 +34,10 @@ static uint64_t most_extras(uint64_t nr_slots)
 	return 2 * nr_slots < UINT32_MAX ? 2 * nr_slots : UINT32_MAX;
 }
 
-/* What the first block of this arena's catalog says in this boot, whoever wrote it. */
+/*
+ * Fills in the first block as every daemon of this boot writes it for this arena; a file with
+ * another one is not taken over.
+ */
 static int make_first(union catalog_first_block *first, const uint8_t uuid[16], uint64_t nr_slots,
 		      struct why *why)
 {

@@ -23,7 +23,10 @@ static uint32_t read_pieces(const struct ledger *ledger, uint32_t index, void *d
 	return index;
 }
 
-/* Without the flag there is whatever an earlier item left in the entry. */
+/*
+ * Reads who connected. Without FLAG_INTRODUCED the bytes are what an earlier item left in the
+ * entry, and mean nothing.
+ */
 static struct ledger_who get_who(const struct entry *entry)
 {
 	struct ledger_who who = { 0 };

@@ -95,7 +95,7 @@ struct config_quota {
 	/* as it was written: "default", "postgres", "1000" */
 	char     name[CONFIG_NAME_MAX];
 	uint64_t bytes;
-	/* this one and the next two may be CONFIG_SHARE */
+	/* allocations, sessions and leased bytes may each be CONFIG_SHARE */
 	uint64_t allocations;
 	uint64_t sessions;
 	uint64_t leased_bytes;

@@ -41,7 +41,7 @@ struct reader {
 	enum config_section section;
 	size_t         index;           /* of the section among those of its kind */
 
-	/* What this file has set already, to find what it sets twice. */
+	/* The keys that this file has set already: one that it sets a second time is refused. */
 	struct seen {
 		enum config_section section;
 		size_t index;

@@ -8,7 +8,10 @@
 #include "daemon/command.h"
 #include "daemon/device/device.h"
 
-/* What opening a file changed; undone when the device is closed and was not kept. */
+/*
+ * What device_open() changed about a file. device_close() undoes it, unless device_keep() was
+ * called.
+ */
 enum device_made { MADE_NOTHING, MADE_SIZE, MADE_FILE };
 
 #define DEVICE_MAX_CLAIMS 4
@@ -82,7 +85,7 @@ int device_node_open(int *fd, const char *path, bool read_only, struct why *why)
  */
 int claim_take(struct device *device, const char *spec, bool is_private, struct why *why);
 void claim_drop(struct device *device);
-/* Of a device-dax. 1: a daemon has it; 0: none has; -errno. */
+/* Has a daemon this device-dax? 1: yes; 0: no; -errno: it cannot be told. */
 int claim_is_taken(int fd);
 
 /* device_lock.c */

@@ -281,8 +281,8 @@ int memmap_poison(struct memmap *mm, uint64_t pfn)
 	if (memmap_desc(mm, pfn)->flags & DESC_POISON)
 		return 0;
 	/*
-	 * Also if it is the head that is bad: the good base pages of this page are to be handed
-	 * out, and need descriptors of their own.
+	 * Gives the page tails of its own, also if its head is the bad one: the good base pages of
+	 * this page are to be handed out, and need descriptors.
 	 */
 	r = restore(mm, page, true);
 	if (r < 0)

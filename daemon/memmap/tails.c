@@ -61,7 +61,7 @@ int tails_init(struct memmap *mm, struct why *why)
 
 enum shown { NOTHING, SHARED, OWN, FLAT };
 
-/* What the tails of @page show; *slot is the slot of the pool, if it is one. */
+/* Returns what the tails of @page show. If that is a slot of the pool, *slot is its number. */
 static enum shown shown_at(uint32_t *slot, const struct memmap *mm, uint64_t page)
 {
 	const struct split *split;
@@ -138,7 +138,10 @@ static uint64_t plane_off(const struct memmap *mm, uint64_t page)
 	return page * page_len(mm);
 }
 
-/* -EAGAIN: too many mappings, by the kernel's own count. */
+/*
+ * Maps a range of the tail plane in the place of what is there. -EAGAIN: by the kernel's own count
+ * the process has too many mappings.
+ */
 static int map_fixed(const struct memmap *mm, uint64_t page, uint64_t nr, int prot, int fd,
 		     uint64_t off)
 {

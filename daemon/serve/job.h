@@ -28,7 +28,7 @@ struct job {
 	size_t          length;
 	/* request_run() returns after this many items; 0: it runs to the end */
 	uint32_t        slice;
-	/* true: an item that finds no clean space is refused with -ENOSPC */
+	/* an item that finds no clean space is refused with -ENOSPC, instead of waiting */
 	bool            must_not_wait;
 	/* when a WAIT is refused; 0: it is not known yet */
 	uint64_t        deadline_ns;

@@ -382,7 +382,10 @@ static void end_after(struct session *session, int r)
 	uint64_t begun_ns = turn_begin(sessions);
 
 	complain(session, r);
-	/* keeps the account until turn_end() below charges the end to it */
+	/*
+	 * Counts this function as a user of the account: session_end() would else free it with the
+	 * user's last connection, and turn_end() below still charges the time to it.
+	 */
 	party->nr++;
 	session_end(session, r);
 	turn_end(sessions, party, begun_ns);

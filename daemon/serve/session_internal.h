@@ -94,7 +94,10 @@ struct session {
 	bool     is_greeted;
 	/* the event `readable` is added, or will be when is_deferred ends */
 	bool     is_reading;
-	/* It has something to read, and waits until its user has a share again. */
+	/*
+	 * its socket has something to read, but it is not read from until its user has a share
+	 * again
+	 */
 	bool     is_deferred;
 	/* Events were dropped since its outbox was full; the client must be told that. */
 	bool     has_lost;
@@ -115,7 +118,7 @@ struct sessions {
 	TAILQ_HEAD(, session) strangers;
 	/* messages in the order of their arrival, oldest first */
 	TAILQ_HEAD(waiting_list, waiting) waiting;
-	/* Those of `waiting` that are to be tried again, and have not been tried yet. */
+	/* Messages taken from `waiting` that are to be tried again, and have not been tried yet. */
 	struct waiting_list due;
 	TAILQ_HEAD(, slice) slices;     /* the one whose turn is next comes first */
 	TAILQ_HEAD(, session) deferred; /* the one that has waited longest comes first */
@@ -194,7 +197,7 @@ void sessions_come_back(struct sessions *sessions);
  */
 uint64_t turn_begin(const struct sessions *sessions);
 void turn_end(struct sessions *sessions, struct party *party, uint64_t begun_ns);
-/* true: the user of @session has some of its share of this round left, or is the only one. */
+/* Has the user of @session some of its share of this round left, or is it the only user? */
 bool session_has_turn(struct session *session);
 /* Puts @session at the end of sessions.deferred and does not read from it until its turn. */
 void session_defer(struct session *session);
@@ -236,7 +239,7 @@ void session_forget_waiting(struct session *session);
 
 /* ---- session_end.c ---- */
 
-/* true: the daemon has fewer sessions than max-sessions of its configuration. */
+/* Has the daemon fewer sessions than max-sessions of its configuration? */
 bool sessions_have_room(const struct sessions *sessions);
 /* Moves @session from the strangers to the greeted sessions: its HELLO was accepted. */
 void sessions_move_to_greeted(struct session *session);

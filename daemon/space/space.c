@@ -73,7 +73,10 @@ static bool is_free(const struct space *space, uint64_t page)
 	return head->object == 0 && !(head->flags & DESC_SPLIT);
 }
 
-/* -EEXIST: a page belongs to somebody already, and none was marked; -ENOMEM. */
+/*
+ * Marks compound pages as used by @object. -EEXIST: a page belongs to somebody already, and none
+ * was marked; -ENOMEM.
+ */
 static int mark_pages(struct space *space, struct extent pages, uint32_t object)
 {
 	int r = memmap_activate(space->p.mm, pages.off, pages.len);

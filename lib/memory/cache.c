@@ -86,9 +86,9 @@ static int take_lease(struct pma_cache *cache, struct shelf *shelf, uint64_t len
 }
 
 /*
- * Takes as much as the shelf usually takes ahead. If that cannot be had, takes only @len; when the
- * arena is short of space, as an ordinary reservation, for which the daemon asks others to give
- * leases back.
+ * Takes a lease of the size that the shelf usually takes ahead. If that cannot be had, takes one of
+ * @len bytes only. If the arena is short of space, that one is an ordinary reservation: for such
+ * the daemon asks other clients to give leases back, for a lease it does not.
  */
 static int refill(struct pma_cache *cache, struct shelf *shelf, uint64_t len)
 {

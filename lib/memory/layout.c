@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * layout: arithmetic on extents. Believes the daemon about where things are only as far as they lie
- * inside of what clients can have.
+ * layout: computes which parts of a device must be mapped for an allocation's extents. The extents
+ * come from the daemon, and are refused if they lie outside of what clients can have: else this
+ * process would map something else.
  */
 #include <config.h>
 

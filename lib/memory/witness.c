@@ -31,7 +31,7 @@
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-/* Under lock. */
+/* The following are read and written under this lock. */
 static bool is_watching;                /* watch_forks() has had its handlers set */
 static int file_fd = -1;                /* owned, unless the program closed it: see is_ours() */
 static uint64_t file_inode;

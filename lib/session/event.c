@@ -373,7 +373,10 @@ int pma_dispatch(struct pma *pma)
 	return r;
 }
 
-/* With the lock. */
+/*
+ * Is there an event, or the news of a loss, for the callback of some arena? The caller has
+ * link.lock.
+ */
 static bool has_something_to_deliver(const struct pma *pma)
 {
 	bool has_lost = false;

@@ -287,7 +287,10 @@ struct wire_hello {                     /* 64 bytes: the only item of WIRE_HELLO
 
 /* 64 bytes: the first item of WIRE_WELCOME, whose `count` is 1 + the number of arenas */
 struct wire_welcome {
-	/* 0; or -EPROTONOSUPPORT, -EDQUOT, -EBUSY, and then no arenas follow */
+	/*
+	 * 0: the session is there; or -EPROTONOSUPPORT, -EDQUOT, -EBUSY: it was refused, and no
+	 * arenas follow
+	 */
 	int32_t  result;
 	uint16_t version;
 	uint16_t nr_arenas;
