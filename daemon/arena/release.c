@@ -102,8 +102,8 @@ int arena_abort(struct arena *arena, const struct caller *caller, struct alloc *
 }
 
 /*
- * Does anybody hold @alloc whose word does not settle it? The caller's own hold does not count when
- * the caller says that it unmapped @alloc and has not lent it.
+ * May somebody still use @alloc after what the caller says? The caller's own hold counts, unless
+ * the caller says that it unmapped @alloc and has not lent it; every other hold counts.
  */
 static bool is_held_by_others(const struct caller *caller, const struct alloc *alloc, bool unmapped)
 {

@@ -110,8 +110,8 @@ static int enter(struct reader *reader, enum config_section section, size_t inde
 }
 
 /*
- * The name of an arena goes into paths of the runtime directory and into settings with dots, and is
- * printed without quotes.
+ * Can an arena have this name? It goes into paths of the runtime directory and into settings with
+ * dots, and is printed without quotes, so only letters, digits and a few signs are allowed.
  */
 static bool is_arena_name(const char *name)
 {

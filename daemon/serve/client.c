@@ -328,7 +328,10 @@ const struct position *client_find_position(const struct client *client, uint64_
 	return NULL;
 }
 
-/* The oldest of CLIENT_POSITIONS positions is overwritten, unless the listing has one already. */
+/*
+ * Remembers where a listing stands. A listing that has a position already keeps that place; else
+ * the oldest of CLIENT_POSITIONS positions is overwritten.
+ */
 int client_remember(struct client *client, uint64_t before, uint64_t cursor, uint32_t arena,
 		    const char *name, uint8_t name_len)
 {

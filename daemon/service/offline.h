@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * offline: what is done to a device that no daemon serves: format, check, repair, a new UUID, a
- * take-over from other hosts. The
- * result is one JSON object on stdout.
+ * take-over from other hosts. The result is one JSON object on stdout.
  */
 #ifndef PMEMARENA_OFFLINE_H
 #define PMEMARENA_OFFLINE_H

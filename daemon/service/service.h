@@ -64,7 +64,8 @@ struct service {
 	TAILQ_HEAD(, watcher) watchers;
 	/* subscriptions of clients; while there are none the arenas keep no events */
 	uint32_t nr_listeners;
-	struct arena_event events[SERVICE_EVENTS];      /* on their way to the watchers */
+	/* the buffer in which events are handed to the watchers */
+	struct arena_event events[SERVICE_EVENTS];
 };
 
 uint64_t service_now_ns(void);          /* CLOCK_MONOTONIC */

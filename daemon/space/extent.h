@@ -18,7 +18,9 @@ struct extent { uint64_t off, len; };
 
 struct extent_map;
 
-/* Ranges never merge across multiples of @boundary (0: there is none). -ENOMEM. */
+/*
+ * Makes an empty map. Ranges never merge across multiples of @boundary (0: there is none). -ENOMEM.
+ */
 int extent_map_new(struct extent_map **out, uint64_t boundary);
 void extent_map_free(struct extent_map *map);
 

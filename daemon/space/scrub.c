@@ -275,7 +275,10 @@ static void init_locks(struct scrubber *s)
 {
 	pthread_condattr_t attr;
 
-	/* None of these fails in glibc with such attributes. */
+	/*
+	 * None of these calls fails in glibc with such attributes, so their results are not looked
+	 * at.
+	 */
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_mutex_init(&s->mutex, NULL);

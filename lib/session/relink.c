@@ -194,8 +194,8 @@ static int use_socket(struct link *link, int sock, struct why *why)
 
 	link->sock = sock;
 	/*
-	 * The socket becomes blocking, so that a wait for a reply is one system call. Calls that
-	 * must not block pass MSG_DONTWAIT.
+	 * Makes the socket blocking, so that a wait for a reply is one system call. Calls that must
+	 * not block pass MSG_DONTWAIT.
 	 */
 	if (fcntl(sock, F_SETFL, 0) < 0)
 		return why_set(why, -errno, "%s", error_text(-errno));
