@@ -209,8 +209,9 @@ const struct ctl_mark *ctl_next_mark(size_t *i, const struct ctl_marks *marks,
 }
 
 /*
- * Is the mark not the session's own? The daemon puts one mark on a description. A description with
- * more marks got them from its process, and so did a mark that a process of another user has.
+ * Is the mark not the session's own? The daemon puts one mark on each description that it gives to
+ * a session. So a description with several marks has locks that its process took itself, and so has
+ * one of another user's process.
  */
 bool ctl_is_foreign(const struct ctl_mark *mark, struct json_object *ended)
 {

@@ -35,7 +35,7 @@ struct log_limit {
 		uint32_t nr;            /* lines asked for in this interval; 0: the entry is free */
 		uint32_t uid;
 		enum log_kind kind;
-	/* the last ones, one a kind, are LOG_LIMIT_ANYBODY's */
+	/* the last LOG_KINDS entries, one for each kind, are those of LOG_LIMIT_ANYBODY */
 	} entries[LOG_LIMIT_ENTRIES + LOG_KINDS];
 };
 

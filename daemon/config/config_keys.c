@@ -180,7 +180,10 @@ void config_key_defaults(enum config_section section, void *base)
 	}
 }
 
-/* Texts have no size of their own: the field is as large as the longest text. */
+/*
+ * Returns the size of a key's field. The type of texts has none: such a field is as large as its
+ * longest text.
+ */
 static size_t key_size(const struct config_key *key)
 {
 	return key->type->size ? key->type->size : key->max;

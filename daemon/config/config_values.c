@@ -259,7 +259,7 @@ static int parse_seconds(void *field, const struct config_key *key, const char *
 		if (strcmp(text + digits, units[i].suffix) != 0)
 			continue;
 		snprintf(number, sizeof(number), "%.*s", (int)digits, text);
-		/* 15 digits times a factor below 2^17 is below 2^64. */
+		/* This cannot overflow: 15 digits times a factor below 2^17 is below 2^64. */
 		if (size_parse(&value, number) < 0 || value * units[i].seconds > key->max)
 			break;
 		*(uint32_t *)field = (uint32_t)(value * units[i].seconds);

@@ -99,7 +99,8 @@ static void log_opened(const struct served *served)
 }
 
 /*
- * Does the configuration ask for another size than the file has? An arena does not grow or shrink.
+ * Does the configuration ask for another size than the file has? If so, that has no effect, since
+ * an arena does not grow or shrink, and the operator should know.
  */
 bool served_is_other_size(char *text, size_t size, const struct served *served,
 			  const struct config_arena *wish)
