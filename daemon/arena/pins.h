@@ -23,7 +23,11 @@ bool pins_let_go(struct arena *arena, struct alloc *alloc);
  * stored by now count. Call this after the entry was dropped from the catalog.
  */
 void pins_hide(struct arena *arena, struct alloc *alloc);
-/* Reads the pins of all windows now. A window without pins: arena.pins_missing is one then. */
+/*
+ * Reads the pins of all windows now. If those of a window are not there (a daemon before made it,
+ * and its process has not handed them in yet), arena.pins_missing is that window: everything counts
+ * as pinned then.
+ */
 void pins_look(struct arena *arena);
 /*
  * Did the last pins_look() find @alloc pinned? A pin that was stored later is seen by

@@ -391,7 +391,10 @@ static int make_room(struct catalog *catalog, const struct catalog_item *item,
 	return r;
 }
 
-/* Enters @item in the place of what the slot has, which had these extras or now gets them. */
+/*
+ * Enters @item in the place of what the slot has. @extras are those that the entry had already, or
+ * that make_room() took for it.
+ */
 static void replace(struct catalog *catalog, const struct catalog_item *item, uint32_t tag,
 		    struct extras extras)
 {

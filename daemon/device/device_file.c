@@ -291,8 +291,8 @@ void device_file_unmake(const struct device *device)
 	else if (is_still_there(device))
 		r = unlink(device->info.path);
 	/*
-	 * The caller has a refusal to report; a file that stays behind is no reason for another
-	 * one.
+	 * A failure to remove the file is not reported: the caller has a refusal to report already,
+	 * which is what the user must hear.
 	 */
 	(void)r;
 }
