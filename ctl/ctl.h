@@ -139,7 +139,10 @@ int ctl_explain(int r);
  * that was not found, and not a socket.
  */
 int ctl_refused(int r);
-/* With --json, prints the object as one line and returns true. */
+/*
+ * Prints the object as one line and returns true, if the user gave --json; else prints nothing and
+ * returns false.
+ */
 bool ctl_print_json(const struct ctl *ctl, struct json_object *result);
 
 /* Is the administrators' socket closed to this user? Then the clients' socket may serve instead. */

@@ -12,7 +12,10 @@
 
 #include "daemon/log.h"
 
-/* What libevent has to say goes the way of all other lines, instead of bare to standard error. */
+/*
+ * Logs what libevent has to say as any other line; by itself it would write to standard error,
+ * without a level.
+ */
 static void log_of_loop(int severity, const char *what)
 {
 	if (severity >= EVENT_LOG_WARN)

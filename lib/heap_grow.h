@@ -81,7 +81,10 @@ static inline struct table *heap_table(struct pma_heap *heap)
  * owed. What else the daemon says does not matter: then the reservation is over.
  */
 int heap_pay(struct pma_heap *heap);
-/* Nothing may be owed before; what the region has is owed afterwards if the daemon is not told. */
+/*
+ * Ends a region. Nothing may be owed to the daemon before; what the region has is owed afterwards
+ * if the daemon could not be told.
+ */
 void heap_end_region(struct pma_heap *heap, struct region *region);
 /*
  * Adds a region as large as all regions before it together. Where so much cannot be had it tries

@@ -93,8 +93,9 @@ static void learn(struct admin_trace *trace, const struct trace_step *step)
 }
 
 /*
- * Without a filter every step is wanted. uid must fit in each case; session and name may fit
- * through an id that was learnt.
+ * Does the connection want this step? Without a filter it wants every one. A step must be of the
+ * user, if one is followed; session and name may fit by themselves or through an id that was
+ * learnt.
  */
 bool admin_trace_wants(struct admin_trace *trace, const struct trace_step *step)
 {

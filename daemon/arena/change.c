@@ -243,8 +243,8 @@ static uint32_t cut_extents(struct alloc *alloc, struct alloc *cut, uint64_t kee
 }
 
 /*
- * What a shrink cuts off becomes an allocation of its own, FREEING from the start: a session that
- * has the whole open may have this part mapped, so its space must wait as freed space does.
+ * Makes an allocation of what a shrink cuts off. It is FREEING from the start: a session that has
+ * the whole open may have this part mapped, so its space must wait as freed space does.
  */
 static int new_cut(struct alloc **out, struct arena *arena, const struct alloc *alloc,
 		   uint64_t keep, struct why *why)

@@ -23,7 +23,7 @@ int quota_new(struct quota **out);
  * -ENOMEM.
  */
 int quota_new_share(struct quota **out, struct quota *whole, const char *name);
-/* NULL is fine. What is still charged to a share is returned to the whole. */
+/* Frees @quota, which may be NULL. What is still charged to a share is returned to the whole. */
 void quota_free(struct quota *quota);
 
 /*

@@ -31,8 +31,9 @@
 #include "daemon/clock.h"
 
 /*
- * @alloc gave way to another one, and power was cut before its record was retired: it counts as
- * freed. Its space is free, or the ledger has it. That is no damage, as an older version is none.
+ * Drops @alloc, which gave way to another allocation when power was cut before its record was
+ * retired: it counts as freed, and its space is free, or the ledger has it. This is no more damage
+ * than an older version of a record is.
  */
 static int drop_replaced(void *arg, struct alloc *alloc)
 {

@@ -35,8 +35,8 @@ static void count(struct room *room, const struct alloc *alloc)
 }
 
 /*
- * To look at a million allocations takes some milliseconds, and a client that finds no room asks
- * again and again.
+ * Returns the last count, or counts anew. To look at a million allocations takes some milliseconds,
+ * and a client that finds no room asks again and again.
  */
 const struct room *room_look(struct arena *arena)
 {

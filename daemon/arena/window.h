@@ -32,7 +32,7 @@ bool window_is_marked(struct window *window);
  * more.
  */
 void window_look(struct arena *arena);
-/* @holder is freed: it uses no window any more. */
+/* To be called when @holder is freed: it uses its window no longer. */
 void window_leave(struct holder *holder);
 /*
  * To be called when the user of @holder may use the arena no more, or may only read it now. From

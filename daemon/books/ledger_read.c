@@ -70,7 +70,7 @@ static struct ledger_range get_range(const struct entry *entry)
 	};
 }
 
-/* In a deed's word the byte that a range uses for its state holds the proof. */
+/* Reads a deed. Its word has the proof in the byte in which the word of a range has its state. */
 static struct ledger_deed get_deed(const struct entry *entry)
 {
 	return (struct ledger_deed){

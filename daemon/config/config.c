@@ -56,8 +56,8 @@ static void fill_list(struct config_list *list, const char *text)
 }
 
 /*
- * Who names users or groups means those alone; if neither is set, everybody who can connect may use
- * the arena.
+ * Fills in who may use the arena. If users or groups are named, those alone may; if neither is set,
+ * everybody who can connect may.
  */
 static void fill_access(struct config_arena *arena)
 {

@@ -412,10 +412,7 @@ static int note_lent(struct operation *op)
 		return 0;
 	if (!alloc)
 		alloc = arena_find_held(op->arena, op->caller.holder, op->item.slot, op->item.id);
-	/*
-	 * The program itself says that nobody else uses the allocation any more: what it lent has
-	 * come back.
-	 */
+	/* The program itself says that what it lent has come back. */
 	if (op->item.flags & WIRE_DONE) {
 		if (alloc)
 			arena_take_back(op->arena, &op->caller, alloc);

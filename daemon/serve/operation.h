@@ -34,8 +34,8 @@ struct operation {
 };
 
 /*
- * true: such a request can change something. Then the tag of its message is stored in the session's
- * seat before it is carried out, and the arena is settled (made durable) afterwards.
+ * Can a request with @opcode change something? Then the tag of its message is stored in the
+ * session's seat before it is carried out, and the arena is settled (made durable) afterwards.
  */
 bool operation_changes(uint16_t opcode);
 
@@ -54,8 +54,8 @@ enum access operation_needs(uint16_t opcode, uint32_t flags);
 int operation_run(struct operation *op);
 
 /*
- * true: @alloc is published, or this client holds it. To all others, what a client has reserved
- * does not exist yet.
+ * Is @alloc published, or does this client hold it? To all others, what a client has reserved does
+ * not exist yet.
  */
 bool operation_may_see(const struct client *client, uint32_t arena, const struct alloc *alloc);
 

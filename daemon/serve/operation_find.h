@@ -9,9 +9,10 @@
 #include "daemon/serve/operation.h"
 
 /*
- * Nothing was found, and @r says so. In an arena that went offline that says nothing: what was
- * freed last, or made last, may be on its media or not, and only the next start knows. A client
- * that heard "it is not there" would never look again. Returns @r, or -EIO with that reason.
+ * Turns @r, which says that nothing was found, into the answer. In an arena that went offline it
+ * says nothing: what was freed last, or made last, may be on its media or not, and only the next
+ * start knows; a client that heard "it is not there" would never look again. Returns @r, or -EIO
+ * with that reason.
  */
 int operation_not_found(const struct operation *op, int r);
 int operation_find_handle(struct operation *op);

@@ -240,8 +240,8 @@ static bool is_too_late(struct job *job, const struct operation *op)
 }
 
 /*
- * What becomes of an item that cannot be carried out yet (@r as of operation_run()): it waits, or
- * it is refused with the -errno that is returned.
+ * Decides about an item that cannot be carried out yet (@r as of operation_run()): it waits, or it
+ * is refused with the -errno that is returned.
  */
 static int refuse_to_wait(struct job *job, const struct operation *op, int r)
 {

@@ -314,8 +314,9 @@ void sessions_init_turns(struct sessions *sessions);
 /* ---- session_access.c ---- */
 
 /*
- * For watcher.reloaded: the configuration was read again. Ends, arena by arena, what sessions have
- * where their user lost the right to it. Other arenas are untouched.
+ * Takes from sessions what a reload of the configuration took from their users: ends, arena by
+ * arena, what they have where the right to it is lost. Other arenas are untouched. It is the
+ * function watcher.reloaded.
  */
 void sessions_review(struct watcher *watcher);
 

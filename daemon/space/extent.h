@@ -25,7 +25,8 @@ int extent_map_new(struct extent_map **out, uint64_t boundary);
 void extent_map_free(struct extent_map *map);
 
 uint64_t extent_total(const struct extent_map *map);            /* the sum of all lengths */
-uint64_t extent_largest(const struct extent_map *map);          /* 0 when the map is empty */
+/* the length of the largest range; 0 when the map is empty */
+uint64_t extent_largest(const struct extent_map *map);
 uint64_t extent_count(const struct extent_map *map);
 
 /*

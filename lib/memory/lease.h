@@ -72,7 +72,9 @@ int lease_end(struct lease *lease);
  */
 void lease_free(struct lease *lease);
 
-/* false: the daemon ended the lease, and nothing more can be published from it */
+/*
+ * Is the lease still there? If not, the daemon ended it, and nothing more can be published from it.
+ */
 bool lease_is_valid(const struct lease *lease);
 
 /* Takes @nr free units in a row; *first is the first of them. false: there are none. */

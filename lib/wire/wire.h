@@ -117,8 +117,7 @@ enum wire_opcode {
 	 * of the pin word, which is PINS_TAKEN
 	 */
 	WIRE_PIN,
-	/* one item, the arena: how full it is, and what this user has of it */
-	WIRE_USAGE,
+	WIRE_USAGE,             /* arena; one item: how full it is, and what this user has of it */
 	/*
 	 * wait until a name is published: arena, name; arg: for at most so many milliseconds; flag
 	 * WIRE_UNTIL_THERE; one item. The result is that of a stat. -ENOENT: nobody is writing it;
@@ -287,10 +286,7 @@ struct wire_hello {                     /* 64 bytes: the only item of WIRE_HELLO
 
 /* 64 bytes: the first item of WIRE_WELCOME, whose `count` is 1 + the number of arenas */
 struct wire_welcome {
-	/*
-	 * 0: the session is there; or -EPROTONOSUPPORT, -EDQUOT, -EBUSY: it was refused, and no
-	 * arenas follow
-	 */
+	/* 0; or -EPROTONOSUPPORT, -EDQUOT, -EBUSY: refused, and no arenas follow */
 	int32_t  result;
 	uint16_t version;
 	uint16_t nr_arenas;
@@ -346,8 +342,7 @@ struct wire_window {
 	/* 0, or why no descriptors came (negative errno) */
 	int32_t  result;
 	uint32_t arena;
-	/* the daemon's number of the window, by which the client takes it up again */
-	uint64_t window;
+	uint64_t window;                /* the daemon's number, by which it is taken up again */
 	uint8_t  secret[16];
 	uint32_t nr_words;              /* how many pin words the window has */
 	uint32_t resumed;               /* 1: an earlier window goes on; 0: this is a new one */
@@ -406,8 +401,7 @@ struct wire_result {
 	uint32_t nr_extents;
 	/* if result is 0 the text is the name, else a sentence for a person */
 	uint16_t text_len;
-	/* 0 if result is not 0, or if the request did not ask for attributes */
-	uint16_t attributes_len;
+	uint16_t attributes_len;        /* 0 if result is not 0, or none were asked for */
 	uint64_t version;               /* grows with every change of the record */
 	uint64_t created_ns;            /* CLOCK_REALTIME */
 	/*
@@ -422,8 +416,7 @@ enum wire_stat_flags {
 	WIRE_IS_RESERVED = 1u << 0,
 	WIRE_IS_POISONED = 1u << 1,
 	WIRE_IS_LEASED = 1u << 2,
-	/* reserve, publish: an earlier request under the same token has done it */
-	WIRE_WAS_DONE = 1u << 3,
+	WIRE_WAS_DONE = 1u << 3, /* reserve, publish: by an earlier request under the same token */
 	/*
 	 * It has attributes. If they were asked for and are not in the result, the message had no
 	 * room for them: a stat will tell.
@@ -460,9 +453,8 @@ int wire_add_request(struct wire_writer *w, const struct wire_request *request, 
 int wire_add_result(struct wire_writer *w, const struct wire_result *result,
 		    const struct wire_extent *extents, const char *text, size_t text_len);
 /*
- * As wire_add_request() and wire_add_result(), with the item's attributes: attributes_len bytes (of
- * a request: if its flags have WIRE_WITH_ATTRIBUTES). Those two add none, whatever attributes_len
- * says.
+ * As the two above, which add none, with the item's attributes: attributes_len bytes (of a request:
+ * if its flags have WIRE_WITH_ATTRIBUTES).
  */
 int wire_add_request_with(struct wire_writer *w, const struct wire_request *request,
 			  const char *name, size_t name_len, const void *attributes);
