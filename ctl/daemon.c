@@ -103,8 +103,9 @@ static int spawn(pid_t *pid, const char *const *argv, int out)
 }
 
 /*
- * The output is read before the program is waited for: it would block on a full pipe. Its status 64
- * is that of sysexits.h for a wrong command line. A program that a signal ended has failed.
+ * Runs the daemon's program. Its output is read before it is waited for: it would block on a full
+ * pipe. Its status 64 (of sysexits.h) means a wrong command line; a program that a signal ended has
+ * failed.
  */
 int ctl_run_daemon(char **out, const char *const *argv)
 {
