@@ -43,8 +43,8 @@ void ctl_put_hex(struct json_object *to, const char *key, const char *bytes, siz
 }
 
 /*
- * It stops at the first pair that is none: what comes from the daemon is whole, and what a user
- * typed was checked before.
+ * Reads pairs of digits up to the first that is no pair. What comes from the daemon is whole, and
+ * what a user typed was checked before, so that nothing is lost.
  */
 size_t ctl_from_hex(uint8_t bytes[PMA_MAX_ATTRIBUTES], const char *hex)
 {
@@ -56,8 +56,8 @@ size_t ctl_from_hex(uint8_t bytes[PMA_MAX_ATTRIBUTES], const char *hex)
 }
 
 /*
- * The daemon takes either of the two keys. Names that are text go as text, so that a request can be
- * read in a log or by strace.
+ * Adds a name, for which the daemon takes two keys. One that is text goes as text, so that a
+ * request can be read in a log or by strace; any other goes in hexadecimal digits.
  */
 void ctl_put_bytes(struct json_object *params, const char *key, const struct ctl_bytes *bytes)
 {
@@ -70,7 +70,10 @@ void ctl_put_bytes(struct json_object *params, const char *key, const struct ctl
 		ctl_put_hex(params, hex_key, bytes->bytes, bytes->len);
 }
 
-/* An allocation without a name has null for both, so that a script finds the keys in any case. */
+/*
+ * Adds both "name" and "name_hex", each null where it does not apply, so that a script finds the
+ * keys in any case.
+ */
 void ctl_put_shape_name(struct json_object *to, const char *name, size_t len)
 {
 	bool is_text = len > 0 && escape_is_utf8(name, len);
@@ -82,8 +85,9 @@ void ctl_put_shape_name(struct json_object *to, const char *name, size_t len)
 }
 
 /*
- * A slot alone would name whatever lies there by now, and an id alone makes the daemon search: only
- * together do they name one allocation for ever.
+ * Refuses a slot without an id, and an id without a slot. A slot alone would name whatever lies
+ * there by now, and an id alone would make the daemon search; together they name one allocation for
+ * ever.
  */
 bool ctl_check_handle(const struct ctl_command *command, const char *name, const char *slot,
 		      const char *id)
@@ -97,7 +101,10 @@ bool ctl_check_handle(const struct ctl_command *command, const char *name, const
 	return true;
 }
 
-/* -EAGAIN: the daemon has too many connections waiting, and accepts none. */
+/*
+ * Does @r mean that no daemon answers? -EAGAIN does too: so many callers wait that the daemon
+ * accepts none.
+ */
 static bool is_no_daemon(int r)
 {
 	return r == -ENOENT || r == -ECONNREFUSED || r == -ENOTCONN || r == -ECONNRESET ||
@@ -105,8 +112,8 @@ static bool is_no_daemon(int r)
 }
 
 /*
- * -ENOENT and the like come from connect() here: they are about the socket, which means that there
- * is no daemon.
+ * Says why a call failed before it reached the daemon. Here -ENOENT and the like come from
+ * connect(), are about the socket, and mean that there is no daemon.
  */
 int ctl_explain(int r)
 {
@@ -114,7 +121,7 @@ int ctl_explain(int r)
 	return is_no_daemon(r) ? CTL_NO_DAEMON : CTL_FAILED;
 }
 
-/* Here the daemon has answered: only a lost connection means that it is gone. */
+/* Says why the daemon refused. It has answered, so only a lost connection means that it is gone. */
 int ctl_refused(int r)
 {
 	ctl_say("%s", pma_message()[0] ? pma_message() : strerror(-r));
@@ -134,8 +141,8 @@ static void keep_errors(struct ctl *ctl, const char *data)
 }
 
 /*
- * ctl->errors is emptied first, so that it is never of an earlier call. A reply that is no JSON is
- * a fault of the daemon (-EPROTO).
+ * Makes a call and prints nothing. ctl->errors is emptied first, else a caller could print the
+ * sentences of an earlier call. A reply that is not JSON is a fault of the daemon (-EPROTO).
  */
 int ctl_call_quiet(struct json_object **result, int *code, struct ctl *ctl, const char *method,
 		   struct json_object *params)
@@ -162,7 +169,7 @@ int ctl_call_quiet(struct json_object **result, int *code, struct ctl *ctl, cons
 	return *result ? 0 : -EPROTO;
 }
 
-/* For commands that have no other way when the daemon refuses. */
+/* Makes a call and, if it fails, says why: for commands that have nothing else to try. */
 int ctl_call(struct json_object **result, struct ctl *ctl, const char *method,
 	     struct json_object *params)
 {
@@ -172,8 +179,9 @@ int ctl_call(struct json_object **result, struct ctl *ctl, const char *method,
 }
 
 /*
- * -EACCES: the socket's mode keeps this user out. EPERM in a reply: the socket let the user in, and
- * the daemon does not take it for an administrator.
+ * Is the call refused because this user is not an administrator? -EACCES: the mode of the socket
+ * keeps the user out. EPERM in a reply: the socket let the user in, and the daemon does not take it
+ * for an administrator.
  */
 bool ctl_is_not_admin(int r, int code)
 {
@@ -181,7 +189,8 @@ bool ctl_is_not_admin(int r, int code)
 }
 
 /*
- * The options are copied by the library, so they are freed here whatever became of the connection.
+ * Connects to the clients' socket. The library copies the options, so they are freed here whether
+ * the connection was made or not.
  */
 int ctl_connect(struct pma **pma, const struct ctl *ctl)
 {

@@ -10,7 +10,10 @@
 
 #include "ctl/ctl.h"
 
-/* The check of a large arena takes long, and the daemon answers nobody else meanwhile. */
+/*
+ * How long a check waits for the daemon. The check of a large arena takes long, and the daemon
+ * answers nobody else meanwhile.
+ */
 #define PATIENCE_S 600
 
 static const char check_help[] =
@@ -38,8 +41,8 @@ static const char memmap_help[] =
 	"Exit status 4 when there are differences; each is a line.\n";
 
 /*
- * Prints what was found. Differences are the exit status of a check, since a script must notice
- * them; after a repair they are what was mended, and the command has done what it should.
+ * Prints what was found, and returns the exit status. A check that found differences fails, since a
+ * script must notice them. A repair that mended differences has succeeded.
  */
 static int show(const struct ctl *ctl, struct json_object *result, bool is_mending)
 {
@@ -60,15 +63,15 @@ static int show(const struct ctl *ctl, struct json_object *result, bool is_mendi
 	return is_clean || is_mending ? CTL_DONE : CTL_DIFFERENCES;
 }
 
-/* What the command line asks for. */
+/* What the command line of a check or a repair asks for. */
 struct wish {
 	const char *arena, *metadata;
 	bool dry_run, force;
 };
 
 /*
- * Has the daemon's program look at a device that no daemon serves. It refuses a device that is
- * served. The exit status is its own; it says itself why it could not look.
+ * Has the daemon's program look at a device that no daemon serves; it refuses one that is served.
+ * Its exit status becomes that of the command. If it cannot look, it says why itself.
  */
 static int run_offline(struct ctl *ctl, const char *mode, const char *device,
 		       const struct wish *wish)
@@ -96,8 +99,8 @@ static int run_offline(struct ctl *ctl, const char *mode, const char *device,
 }
 
 /*
- * Asks the daemon about an arena that it serves. It reads all of the table for that, so it may take
- * minutes: the command is more patient than others.
+ * Asks the daemon to check an arena that it serves. The daemon reads the whole table for that,
+ * which may take minutes, so this command waits longer than others.
  */
 static int run_online(struct ctl *ctl, const char *method, const struct wish *wish, bool is_repair)
 {
@@ -117,8 +120,8 @@ static int run_online(struct ctl *ctl, const char *method, const struct wish *wi
 }
 
 /*
- * An argument is a device, and none means that the daemon is asked: a device that is served cannot
- * be opened twice.
+ * Checks the device that is named in an argument, by the daemon's program. Without an argument the
+ * daemon is asked, since a device that it serves cannot be opened twice.
  */
 static int run_check(struct ctl *ctl, int argc, char **argv)
 {
@@ -135,8 +138,8 @@ static int run_check(struct ctl *ctl, int argc, char **argv)
 }
 
 /*
- * As check; with --dry-run nothing is mended, so the status says whether there is something to
- * mend.
+ * Repairs a device or an arena, chosen as in run_check(). With --dry-run nothing is mended, and the
+ * status says whether there is something to mend.
  */
 static int run_repair(struct ctl *ctl, int argc, char **argv)
 {
@@ -156,7 +159,10 @@ static int run_repair(struct ctl *ctl, int argc, char **argv)
 		       : run_online(ctl, "repair", &wish, true);
 }
 
-/* Descriptors exist only while the arena is served, so there is no device to be given. */
+/*
+ * Checks the descriptors of an arena. They exist only while a daemon serves it, so that the command
+ * takes no device.
+ */
 static int run_check_memmap(struct ctl *ctl, int argc, char **argv)
 {
 	struct wish wish = { 0 };

@@ -17,7 +17,9 @@
 #include "ctl/ctl.h"
 #include "lib/wire/escape.h"
 
-/* Nobody reads more names than that, and a shell that gets 100,000 takes seconds. */
+/*
+ * The most names that are offered: nobody reads more, and a shell that gets 100,000 takes seconds.
+ */
 #define OFFERED_MAX 1000
 #define WORD_MAX_BYTES 4096
 
@@ -41,7 +43,10 @@ struct word {
 	char   quote;                   /* the quote that is still open; NUL: none is */
 };
 
-/* strchr() would find the NUL that ends the set, so NUL is asked for first. */
+/*
+ * Is @c one of @characters? The test for NUL comes first, since strchr() would find the NUL at
+ * their end.
+ */
 static bool is_in(const char *characters, char c)
 {
 	return c && strchr(characters, c);
@@ -104,8 +109,8 @@ static bool shows_in_quotes(uint32_t code)
 }
 
 /*
- * Only what no shell gives a meaning to goes without quotes. Bytes beyond ASCII are letters to
- * every shell.
+ * Does the text need quotes in the shell? Letters, digits and a few signs mean themselves in every
+ * shell, and so do bytes beyond ASCII; all else is quoted.
  */
 static bool needs_quotes(const char *text)
 {
@@ -193,8 +198,9 @@ static int offer_names(struct offers *offers, struct ctl *ctl, const struct word
 }
 
 /*
- * There are few arenas, so all are asked for. Without the administrators' socket none is offered: a
- * message would land in the command line that is being typed.
+ * Offers the names of arenas; there are few, so all are asked for. Without the administrators'
+ * socket none is offered and nothing is said: a message would land in the command line that is
+ * being typed.
  */
 static int offer_arenas(struct offers *offers, struct ctl *ctl, const struct word *word)
 {

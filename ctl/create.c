@@ -15,7 +15,8 @@
 #include "ctl/ctl.h"
 
 /*
- * So often it asks again when there is no clean space: what was just freed may have to be scrubbed.
+ * How many times, and how often, the command asks again when there is no clean space: what was just
+ * freed may have to be scrubbed first.
  */
 #define TRIES    600
 #define EACH_US  100000
@@ -42,8 +43,9 @@ struct wish {
 };
 
 /*
- * The size goes as it was typed: the daemon reads K, M and the like itself, so that every tool
- * takes the same sizes. The mode was octal, and JSON has no octal numbers.
+ * Makes the parameters of the request. The size goes as it was typed: the daemon reads K, M and the
+ * like itself, so that every tool takes the same sizes. The mode was typed in octal, which JSON
+ * does not have, and goes as a number.
  */
 static struct json_object *params_for(const struct wish *wish, unsigned long mode)
 {
@@ -81,8 +83,9 @@ static int ask_admin(struct json_object **result, int *code, struct ctl *ctl,
 }
 
 /*
- * As any program does it. The size is read here, since the clients' protocol has numbers. The
- * daemon makes a client wait for scrubbing by itself, so that nothing is asked twice.
+ * Creates the allocation over the clients' socket, as any program does. The size is read here,
+ * since the library takes a number of bytes. The daemon makes a client wait while space is
+ * scrubbed, so that this asks once only.
  */
 static int create_as_client(struct pma *pma, const struct wish *wish, unsigned long mode)
 {
@@ -114,8 +117,8 @@ static int create_as_client(struct pma *pma, const struct wish *wish, unsigned l
 }
 
 /*
- * The session lasts for one call. What was created is published, so that it stays when the session
- * ends.
+ * Connects as a client for one call. What was created is published, so that it stays when the
+ * session ends.
  */
 static int ask_as_client(struct ctl *ctl, const struct wish *wish, unsigned long mode)
 {
@@ -131,7 +134,7 @@ static int ask_as_client(struct ctl *ctl, const struct wish *wish, unsigned long
 	return r;
 }
 
-/* Takes what chmod takes; the daemon drops the bits that mean nothing for an allocation. */
+/* Reads a mode as chmod(1) does; the daemon drops the bits that mean nothing for an allocation. */
 static bool read_mode(unsigned long *mode, const char *text)
 {
 	char *end;
@@ -141,8 +144,8 @@ static bool read_mode(unsigned long *mode, const char *text)
 }
 
 /*
- * Whole pairs of digits, and no more than an allocation can keep: a part that was dropped in
- * silence would be somebody's data.
+ * Are the attributes whole pairs of digits, and no more than an allocation can keep? If a part was
+ * dropped without a word, somebody would miss data.
  */
 static bool is_hex(const char *text)
 {

@@ -35,8 +35,8 @@ static int fail(const char *what, int r)
 }
 
 /*
- * Regions have numbers and no names; "3x" is not taken for 3, since a slice of the wrong region
- * would be formatted.
+ * Finds a region by its number; regions have no names. "3x" is not taken for 3: a slice of the
+ * wrong region would be formatted.
  */
 static struct daxctl_region *find_region(struct daxctl_ctx *ctx, const char *number)
 {
@@ -70,7 +70,7 @@ static void remove_device(struct daxctl_region *region, struct daxctl_dev *dev)
 		ctl_say("the slice %s could not be given back; `daxctl destroy-device %s` does it",
 			daxctl_dev_get_devname(dev), daxctl_dev_get_devname(dev));
 	else
-		/* the last one of a region stays, with size 0, for the next slice */
+		/* The last device of a region stays, with size 0, for the next slice. */
 		daxctl_region_destroy_dev(region, dev);
 }
 

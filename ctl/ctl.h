@@ -62,7 +62,10 @@ struct ctl_bytes {
 /* ---- text.c ---- */
 
 void ctl_text_init(void);               /* Sets the locale, for characters alone. */
-/* Else a character beyond ASCII would come out as bytes that mean something else. */
+/*
+ * Does the terminal read UTF-8? If not, characters beyond ASCII must be escaped: their bytes would
+ * mean something else there.
+ */
 bool ctl_text_is_utf8(void);
 /*
  * Writes out what was printed so far. Returns 0, or the errno of the first failure, also of an
@@ -139,7 +142,10 @@ int ctl_explain(int r);
  * that was not found, and not a socket.
  */
 int ctl_refused(int r);
-/* With --json, prints the object as one line and returns true. */
+/*
+ * Prints the object as one line and returns true, if the user gave --json; else prints nothing and
+ * returns false.
+ */
 bool ctl_print_json(const struct ctl *ctl, struct json_object *result);
 
 /* Is the administrators' socket closed to this user? Then the clients' socket may serve instead. */
@@ -149,13 +155,16 @@ int ctl_connect(struct pma **pma, const struct ctl *ctl);
 
 /* Makes an object without members. The caller owns it until ctl_call() takes it over. */
 struct json_object *ctl_params(void);
-/* @value NULL: adds nothing. */
+/* Adds the member @key with the text @value; NULL: adds nothing. */
 void ctl_put(struct json_object *params, const char *key, const char *value);
 /* Adds the bytes as "KEY" or, when they are no UTF-8, in hex as "KEY_hex". */
 void ctl_put_bytes(struct json_object *params, const char *key, const struct ctl_bytes *bytes);
 /* Adds @len bytes, at most PMA_MAX_ATTRIBUTES, as hexadecimal digits. */
 void ctl_put_hex(struct json_object *to, const char *key, const char *bytes, size_t len);
-/* The bytes of @hex, pairs of hexadecimal digits (NULL: none). Returns how many there are. */
+/*
+ * Reads @hex, pairs of hexadecimal digits (NULL: none), into @bytes. Returns how many bytes there
+ * are.
+ */
 size_t ctl_from_hex(uint8_t bytes[PMA_MAX_ATTRIBUTES], const char *hex);
 /*
  * Adds a name in the shape in which the daemon shows it: "name" and "name_hex" are both there, and
@@ -163,15 +172,18 @@ size_t ctl_from_hex(uint8_t bytes[PMA_MAX_ATTRIBUTES], const char *hex);
  */
 void ctl_put_shape_name(struct json_object *to, const char *name, size_t len);
 /*
- * --slot and --id belong together, and exclude a name. false: the command line does not keep to
- * that, and was told so.
+ * Checks that --slot and --id come together and without a name. false: they do not, and the user
+ * was told.
  */
 bool ctl_check_handle(const struct ctl_command *command, const char *name, const char *slot,
 		      const char *id);
 
 /* ---- listing.c ---- */
 
-/* Set the first members and zero the rest. Call ctl_listing_end() in any case. */
+/*
+ * A listing under way. The caller sets the first members and zeroes the rest, and must call
+ * ctl_listing_end() also after a failure.
+ */
 struct ctl_listing {
 	struct ctl *ctl;                /* borrowed, as the next one */
 	const char *arena;              /* NULL: the first arena */
@@ -201,7 +213,7 @@ int ctl_client_arena(struct pma_arena *arena, struct pma *pma, const char *name)
 
 /* ---- withheld.c ---- */
 
-/* A line for each other host that may have free space mapped; none in most arenas. */
+/* Prints a line for each other host that may have free space mapped; most arenas have none. */
 void ctl_show_withheld(const struct ctl *ctl, struct json_object *from, const char *indent);
 
 /* ---- pages.c ---- */
@@ -279,16 +291,19 @@ void ctl_suggest(struct ctl_suggestion *suggestion, const char *candidate);
 
 /* ---- stats.c ---- */
 
-/* What the last start of an arena found; a line, terminated by a zero byte. */
+/* Writes into @text what the last start of an arena found: one line. */
 char *ctl_last_start(char text[CTL_TEXT], struct json_object *start);
 
 /* ---- timeout.c ---- */
 
-/* Reads a time as --timeout has it. false: it is none; what *seconds has then means nothing. */
+/*
+ * Reads a time as --timeout has it into *seconds. false: it is not a time, and *seconds means
+ * nothing.
+ */
 bool ctl_timeout_parse(double *seconds, const char *text);
 /*
- * From now on the program waits for the daemon no longer than --timeout, or the patience of the
- * command, allows; then it says so and ends.
+ * Starts the timer: if the daemon does not answer within --timeout, or the patience of the command,
+ * the program says so and ends.
  */
 void ctl_await(const struct ctl *ctl);
 /* Does this first when the time is over; it may do only what a handler of signals may. */
@@ -306,7 +321,7 @@ int ctl_run_daemon(char **out, const char *const *argv);
 
 /* ---- display.c ---- */
 
-/* "-": it is null or absent */
+/* Returns the text of member @key; "-": it is null or absent. */
 const char *ctl_get_string(struct json_object *from, const char *key);
 uint64_t ctl_get_u64(struct json_object *from, const char *key);
 bool ctl_get_bool(struct json_object *from, const char *key);
@@ -316,13 +331,13 @@ struct json_object *ctl_at(struct json_object *list, size_t i);
 /* Parses "64G", "1.5T" or "4096". */
 bool ctl_parse_size(uint64_t *out, const char *text);
 
-/* Each writes into @text, and returns it. */
+/* Each of these writes into @text and returns it. */
 const char *ctl_size(char text[CTL_TEXT], const struct ctl *ctl, uint64_t bytes);
 const char *ctl_number(char text[CTL_TEXT], uint64_t number);
 const char *ctl_duration(char text[CTL_TEXT], uint64_t ns);
 /* Writes the name of an allocation so that it can be typed; "-": it has none. */
 const char *ctl_name(char text[CTL_TEXT], struct json_object *shape);
-/* Reads the bytes of its name; false: it has none. */
+/* Reads the bytes of an allocation's name; false: it has none. */
 bool ctl_get_name(struct ctl_bytes *name, struct json_object *shape);
 /* Writes a mode as "0640". */
 const char *ctl_mode(char text[CTL_TEXT], uint64_t mode);
@@ -344,10 +359,7 @@ void ctl_line(const char *key, const char *value);
  * @inode. 0: this user cannot tell.
  */
 long ctl_find_lock_holder(const char *inode, const char *range, long except);
-/*
- * Who has which marks, which are locks of one byte: of all processes that this user may look into
- * but @except.
- */
+/* A mark, which is a lock of one byte on a device, and the process that has it. */
 struct ctl_mark {
 	char inode[64];
 	uint64_t byte;
@@ -359,10 +371,16 @@ struct ctl_marks {
 	size_t nr, room;
 };
 void ctl_read_marks(struct ctl_marks *marks, long except);
-/* Who has one of the two of a session that is over (@ended: of method "sessions"). @i counts up */
+/*
+ * Returns the next process that has one of the two marks of a session which is over (an element of
+ * @ended, from the method "sessions"); *i counts up from 0. NULL: there are no more.
+ */
 const struct ctl_mark *ctl_next_mark(size_t *i, const struct ctl_marks *marks,
 				     struct json_object *ended);
-/* It is of another user than the session, or has others' marks too. */
+/*
+ * Does the mark belong to another user than the session did, or has its descriptor other sessions'
+ * marks too? Then it is not the session's own.
+ */
 bool ctl_is_foreign(const struct ctl_mark *mark, struct json_object *ended);
 void ctl_describe_process(char text[CTL_TEXT], long pid);
 

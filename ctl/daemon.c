@@ -20,13 +20,19 @@
 
 extern char **environ;
 
-/* X_OK is true of a folder too, but no folder of that name is where the daemon is looked for. */
+/*
+ * Is there a program at @path? X_OK is true of a folder too, but no folder has that name where the
+ * daemon is looked for.
+ */
 static bool is_program(const char *path)
 {
 	return access(path, X_OK) == 0;
 }
 
-/* In a build tree the top folder has wrappers that libtool made; the programs are in .libs. */
+/*
+ * Finds the daemon's program. The top folder of a build tree has wrappers that libtool made, and
+ * the programs themselves are in .libs.
+ */
 static const char *find_daemon(char path[PATH_MAX])
 {
 	static const char *const places[] = { "pmemarenad", "../sbin/pmemarenad", "../pmemarenad" };
@@ -97,8 +103,9 @@ static int spawn(pid_t *pid, const char *const *argv, int out)
 }
 
 /*
- * The output is read before the program is waited for: it would block on a full pipe. Its status 64
- * is that of sysexits.h for a wrong command line. A program that a signal ended has failed.
+ * Runs the daemon's program. Its output is read before it is waited for: it would block on a full
+ * pipe. Its status 64 (of sysexits.h) means a wrong command line; a program that a signal ended has
+ * failed.
  */
 int ctl_run_daemon(char **out, const char *const *argv)
 {

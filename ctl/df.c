@@ -9,7 +9,7 @@
 
 #include "ctl/ctl.h"
 
-/* MINE and LIMIT are what the user is charged for, in bytes, and how much that may be. */
+/* The columns MINE and LIMIT: bytes that this user is charged for, and how many they may be. */
 static const char *const columns[] = { "ARENA", ">SIZE", ">FREE", ">LARGEST", ">MINE", ">LIMIT",
 				       NULL };
 
@@ -45,7 +45,7 @@ static struct json_object *usage_to_json(const char *name, const struct pma_usag
 	return to;
 }
 
-/* A limit that does not exist is a dash. */
+/* Adds the row of one arena. A limit that does not exist is shown as a dash. */
 static void add_row(struct ctl_table *table, const struct ctl *ctl, const char *name,
 		    const struct pma_usage *usage)
 {

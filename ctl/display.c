@@ -17,8 +17,8 @@
 /* ---- reading answers; what is absent reads as 0, false or "-" ---- */
 
 /*
- * Borrowed from @from. NULL: there is no such member, it is null, or @from itself is NULL, so that
- * calls may be nested without asking in between.
+ * Returns member @key of @from, which keeps owning it. NULL: there is no such member, it is null,
+ * or @from is NULL, so that calls may be nested without a test in between.
  */
 struct json_object *ctl_get(struct json_object *from, const char *key)
 {
@@ -34,8 +34,8 @@ struct json_object *ctl_at(struct json_object *list, size_t i)
 }
 
 /*
- * Numbers come as their digits, so that a table needs no type. The text is @from's, and ends with
- * it.
+ * Returns member @key as text, which lives as long as @from. A number comes as its digits, so that
+ * a table needs no types.
  */
 const char *ctl_get_string(struct json_object *from, const char *key)
 {
@@ -68,7 +68,10 @@ const char *ctl_mode(char text[CTL_TEXT], uint64_t mode)
 	return text;
 }
 
-/* Some three digits: 1.25G, 12.5G, 125G. Without --human all digits of the bytes, for scripts. */
+/*
+ * Writes a size with three digits or so: 1.25G, 12.5G, 125G. Without --human it writes the number
+ * of bytes, for scripts.
+ */
 const char *ctl_size(char text[CTL_TEXT], const struct ctl *ctl, uint64_t bytes)
 {
 	static const char units[] = "BKMGTPE";
@@ -88,8 +91,8 @@ const char *ctl_size(char text[CTL_TEXT], const struct ctl *ctl, uint64_t bytes)
 }
 
 /*
- * A fraction is fine if it makes whole bytes: 1.5K is, 0.3 is not. From 2^63 bytes on nothing is a
- * size.
+ * Reads a size. A fraction is allowed if whole bytes come out: 1.5K is, 0.3 is not. 2^63 bytes and
+ * more are refused.
  */
 bool ctl_parse_size(uint64_t *out, const char *text)
 {
@@ -114,7 +117,9 @@ bool ctl_parse_size(uint64_t *out, const char *text)
 	return true;
 }
 
-/* As exact as a person needs it: latencies in us and ms, times of days without seconds. */
+/*
+ * Writes a duration as exactly as a person needs it: latencies in us and ms, days without seconds.
+ */
 const char *ctl_duration(char text[CTL_TEXT], uint64_t ns)
 {
 	uint64_t s = ns / 1000000000;
@@ -134,7 +139,7 @@ const char *ctl_duration(char text[CTL_TEXT], uint64_t ns)
 	return text;
 }
 
-/* In the user's time zone; --json has the nanoseconds since 1970. */
+/* Writes a time in the user's time zone; --json has the nanoseconds since 1970. */
 const char *ctl_time(char text[CTL_TEXT], uint64_t realtime_ns)
 {
 	time_t seconds = (time_t)(realtime_ns / 1000000000);
@@ -147,8 +152,8 @@ const char *ctl_time(char text[CTL_TEXT], uint64_t realtime_ns)
 }
 
 /*
- * The daemon sends pairs of digits only. More than a name can have is refused all the same: @name
- * has no room for it.
+ * Reads hexadecimal digits into @name. The daemon sends whole pairs only. More bytes than a name
+ * can have are refused, since @name has no room for them.
  */
 static bool take_hex(struct ctl_bytes *name, const char *hex)
 {
@@ -166,7 +171,10 @@ static bool take_hex(struct ctl_bytes *name, const char *hex)
 	return true;
 }
 
-/* A name with a NUL in it cannot come: the daemon allows none. */
+/*
+ * Reads the name. A NUL cannot be in it, since the daemon allows none, so the bytes can end with
+ * one.
+ */
 bool ctl_get_name(struct ctl_bytes *name, struct json_object *shape)
 {
 	struct json_object *text = ctl_get(shape, "name"), *hex = ctl_get(shape, "name_hex");
@@ -188,7 +196,7 @@ const char *ctl_name(char text[CTL_TEXT], struct json_object *shape)
 	return ctl_get_name(&name, shape) ? ctl_shown(text, name.bytes, name.len) : "-";
 }
 
-/* Values are aligned, so that a list of properties can be read down. */
+/* Prints one property; the values stand in one column, so that a list of them can be read down. */
 void ctl_line(const char *key, const char *value)
 {
 	char text[CTL_TEXT];
@@ -206,8 +214,8 @@ struct ctl_table {
 };
 
 /*
- * A table that lacks rows would be a wrong answer, so the program ends instead. Its cells are
- * copies, and nothing else must be undone.
+ * Ends the program: a table that lacks rows would be a wrong answer. The cells are copies, and
+ * nothing else must be undone.
  */
 static void out_of_memory(void)
 {
@@ -216,8 +224,8 @@ static void out_of_memory(void)
 }
 
 /*
- * libsmartcols would escape what is not printable in its own way; here every cell has gone through
- * ctl_sentence() already, so that is switched off.
+ * Makes a table. libsmartcols would escape what is not printable in its own way; every cell has
+ * gone through ctl_sentence() already, so that is switched off.
  */
 struct ctl_table *ctl_table_new(const char *const *columns)
 {
@@ -247,7 +255,8 @@ void ctl_table_row(struct ctl_table *table)
 }
 
 /*
- * The next cell of the row. What a user chose may be in @text, so it is escaped for the terminal.
+ * Adds the next cell of the row. @text may hold what a user chose, so it is escaped for the
+ * terminal.
  */
 void ctl_table_cell(struct ctl_table *table, const char *text)
 {
@@ -257,7 +266,10 @@ void ctl_table_cell(struct ctl_table *table, const char *text)
 		out_of_memory();
 }
 
-/* Rows that follow are as wide as those that were printed, unless they are wider. */
+/*
+ * Notes how wide the columns were printed: the rows that follow are at least as wide, so that the
+ * columns stay in line.
+ */
 static void keep_widths(struct ctl_table *table)
 {
 	for (size_t i = 0; i < scols_table_get_ncols(table->table); i++) {
@@ -269,8 +281,8 @@ static void keep_widths(struct ctl_table *table)
 }
 
 /*
- * For a table that comes in pages: nothing is kept, so a million rows need no memory, and who reads
- * through a pipe sees them as they come.
+ * Prints the rows so far and forgets them, for a table that comes in pages: a million rows need no
+ * memory, and a reader behind a pipe sees them as they come.
  */
 void ctl_table_flush(struct ctl_table *table)
 {
@@ -281,8 +293,8 @@ void ctl_table_flush(struct ctl_table *table)
 }
 
 /*
- * A table that was flushed and got no rows since prints nothing more, and one that never had a row
- * prints its head.
+ * Prints the rest of the table and frees it. A table that had rows and got none since the last
+ * flush prints nothing more; one that never had a row prints its head.
  */
 void ctl_table_print(struct ctl_table *table)
 {

@@ -20,8 +20,8 @@ static const char help[] =
 	"      --force               even if something else lives there; it is gone then\n";
 
 /*
- * Appends an option with its value, unless it was not given. Returns how many arguments there are
- * then.
+ * Appends an option with its value to the @n arguments, unless the value was not given (NULL).
+ * Returns how many arguments there are then.
  */
 static size_t add(const char **args, size_t n, const char *option, const char *value)
 {

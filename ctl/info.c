@@ -18,7 +18,10 @@ static const char help[] = "NAME as it is shown: \\xHH is a byte, \\\\ a backsla
 			   "arena's device, as a memory error reports it\n"
 			   "      --slot N --id N       the allocation with this handle\n";
 
-/* Attributes are bytes of the owner's: as digits, and as text where they are some. */
+/*
+ * Shows the attributes, which are bytes that the owner chose: as hexadecimal digits, and as text
+ * too if they are text.
+ */
 static void show_attributes(struct json_object *alloc)
 {
 	const char *hex = ctl_get_string(alloc, "attributes_hex");
@@ -148,8 +151,8 @@ static int ask_as_client(struct json_object **result, struct ctl *ctl, const str
 }
 
 /*
- * Administrators are told more, so their socket is asked first. That it is closed to this user is
- * no failure.
+ * Asks for the allocation. Administrators are told more, so their socket is asked first; if this
+ * user may not use it, the clients' socket is asked.
  */
 static int ask(struct json_object **result, struct ctl *ctl, const struct wish *wish)
 {

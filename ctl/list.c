@@ -27,7 +27,7 @@ static const char help[] =
 	"a backslash; TEXT is read in the same way. A - stands\n"
 	"for no name: such an allocation is found by its SLOT and ID.\n";
 
-/* Where the entries go. */
+/* Where the entries of the list are printed to: a table, or JSON. */
 struct sheet {
 	const struct ctl *ctl;
 	struct ctl_table *table;        /* owned; NULL: the output is JSON */
@@ -71,8 +71,8 @@ static void add_row(struct sheet *sheet, struct json_object *alloc)
 }
 
 /*
- * The comma stands before each entry but the first: which is the last is not known when it is
- * written.
+ * Writes an entry as JSON. The comma stands before each entry but the first, since it is not known
+ * which is the last.
  */
 static void add_json(struct sheet *sheet, struct json_object *alloc)
 {
@@ -140,8 +140,8 @@ static int show_pages(struct sheet *sheet, struct ctl_listing *listing)
 }
 
 /*
- * After a failure the JSON is left open on purpose: a script must not take half of a list for all
- * of it.
+ * Ends the list. After a failure the JSON is left open on purpose: a script must not take half of a
+ * list for all of it.
  */
 static void end(struct sheet *sheet, int status)
 {

@@ -78,7 +78,10 @@ static int begin_as_client(struct ctl_listing *listing)
 	return r < 0 ? ctl_refused(r) : CTL_DONE;
 }
 
-/* The library keeps the place between pages in a number; 0 after the last page. */
+/*
+ * Fetches the next page as a client. The library keeps the place between pages in a number, which
+ * is 0 after the last page.
+ */
 static int next_as_client(struct json_object **page, struct ctl_listing *listing)
 {
 	struct pma_info *stats = calloc(PAGE, sizeof(*stats));
@@ -105,7 +108,10 @@ static int next_as_client(struct json_object **page, struct ctl_listing *listing
 
 /* ---- as an administrator sees it ---- */
 
-/* The cursor is the daemon's own text, and is given back as it came. */
+/*
+ * Makes the parameters of the request. The cursor is the daemon's own text, and goes back as it
+ * came.
+ */
 static struct json_object *params_for(const struct ctl_listing *listing)
 {
 	struct json_object *params = ctl_params();

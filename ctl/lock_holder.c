@@ -17,10 +17,16 @@
 
 #include "ctl/ctl.h"
 
-/* What is looked for; its functions are told of each lock that this user may see. */
+/*
+ * A search through the locks of all processes. @found is called for each lock that this user may
+ * see.
+ */
 struct search {
 	long except;
-	/* one of @pid; @is_first: of a descriptor that no lock was told of yet. true: enough */
+	/*
+	 * Called for a lock of process @pid. @is_first: no lock of the same descriptor was told
+	 * before. true: the search ends.
+	 */
 	bool (*found)(struct search *search, long pid, const char *line, bool is_first);
 	const char *inode, *range;
 	long pid;
@@ -57,8 +63,8 @@ static bool search_descriptor(struct search *search, int dir, const char *name, 
 }
 
 /*
- * Looks at all descriptors of one process. Of another user's process an unprivileged caller may not
- * read them, so that it counts as one without locks.
+ * Looks at all descriptors of one process. An unprivileged user may not read those of another
+ * user's process, which then counts as a process without locks.
  */
 static bool search_process(struct search *search, const char *pid)
 {
@@ -99,7 +105,10 @@ static void search_all(struct search *search)
 
 /* ---- one lock ---- */
 
-/* "lock:	1: OFDLCK  ADVISORY  READ -1 fe:00:1234 4611686018427387904 6917529027641081855" */
+/*
+ * Looks for a range in a line such as "lock: 1: OFDLCK ADVISORY READ -1 fe:00:1234
+ * 4611686018427387904 6917529027641081855".
+ */
 static bool find_range(struct search *search, long pid, const char *line, bool is_first)
 {
 	char inode[64];
@@ -115,8 +124,8 @@ static bool find_range(struct search *search, long pid, const char *line, bool i
 }
 
 /*
- * Returns the first that is found: a write lock has one holder, and of several readers one is
- * enough to begin with.
+ * Returns the first process that has the lock: a write lock has one holder only, and of several
+ * readers one is enough to begin with.
  */
 long ctl_find_lock_holder(const char *inode, const char *range, long except)
 {
@@ -145,7 +154,10 @@ static struct ctl_mark *add_mark(struct ctl_marks *marks)
 	return &marks->list[marks->nr++];
 }
 
-/* Those of a descriptor come one after the other: each knows how many there are. */
+/*
+ * Notes a mark. All marks of one descriptor come one after the other, and each of them gets the
+ * number of them all.
+ */
 static bool note_mark(struct search *search, long pid, const char *line, bool is_first)
 {
 	struct ctl_mark found = { .pid = pid, .nr = 1 }, *to;
@@ -197,8 +209,9 @@ const struct ctl_mark *ctl_next_mark(size_t *i, const struct ctl_marks *marks,
 }
 
 /*
- * The daemon puts one mark on a description. More on one were put there by the process itself, and
- * so was a mark of a session of another user.
+ * Is the mark not the session's own? The daemon puts one mark on each description that it gives to
+ * a session. So a description with several marks has locks that its process took itself, and so has
+ * one of another user's process.
  */
 bool ctl_is_foreign(const struct ctl_mark *mark, struct json_object *ended)
 {

@@ -10,7 +10,7 @@
 
 #include "ctl/ctl.h"
 
-/* In the order in which --help shows them. */
+/* The commands, in the order in which --help shows them. */
 static const struct ctl_command *const commands[] = {
 	&ctl_status_command, &ctl_stats,  &ctl_list_arenas, &ctl_list,
 	&ctl_info,	     &ctl_create, &ctl_rm,	    &ctl_sessions,
@@ -25,8 +25,8 @@ static const struct ctl_command *const commands[] = {
 };
 
 /*
- * To standard output when it was asked for, so that it can be piped into a pager; to standard error
- * when the command line is wrong.
+ * Prints the usage: to standard output when it was asked for, so that it can be piped into a pager;
+ * to standard error when the command line is wrong.
  */
 static void print_usage(FILE *to)
 {
@@ -61,8 +61,8 @@ static void print_usage(FILE *to)
 }
 
 /*
- * Names are not cut short: a script that says "re" would mean another command after the next
- * release.
+ * Finds a command by its whole name. Beginnings are not taken: a script that says "re" would run
+ * another command after the next release.
  */
 static const struct ctl_command *find_command(const char *name)
 {

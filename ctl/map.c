@@ -26,16 +26,18 @@ struct cell {
 };
 
 /*
- * The whole arena in cells of equal size, at most CELLS_MAX of them: so that one of 16 TiB fits on
- * a screen too.
+ * The whole arena in at most CELLS_MAX cells of equal size, so that one of 16 TiB fits on a screen
+ * too.
  */
 struct picture {
 	struct cell *cells;             /* owned */
 	size_t   nr;
-	uint64_t per_cell;              /* so many sections in a cell */
+	uint64_t per_cell;              /* how many sections a cell stands for */
 };
 
-/* Adds one section. @run describes it; its neighbours that are the same share the description. */
+/*
+ * Adds one section to @cell. @run describes the section, and also those beside it that are like it.
+ */
 static void add(struct cell *cell, struct json_object *run)
 {
 	cell->sections++;
@@ -47,7 +49,10 @@ static void add(struct cell *cell, struct json_object *run)
 	cell->scrubbing += ctl_get_u64(run, "scrubbing");
 }
 
-/* The daemon sends runs of equal sections, since most of an arena looks alike. */
+/*
+ * Counts the sections in @runs. The daemon sends runs of equal sections, since most of an arena
+ * looks alike.
+ */
 static uint64_t count_sections(struct json_object *runs)
 {
 	uint64_t nr = 0;
@@ -80,7 +85,7 @@ static bool make(struct picture *picture, struct json_object *runs)
 
 /* ---- in the terminal ---- */
 
-/* From 0, empty, to 4, full. */
+/* Returns how full the cell is: 0 (empty) to 4 (full). */
 static unsigned fill_of(const struct cell *cell)
 {
 	if (cell->used == 0 || cell->pages == 0)
@@ -89,8 +94,8 @@ static unsigned fill_of(const struct cell *cell)
 }
 
 /*
- * What needs somebody's attention wins: one bad page among many sections would otherwise not be
- * seen.
+ * Chooses the sign for a cell. What needs somebody's attention wins: one bad page among many
+ * sections would otherwise not be seen.
  */
 static const char *sign_of(const struct cell *cell, bool is_utf8)
 {
@@ -108,7 +113,10 @@ static const char *sign_of(const struct cell *cell, bool is_utf8)
 	return is_utf8 ? shades[fill_of(cell)] : letters[fill_of(cell)];
 }
 
-/* The number at the begin of a line is where in the data area the line begins, in GiB. */
+/*
+ * Prints the picture. The number at the beginning of a line says, in GiB, at which place of the
+ * data area the line begins.
+ */
 static void print(const struct picture *picture, struct json_object *result)
 {
 	uint64_t section = ctl_get_u64(result, "section_size") >> 20;
@@ -129,7 +137,10 @@ static void print(const struct picture *picture, struct json_object *result)
 
 /* ---- as SVG ---- */
 
-/* The same order as in sign_of(), so that the two pictures tell the same. */
+/*
+ * Chooses the colour of a cell, by the same rules and in the same order as sign_of(): else the SVG
+ * file and the terminal would show different things.
+ */
 static const char *colour_of(const struct cell *cell)
 {
 	if (cell->poisoned)

@@ -15,8 +15,8 @@
 enum { OPT_JSON = 256, OPT_SOCKET, OPT_ADMIN_SOCKET, OPT_TIMEOUT, OPT_HELP, OPT_OWN };
 
 /*
- * They may stand behind the command as well as before it; main.c reads those before it, since
- * getopt does not know where the command's own begin.
+ * The options that every command has. They may stand before the command or behind it; main.c reads
+ * those before it, since getopt does not know where the options of the command begin.
  */
 static const struct option common[] = {
 	{ "json", no_argument, NULL, OPT_JSON },
@@ -66,7 +66,7 @@ static void fill(struct option all[NR_COMMON + OWN_MAX + 1], const struct ctl_op
 	all[n] = (struct option){ NULL, 0, NULL, 0 };
 }
 
-/* The value is argv's, and lives as long as the program. */
+/* Notes the value of an option. It points into argv, and lives as long as the program. */
 static void take_own(const struct ctl_option *own, char *value)
 {
 	if (own->value)
@@ -92,9 +92,9 @@ static void say_unknown(const struct ctl_command *command, const char *typed,
 }
 
 /*
- * argv[0] is the name of the command. getopt moves what is no option to the end of argv, and that
- * is moved to the front here, so that a command finds its arguments from argv[1] on wherever the
- * options stood.
+ * Reads the options. argv[0] is the name of the command. getopt moves the other arguments to the
+ * end of argv; here they are moved to the front, so that a command finds them from argv[1] on
+ * wherever the options stood.
  */
 int ctl_parse(struct ctl *ctl, const struct ctl_command *command, int argc, char **argv,
 	      const struct ctl_option *options)
@@ -131,7 +131,8 @@ int ctl_parse(struct ctl *ctl, const struct ctl_command *command, int argc, char
 }
 
 /*
- * The arguments end with a NULL, so that a command finds an optional one missing without counting.
+ * Reads the options and checks the number of arguments. These end with a NULL, so that a command
+ * finds an optional one missing without counting.
  */
 bool ctl_begin(int *status, struct ctl *ctl, const struct ctl_command *command, int argc,
 	       char **argv, const struct ctl_option *options, int least, int most)

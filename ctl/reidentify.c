@@ -21,8 +21,8 @@ static const char help[] =
 	"parts are of different age\n";
 
 /*
- * Two arenas of one UUID cannot be served together, since the daemon names its files by it. The
- * daemon's program does the work, on a device that nobody serves.
+ * Gives the arena a new UUID, by the daemon's program, on a device that nobody serves. Two arenas
+ * of one UUID cannot be served together, since the daemon names its files by it.
  */
 static int run(struct ctl *ctl, int argc, char **argv)
 {

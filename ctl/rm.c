@@ -24,13 +24,13 @@ static const char help[] =
 	"\n"
 	"Its space is used again when nobody has it open or mapped any more.\n";
 
-/* One allocation to be freed. */
+/* One allocation that is to be freed, by its name or its handle. */
 struct wish {
-	struct ctl_bytes name;          /* empty: it is given by its handle */
+	struct ctl_bytes name;          /* empty: the handle says which allocation it is */
 	const char *arena, *slot, *id;
 };
 
-/* One of the name and the handle is there; the other is left out. */
+/* Makes the parameters of the request: the name or the handle; the other one is left out. */
 static struct json_object *params_for(const struct wish *wish)
 {
 	struct json_object *params = ctl_params();
@@ -44,8 +44,8 @@ static struct json_object *params_for(const struct wish *wish)
 }
 
 /*
- * The library frees by handle, so a name is looked up first. Should the name pass to another
- * allocation in between, the one that was found is freed, and the other stays.
+ * Frees as a client. The library frees by handle, so a name is looked up first. If the name passes
+ * to another allocation in between, the one that was found is freed, and the other stays.
  */
 static int free_as_client(struct pma *pma, const struct wish *wish)
 {
@@ -65,7 +65,10 @@ static int free_as_client(struct pma *pma, const struct wish *wish)
 	return r < 0 ? r : pma_free(pma, stat.handle);
 }
 
-/* The daemon decides whether this user may free it: its owner and root may. */
+/*
+ * Asks the daemon as a client. It decides whether this user may free the allocation: the owner and
+ * root may.
+ */
 static int ask_as_client(struct ctl *ctl, const struct wish *wish)
 {
 	struct pma *pma;
@@ -81,7 +84,7 @@ static int ask_as_client(struct ctl *ctl, const struct wish *wish)
 	return status;
 }
 
-/* With --json each allocation has an object, one a line. */
+/* Frees one allocation. With --json it prints one object for it, in a line. */
 static int rm_one(struct ctl *ctl, const struct wish *wish)
 {
 	struct json_object *result;

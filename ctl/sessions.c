@@ -11,8 +11,8 @@
 #include "ctl/ctl.h"
 
 /*
- * WAITING are messages that found no clean space. BLOCKED is a client that does not read its
- * replies: the daemon does not read from it either.
+ * Prints the table of sessions. WAITING counts messages that found no clean space. BLOCKED means
+ * that the client does not read its replies, and the daemon therefore reads nothing from it.
  */
 static void show(struct json_object *sessions)
 {

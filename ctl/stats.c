@@ -15,9 +15,9 @@ static void line(const struct ctl *ctl, struct json_object *from, const char *wh
 }
 
 /*
- * What the descriptors of base pages cost: the memory that they take, what they would take if no
- * pages of descriptors were shared, and the mappings that the sharing needs, of which the kernel
- * allows a process only so many (vm.max_map_count).
+ * Prints what the descriptors of base pages cost: the memory that they take, what they would take
+ * if no pages of descriptors were shared, and the mappings that the sharing needs, of which the
+ * kernel allows a process only so many (vm.max_map_count).
  */
 static void show_memmap(const struct ctl *ctl, struct json_object *memmap)
 {
@@ -42,8 +42,8 @@ static void show_memmap(const struct ctl *ctl, struct json_object *memmap)
 }
 
 /*
- * All numbers are shown, also those that are 0: that nothing was damaged is what an operator wants
- * to read after a power cut.
+ * Writes what the last start found. All numbers are shown, also those that are 0: that nothing was
+ * damaged is what an operator wants to read after a power cut.
  */
 char *ctl_last_start(char text[CTL_TEXT], struct json_object *start)
 {
@@ -59,8 +59,8 @@ char *ctl_last_start(char text[CTL_TEXT], struct json_object *start)
 }
 
 /*
- * Records of which one copy was bad, and was made from the other: at the start, or by the verifier
- * while the arena is served. A number that grows says that the device is going bad.
+ * Prints how many records had one bad copy that was made anew from the other: at the start, or by
+ * the verifier while the arena is served. A number that grows says that the device is going bad.
  */
 static void show_mended(struct json_object *arena)
 {
@@ -77,8 +77,8 @@ static void show_mended(struct json_object *arena)
 }
 
 /*
- * Space first, then allocations, then what was done since the start. What is 0 on most arenas (bad
- * pages, windows, ended sessions) is shown only when it is not.
+ * Prints an arena: space first, then allocations, then what was done since the start. What is 0 on
+ * most arenas (bad pages, windows, ended sessions) is shown only when it is not 0.
  */
 static void show_arena(const struct ctl *ctl, struct json_object *arena)
 {
@@ -128,8 +128,8 @@ static void show_arena(const struct ctl *ctl, struct json_object *arena)
 }
 
 /*
- * The latencies are upper bounds of the daemon's histogram, which has buckets and no single values;
- * an operation that was never timed has a dash.
+ * Prints a line for each operation. The latencies are upper bounds of the buckets of the daemon's
+ * histogram, which keeps no single values; an operation that was never timed has a dash.
  */
 static void show_operations(struct json_object *operations)
 {
@@ -159,8 +159,7 @@ static void show_operations(struct json_object *operations)
 }
 
 /*
- * The numbers count from the start of this daemon, but for those of space, which are as they are
- * now.
+ * Prints all numbers. They count from the start of this daemon; only those of space are as of now.
  */
 static void show(const struct ctl *ctl, struct json_object *result)
 {

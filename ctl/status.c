@@ -36,7 +36,7 @@ static void show_foreign_lock(struct json_object *found, long daemon)
 		 who);
 }
 
-/* So many are told one by one; a program may have taken thousands. */
+/* The most foreign marks that are shown one by one; a program may have taken thousands. */
 #define FOREIGN_MARKS_MAX 10
 
 /* Says what the mark costs, and what ends it: nobody can take the lock away from the process. */
@@ -49,8 +49,9 @@ static void say_foreign_mark(const char *who, struct json_object *session)
 }
 
 /*
- * A lock of one byte on the mark of another's session looks like that mark: once the session is
- * over, what it had stays quarantined for it. Only root can tell whose descriptor it is.
+ * Shows processes that have put locks on the marks of sessions of other users. Once such a session
+ * is over the daemon cannot tell the lock from the session's own mark, and what the session had
+ * stays quarantined. Only root can see whose descriptor it is.
  */
 static void show_foreign_marks(struct ctl *ctl, long daemon)
 {
@@ -82,7 +83,10 @@ static void show_foreign_marks(struct ctl *ctl, long daemon)
 	json_object_put(result);
 }
 
-/* An arena whose device is not there has a state and a reason, and nothing else. */
+/*
+ * Prints the state of an arena. One whose device is not there has a state and a reason, and nothing
+ * else.
+ */
 static void show_arena(const struct ctl *ctl, struct json_object *arena, long daemon)
 {
 	struct json_object *device = ctl_get(arena, "device");
@@ -111,7 +115,10 @@ static void show_arena(const struct ctl *ctl, struct json_object *arena, long da
 	show_foreign_lock(ctl_get(arena, "foreign_lock"), daemon);
 }
 
-/* A quota that the configuration does not set is absent from the answer. */
+/*
+ * Returns a limit as text. What the configuration does not limit is absent from the answer, and
+ * shown as "no limit".
+ */
 static const char *limit(struct json_object *quota, const char *key)
 {
 	return ctl_get(quota, key) ? ctl_get_string(quota, key) : "no limit";
@@ -136,8 +143,8 @@ static void show_quota(const struct ctl *ctl, struct json_object *quota)
 }
 
 /*
- * The daemon first, then each arena. Where locks of others are looked for the daemon itself is left
- * out: it has locks on its devices too.
+ * Prints the daemon first, then each arena. The search for foreign locks leaves out the daemon
+ * itself, which has locks on its devices too.
  */
 static void show(struct ctl *ctl, struct json_object *result)
 {

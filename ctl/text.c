@@ -18,7 +18,7 @@
 #include "ctl/ctl.h"
 #include "lib/wire/escape.h"
 
-/* Does the terminal, as the locale says, read UTF-8? Set once, at the start. */
+/* Does the terminal, as the locale says, read UTF-8? Set once, by ctl_text_init(). */
 static bool is_utf8;
 
 void ctl_text_init(void)
@@ -29,8 +29,8 @@ void ctl_text_init(void)
 }
 
 /*
- * The first error is kept, since stdio forgets the errno: ferror() says later only that there was
- * one.
+ * Writes out what stdio has, and keeps the errno of the first failure: ferror() would say later
+ * only that there was one.
  */
 int ctl_flush(void)
 {
@@ -47,7 +47,10 @@ bool ctl_text_is_utf8(void)
 	return is_utf8;
 }
 
-/* A character whose width the C library does not know could not be put into a column either. */
+/*
+ * Can the character be shown? One whose width the C library does not know cannot: it would break
+ * the columns of a table.
+ */
 bool ctl_shows(uint32_t code)
 {
 	if (code < 0x80)
@@ -69,7 +72,7 @@ const char *ctl_sentence(char text[CTL_TEXT], const char *sentence)
 	return text;
 }
 
-/* A sentence that is too long is cut, and still ends in a newline. */
+/* Prints a sentence to standard error. One that is too long is cut, and still ends in a newline. */
 void ctl_say(const char *fmt, ...)
 {
 	char sentence[CTL_TEXT], text[CTL_TEXT];
@@ -117,8 +120,9 @@ static size_t next_character(uint32_t *code, const char *p)
 }
 
 /*
- * ASCII is copied in runs, up to the next character that may have to be escaped. DEL (0x7f) is the
- * one of ASCII that json-c does not escape and a terminal may obey.
+ * Writes JSON so that a terminal obeys none of it. ASCII is copied in runs, up to the next
+ * character that may have to be escaped. DEL (0x7f) is the one character of ASCII that json-c does
+ * not escape and a terminal may obey.
  */
 void ctl_put_json(const char *json)
 {
@@ -144,7 +148,7 @@ void ctl_put_json(const char *json)
 /* ---- reading ---- */
 
 /*
- * The sentence shows the name as it was typed, escaped: what cannot be read as a name may still
+ * Reads a name as it was typed. If that fails the sentence shows the text escaped, since it may
  * hold anything.
  */
 bool ctl_read_name(struct ctl_bytes *name, const char *text)

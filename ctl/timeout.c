@@ -31,8 +31,8 @@ static size_t length;
 static void (*before)(void);
 
 /*
- * Only calls that are safe in a handler; _exit() leaves what stdio has buffered, which was flushed
- * before.
+ * Writes the sentence and ends the program. Only calls that are safe in a signal handler are made:
+ * _exit() does not write out what stdio has, which ctl_await() flushed before.
  */
 static void on_alarm(int sig)
 {
@@ -52,8 +52,8 @@ void ctl_before_timeout(void (*function)(void))
 }
 
 /*
- * Seconds, also parts of one. It must begin with a digit: strtod() would also take "inf" and
- * blanks.
+ * Reads seconds, also parts of one. The text must begin with a digit: strtod() would take "inf" and
+ * leading blanks too.
  */
 bool ctl_timeout_parse(double *seconds, const char *text)
 {
@@ -64,7 +64,7 @@ bool ctl_timeout_parse(double *seconds, const char *text)
 	       *seconds <= 1e6;
 }
 
-/* 0 stops the timer. */
+/* Sets the timer; 0 stops it. */
 static void set(double seconds)
 {
 	struct itimerval timer = { .it_value = { .tv_sec = (time_t)seconds } };
@@ -82,7 +82,10 @@ void ctl_await(const struct ctl *ctl)
 
 	if (seconds <= 0)
 		return;
-	/* The signal that ends the program would lose what was written and not flushed. */
+	/*
+	 * Flushes first: the signal that ends the program would lose what was printed and not
+	 * written yet.
+	 */
 	ctl_flush();
 	length = (size_t)snprintf(
 		sentence, sizeof(sentence),

@@ -17,7 +17,7 @@ static const char help[] =
 	"What each step and field means: TRACING.md, installed beside this program's "
 	"documentation.\n";
 
-/* Is it a key that every line has, and no field of the step? */
+/* Is @key one that every line has, and not a field of the step? */
 static bool is_frame(const char *key)
 {
 	return strcmp(key, "schema") == 0 || strcmp(key, "event") == 0 ||
@@ -25,8 +25,8 @@ static bool is_frame(const char *key)
 }
 
 /*
- * A value that is text stands in quotes, so that a blank in it does not end it; numbers stand as
- * they are.
+ * Prints a field. Text stands in quotes, so that a blank in it does not end it; a number stands as
+ * it is.
  */
 static void show_field(const char *key, struct json_object *value, struct json_object *step)
 {
@@ -40,7 +40,10 @@ static void show_field(const char *key, struct json_object *value, struct json_o
 		printf(" %s=%s", key, json_object_get_string(value));
 }
 
-/* The time has microseconds: steps of one request follow each other within some of them. */
+/*
+ * Prints a step. The time has microseconds: steps of one request follow each other within some of
+ * them.
+ */
 static void show(struct json_object *step)
 {
 	uint64_t time_ns = ctl_get_u64(step, "time_ns");
@@ -75,8 +78,8 @@ static bool take(const char *json, void *arg)
 		json_object_put(step);
 	}
 	/*
-	 * Who reads the output through a pipe gets it at once; one who reads it no more ends the
-	 * command.
+	 * Flushes after each step, so that a reader behind a pipe gets it at once. When the reader
+	 * is gone this fails, and the command ends.
 	 */
 	return ctl_flush() == 0;
 }
@@ -85,8 +88,8 @@ static int follow(struct ctl *ctl, struct json_object *params)
 {
 	struct json_object *result;
 	/*
-	 * Nothing may happen for days. The timeout holds only for the first answer, which says that
-	 * the daemon is there.
+	 * First asks whether the daemon is there, within the timeout. After that no step may come
+	 * for days, so the wait for steps has no timeout.
 	 */
 	int status = ctl_call(&result, ctl, "ping", NULL), r;
 

@@ -18,7 +18,7 @@ static const char help[] =
 	"mapping; OVER of the sessions are over and have one. QUARANTINED is part of BYTES:\n"
 	"freed, and still held by a session of the user.\n";
 
-/* One cell: what is used and, behind a slash, how much may be. */
+/* Adds one cell: what is used and, behind a slash, the limit. */
 static void add_charge(const struct ctl *ctl, struct ctl_table *table, struct json_object *from,
 		       const char *key, bool is_bytes)
 {
@@ -37,7 +37,10 @@ static void add_charge(const struct ctl *ctl, struct ctl_table *table, struct js
 	ctl_table_cell(table, text);
 }
 
-/* @from is the user as a whole, or what the user has in one arena: both have the same members. */
+/*
+ * Adds a row from @from, which is the user as a whole or the user's part of one arena: both have
+ * the same members.
+ */
 static void add_row(const struct ctl *ctl, struct ctl_table *table, const char *uid,
 		    struct json_object *from)
 {
@@ -56,7 +59,7 @@ static void add_row(const struct ctl *ctl, struct ctl_table *table, const char *
 	add_charge(ctl, table, from, "leased_bytes", true);
 }
 
-/* A user's rows follow each other, the sum first. */
+/* Prints the table. The rows of a user follow each other, the sum first. */
 static void show(const struct ctl *ctl, struct json_object *users)
 {
 	static const char *const columns[] = { ">UID",	       "ARENA",	 ">SESSIONS",	 ">OVER",

@@ -31,8 +31,8 @@ static bool take(const char *json, void *arg)
 		json_object_put(event);
 	}
 	/*
-	 * Who reads the output through a pipe gets it at once; one who reads it no more ends the
-	 * command.
+	 * Flushes after each event, so that a reader behind a pipe gets it at once. When the reader
+	 * is gone this fails, and the command ends.
 	 */
 	return ctl_flush() == 0;
 }
@@ -45,8 +45,8 @@ static int run(struct ctl *ctl, int argc, char **argv)
 	if (!ctl_begin(&status, ctl, &ctl_watch, argc, argv, NULL, 0, 0))
 		return status;
 	/*
-	 * Nothing may happen for days. The timeout holds only for the first answer, which says that
-	 * the daemon is there.
+	 * First asks whether the daemon is there, within the timeout. After that no event may come
+	 * for days, so the wait for events has no timeout.
 	 */
 	status = ctl_call(&result, ctl, "ping", NULL);
 	if (status != CTL_DONE)

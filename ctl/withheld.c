@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* withheld: shows what of an arena waits for other hosts; stats, status and holders do. */
+/*
+ * withheld: prints how much of an arena waits for other hosts, for the commands stats, status and
+ * holders.
+ */
 #include <config.h>
 
 #include <stdio.h>

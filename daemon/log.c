@@ -20,7 +20,7 @@
 #include "lib/wire/escape.h"
 
 #define MESSAGE_MAX 1024
-#define LINE_BYTES  4096              /* a pipe takes so much in one piece */
+#define LINE_BYTES  4096              /* the most that a pipe takes in one piece */
 
 static _Atomic(enum log_level) level_now = LOG_LEVEL_INFO;
 
@@ -105,7 +105,7 @@ void log_write(enum log_level level, const char *fmt, ...)
 				       strlen(message), escape_shows_text);
 	line[len] = '\n';
 	written = write(STDERR_FILENO, line, len + 1);
-	/* A log that is gone cannot be told of, and the daemon goes on without it. */
+	/* If the log is gone, that cannot be told to anybody; the daemon goes on without a log. */
 	(void)written;
 	errno = saved_errno;
 }

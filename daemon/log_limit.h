@@ -11,9 +11,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define LOG_LIMIT_LINES       5                         /* of one kind and user, in each interval */
+/* lines of one kind and user that are written in each interval */
+#define LOG_LIMIT_LINES       5
 #define LOG_LIMIT_INTERVAL_NS UINT64_C(60000000000)
-#define LOG_LIMIT_ENTRIES     64                        /* kinds and users at a time */
+/* pairs of kind and user that are counted at a time */
+#define LOG_LIMIT_ENTRIES     64
 /* stands for all users who have no entry of their own */
 #define LOG_LIMIT_ANYBODY     UINT32_MAX
 
@@ -26,14 +28,14 @@ enum log_kind {
 	LOG_KINDS
 };
 
-/* All zero, it is empty. */
+/* All zeroes is a valid state: it has counted nothing. */
 struct log_limit {
 	struct log_limit_entry {
 		uint64_t since_ns;
 		uint32_t nr;            /* lines asked for in this interval; 0: the entry is free */
 		uint32_t uid;
 		enum log_kind kind;
-	/* the last ones, one a kind, are LOG_LIMIT_ANYBODY's */
+	/* the last LOG_KINDS entries, one for each kind, are those of LOG_LIMIT_ANYBODY */
 	} entries[LOG_LIMIT_ENTRIES + LOG_KINDS];
 };
 

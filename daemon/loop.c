@@ -12,7 +12,10 @@
 
 #include "daemon/log.h"
 
-/* What libevent has to say goes the way of all other lines, instead of bare to standard error. */
+/*
+ * Logs what libevent has to say as any other line; by itself it would write to standard error,
+ * without a level.
+ */
 static void log_of_loop(int severity, const char *what)
 {
 	if (severity >= EVENT_LOG_WARN)
@@ -29,8 +32,9 @@ int loop_open(struct event_base **out)
 	if (!config)
 		return -ENOMEM;
 	/*
-	 * The loop need not read the clock each time it wakes up. The few timers that it has
-	 * (daemon/serve/session_turn.c, session_aside.c) are set only when something was put aside.
+	 * The loop does not read the clock at each wake-up. It has few timers
+	 * (daemon/serve/session_turn.c, session_aside.c), which are set only when something was put
+	 * aside.
 	 */
 	event_config_set_flag(config, EVENT_BASE_FLAG_NO_CACHE_TIME);
 	event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);

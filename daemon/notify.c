@@ -172,8 +172,8 @@ void notify_hang_up(const int *socks, size_t nr)
 }
 
 /*
- * Does the service manager keep descriptors? One that does not would not read our messages about
- * them, and the daemon would wait until it does.
+ * Does the service manager keep descriptors? If not, nobody would read the daemon's messages about
+ * them, and each send would wait.
  */
 static bool has_store(void)
 {

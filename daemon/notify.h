@@ -11,7 +11,10 @@
 
 #include "lib/wire/why.h"
 
-/* -errno: the service manager, which waits for this message, did not get it: call it again. */
+/*
+ * -errno: the service manager, which waits for this message, did not get it. Then the caller must
+ * call again, or the service manager ends the daemon.
+ */
 int notify_ready(const char *status);
 void notify_reloading(void);
 void notify_stopping(void);

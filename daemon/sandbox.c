@@ -49,8 +49,8 @@ static void refuse_calls(void)
 }
 
 /*
- * Without capabilities root still owns what belongs to root. It keeps two: to open files of other
- * users, and to give its sockets to a group.
+ * Gives up all capabilities but two: to open files of other users, and to give sockets to a group.
+ * Without capabilities root still owns what belongs to root.
  */
 static void drop_capabilities(void)
 {

@@ -32,8 +32,8 @@
 #define TICK_BUSY_MS 100
 #define TICK_IDLE_MS 2000
 /*
- * When the daemon is told to stop, what is under way has so long to end: scrubbing that clients
- * wait for, and replies to clients that read slowly.
+ * How long what is under way may take when the daemon is told to stop: scrubbing that clients wait
+ * for, and replies to clients that read slowly.
  */
 #define DRAIN_NS     UINT64_C(3000000000)
 
@@ -49,10 +49,11 @@ struct server {
 	struct event tick, watchdog, signals, scrubbed;
 	int      tick_fd, watchdog_fd, signal_fd;
 	unsigned tick_ms;               /* the present period of tick_fd */
-	/* is_unheard: the service manager did not get READY=1, it is said again */
+	/* is_unheard: the service manager did not get READY=1, so the next tick sends it again */
 	bool     has_orphans, is_unheard;
 	uint64_t stopping_since_ns;     /* 0: the daemon is not stopping */
-	char     status[1400];           /* as the service manager was last told */
+	/* the status line that the service manager was told last */
+	char     status[1400];
 };
 
 /* ---- status ---- */

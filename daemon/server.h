@@ -21,6 +21,7 @@ int server_new(struct server **out, struct config *config, const struct config_s
 	       struct passed *passed, struct why *why);
 /* Serves until SIGTERM or SIGINT, then finishes what is under way. */
 void server_run(struct server *server);
-void server_free(struct server *server);        /* NULL is fine */
+/* Closes everything and frees @server, which may be NULL. */
+void server_free(struct server *server);
 
 #endif

@@ -31,7 +31,7 @@ void shape_put_i64(struct json_object *to, const char *key, int64_t value);
 void shape_put_u64_if(struct json_object *to, const char *key, bool is_known, uint64_t value);
 void shape_put_double(struct json_object *to, const char *key, double value);
 void shape_put_bool(struct json_object *to, const char *key, bool value);
-/* @value NULL: adds null. */
+/* Adds a text; @value NULL: adds null. */
 void shape_put_string(struct json_object *to, const char *key, const char *value);
 void shape_put_bytes(struct json_object *to, const char *key, const char *value, size_t len);
 

@@ -16,7 +16,10 @@
 
 #include "lib/wire/escape.h"
 
-/* No request that means something is nested deeper; each level takes some of the stack. */
+/*
+ * The deepest nesting that is read. No sensible request needs more, and each level takes some of
+ * the stack.
+ */
 #define MAX_DEPTH 16
 
 struct reader {

@@ -64,7 +64,7 @@ const struct trace_field *trace_find(const struct trace_step *step, const char *
 void trace_text(char *line, size_t size, const struct trace_step *step);
 
 /*
- * @follow is told of each step from now on; NULL: nobody is. There is one follower, the
+ * Has @follow told of each step from now on; NULL: nobody is. There is one follower, the
  * administrators' side. It is kept here because the layers that take steps have no pointer to what
  * stands above them.
  */

@@ -36,8 +36,8 @@ struct admin {
 	char  *buf;                     /* owned; @capacity bytes, of which @len arrived */
 	size_t len, capacity;
 	/*
-	 * So many bytes at the front of buf are the line that was handed out last. They go when
-	 * the next line is asked for.
+	 * How many bytes at the front of buf are the line that was handed out last. They are
+	 * dropped when the next line is asked for.
 	 */
 	size_t used;
 };
@@ -158,7 +158,7 @@ static int receive_some(struct admin *admin)
  */
 static int receive_line(struct admin *admin, char **line)
 {
-	size_t searched = 0;            /* so many bytes are known to have no line feed */
+	size_t searched = 0;            /* this many bytes were searched and have no line feed */
 	char *end;
 	int r;
 
@@ -198,7 +198,10 @@ static void add(struct json_object *object, const char *key, struct json_object 
 		json_object_put(value);
 }
 
-/* The caller puts the request, which may lack a member if memory is short. Takes @params. */
+/*
+ * Makes a request, and takes @params over. The caller gives the request back with
+ * json_object_put(). It may lack a member if memory is short.
+ */
 static struct json_object *make_request(const char *method, struct json_object *params)
 {
 	struct json_object *request = json_object_new_object();
@@ -215,8 +218,8 @@ static struct json_object *make_request(const char *method, struct json_object *
 }
 
 /*
- * Reads the parameters of a call; *out is NULL if there are none, and else the caller's to put.
- * -EINVAL: the text is no JSON object.
+ * Reads the parameters of a call into *out, which the caller gives back with json_object_put(); it
+ * is NULL if there are none. -EINVAL: the text is no JSON object.
  */
 static int parse_params(struct json_object **out, const char *params)
 {
@@ -295,7 +298,10 @@ static int take_error(char **data, int *code, struct json_object *error)
 			  (size_t)json_object_get_string_len(text));
 }
 
-/* Waits for a line and parses it. The caller puts *message, which is an object of JSON-RPC. */
+/*
+ * Waits for a line and parses it. *message is an object of JSON-RPC, which the caller gives back
+ * with json_object_put().
+ */
 static int receive_message(struct admin *admin, struct json_object **message)
 {
 	struct json_object *version;

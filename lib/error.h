@@ -26,7 +26,9 @@ const char *error_text(int err);
 int error_memory(void);
 /* error_set() for an mmap() of @size bytes that failed. Returns @err. */
 int error_map(int err, uint64_t size);
-/* The same sentence, to @why: for who has no thread of the program's to tell it to. */
+/*
+ * Sets the sentence of error_map() in @why, for callers that do not run on a thread of the program.
+ */
 int error_map_why(struct why *why, int err, uint64_t size);
 
 /* error_set() for libpmemarena-heap, which is another library and of the same version. */

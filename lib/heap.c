@@ -93,7 +93,7 @@ static const struct region *find(struct pma_heap *heap, const void *object)
 
 /* ---- allocating ---- */
 
-/* NULL: there is no room for the object in this region. */
+/* Allocates from @region; NULL: there is no room for the object in it. */
 static void *from_region(const struct region *region, size_t align, size_t size)
 {
 	void *object;
@@ -221,7 +221,9 @@ void *pma_heap_realloc(struct pma_heap *heap, void *object, size_t size)
 
 /* ---- the heap ---- */
 
-/* -EINVAL: the sizes that the program asked for make no sense. The reason is the message. */
+/*
+ * Checks the sizes that the program asked for. -EINVAL: they make no sense; the message says why.
+ */
 static int check_sizes(struct pma_heap *heap, const struct pma_arena *arena)
 {
 	if (heap->first_bytes >= HEAP_LEAST && heap->first_bytes <= arena->size &&

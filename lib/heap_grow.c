@@ -15,9 +15,15 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Extents double where the arena has room, so that nobody reaches this number. */
+/*
+ * The most extents of a heap. Each new one doubles the heap where the arena has room, so that
+ * nobody reaches this number.
+ */
 #define MAX_EXTENTS 64u
-/* After the arena refused to let it grow, the heap does not ask for as much again so soon. */
+/*
+ * How long the heap waits, after the arena refused to let it grow, before it asks for as much
+ * again.
+ */
 #define REST_NS    INT64_C(100000000)
 
 static int64_t now_ns(void)
@@ -125,7 +131,7 @@ static int region_init(struct region *region, struct pma_heap *heap, uint64_t le
 	return create_kind(heap, region);
 }
 
-/* Adds a region of @len bytes to the heap. With the lock. */
+/* Adds a region of @len bytes to the heap. The caller has the lock. */
 static int add_region(struct pma_heap *heap, uint64_t len)
 {
 	struct region region;

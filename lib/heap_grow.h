@@ -13,7 +13,7 @@
 
 #define HEAP_NO_MEMORY  "no memory is left for this process: free some, or raise its limit (ulimit -v)"
 #define HEAP_MIB(n)     (UINT64_C(n) << 20)
-/* Of a smaller extent memkind's own data would take too large a part. */
+/* The smallest extent: of a smaller one memkind's own data would take too large a part. */
 #define HEAP_LEAST      HEAP_MIB(16)
 #define HEAP_FIRST      HEAP_MIB(64)    /* the first extent, if the program does not say */
 
@@ -37,24 +37,33 @@ struct table {
 
 struct pma_heap {
 	_Atomic(struct table *) table;  /* owned; never NULL once the heap is open */
-	/* Where an object was allocated last: the next one is tried there first. In some table. */
+	/*
+	 * The region in which the last object was allocated, in some table: the next object is
+	 * tried there first.
+	 */
 	_Atomic(const struct region *) current;
 	struct pma *pma;                /* borrowed */
 	uint32_t arena;
-	uint32_t forks;                 /* nr_forks of the process that opened it */
+	uint32_t forks;                 /* nr_forks in the process that opened the heap */
 	uint64_t page_size;             /* of the arena */
 	uint64_t first_bytes;           /* the first extent's length */
 	uint64_t max_bytes;             /* of all extents together */
 	pthread_mutex_t lock;           /* a thread has it while it lets the heap grow */
 	/* The lock protects all below. */
 	uint64_t reserved;              /* bytes of all extents */
-	/* Until rest_until_ns nobody asks the arena for so many bytes or more: it refused them. */
+	/*
+	 * Until rest_until_ns nobody asks the arena for refused_bytes or more: it refused that
+	 * much.
+	 */
 	uint64_t refused_bytes;
 	int64_t  rest_until_ns;
-	/* A reservation whose end could not be told to the daemon yet; its id is 0: there is none. */
+	/*
+	 * a reservation that could not be given back to the daemon yet; its id is 0: there is none
+	 */
 	struct pma_handle owed;
-	int      error;                 /* why it could not grow the last time; 0: it always could */
-	char     message[512];          /* the same as a sentence */
+	/* why the heap could not grow the last time; 0: it always could */
+	int      error;
+	char     message[512];          /* `error` as a sentence */
 	/*
 	 * Why the last extent could not be had. It becomes the message if a smaller extent cannot
 	 * be had either.
@@ -72,7 +81,10 @@ static inline struct table *heap_table(struct pma_heap *heap)
  * owed. What else the daemon says does not matter: then the reservation is over.
  */
 int heap_pay(struct pma_heap *heap);
-/* Nothing may be owed before; what the region has is owed afterwards if the daemon is not told. */
+/*
+ * Ends a region. Nothing may be owed to the daemon before; what the region has is owed afterwards
+ * if the daemon could not be told.
+ */
 void heap_end_region(struct pma_heap *heap, struct region *region);
 /*
  * Adds a region as large as all regions before it together. Where so much cannot be had it tries

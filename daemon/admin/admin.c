@@ -25,7 +25,9 @@
 #include "lib/wire/conn.h"
 
 #define LINE_MAX_BYTES  65536
-/* bytes that are kept for a connection that watches and does not read */
+/*
+ * Bytes that are kept for a connection that watches and does not read. Beyond that it loses events.
+ */
 #define EVENTS_MAX      (1 << 20)
 #define CONNECTIONS_MAX 64
 #define CONNECTIONS_A_USER 24
@@ -164,7 +166,7 @@ static bool find_line(const struct stream *stream, size_t *length, size_t *used)
  */
 static void refuse_endless(struct connection *connection)
 {
-	/* If there is no memory for this answer, the end of the connection says as much. */
+	/* If there is no memory for this answer, the client sees the connection end instead. */
 	(void)send_line(connection, "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32700,"
 				    "\"message\":\"a line has at most 65535 bytes\"}}\n");
 	stream_deafen(&connection->stream);

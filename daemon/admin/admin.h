@@ -9,7 +9,10 @@
 struct event_base;
 struct admin;
 
-/* @base, @service and @sessions are borrowed. -ENOMEM. */
+/*
+ * Makes the administrators' side without a connection. @base, @service and @sessions are borrowed.
+ * -ENOMEM.
+ */
 int admin_new(struct admin **out, struct event_base *base, struct service *service,
 	      const struct sessions *sessions);
 void admin_free(struct admin *admin);           /* Closes all connections. NULL is fine. */

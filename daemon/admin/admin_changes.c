@@ -17,7 +17,7 @@
 #include "daemon/arena/arena_stats.h"
 #include "daemon/log.h"
 
-/* So many findings of a check are in the answer; more are only counted. */
+/* At most this many findings of a check are in the answer; all are counted. */
 #define FINDINGS_MAX 1000
 
 /* ---- create and rm ---- */

@@ -18,8 +18,8 @@
 #define ROWS_DEFAULT 1000
 #define ROWS_MAX     10000
 /*
- * One answer looks at so many allocations and holds. With a filter that nothing passes it would go
- * through all of them, and all clients would wait meanwhile.
+ * The most allocations and holds that one answer looks at. With a filter that nothing passes it
+ * would go through all of them, and all clients would wait meanwhile.
  */
 #define LOOKS_MAX    100000
 

@@ -75,7 +75,7 @@ struct admin_method {
 #define ADMIN_NO_PARAMS   ((const char *const[]){ NULL })
 
 extern const struct admin_method admin_methods[];       /* the methods that change nothing */
-/* the others; both arrays end with a name NULL */
+/* the methods that change something; both arrays end with a name NULL */
 extern const struct admin_method admin_changes[];
 
 /* ---- admin_params.c ---- */
@@ -86,7 +86,7 @@ extern const struct admin_method admin_changes[];
  */
 bool admin_may_see(const struct service *service, const struct conn_peer *peer, bool is_admin,
 		   uint32_t index);
-/* As admin_may_see(), for the one who asks. */
+/* As admin_may_see(), for the caller of the method. */
 bool admin_shows(const struct admin_call *call, uint32_t index);
 /*
  * Finds the arena that the parameter "arena" names (by name or UUID); without it the first one. An
@@ -163,8 +163,8 @@ struct json_object *admin_shape_alloc(const struct service *service, uint32_t in
 /* An array, in the order of the allocation and not of the device: the first is its beginning. */
 struct json_object *admin_shape_extents(const struct arena *arena, const struct alloc *alloc);
 /*
- * Shows what the event noted when it happened. The allocation is not looked at: it may be gone, and
- * its slot another one's.
+ * Shows an event as it was noted when it happened. The allocation is not looked at: it may be gone,
+ * and another one may have its slot.
  */
 struct json_object *admin_shape_event(const struct service *service, uint32_t index,
 				      const struct arena_event *event);

@@ -16,8 +16,8 @@
 #define LIST_DEFAULT 1000
 #define LIST_MAX     10000
 /*
- * One answer looks at so many allocations: of a million a few may be freeing, and to find them
- * would keep all clients waiting.
+ * The most allocations that one answer looks at. Of a million perhaps a few are freeing, and to
+ * look for them in one go would keep all clients waiting.
  */
 #define LOOKS_MAX    100000
 

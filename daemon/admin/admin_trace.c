@@ -24,7 +24,10 @@ struct admin_trace {
 	bool has_uid, has_session, has_name;
 	uint64_t uid, session;
 	struct admin_bytes name;
-	/* ids are unique in an arena only; when the array is full, the oldest entry goes */
+	/*
+	 * An id is unique in one arena only, so the arena is noted too. When the array is full, the
+	 * oldest entry is overwritten.
+	 */
 	struct {
 		uint64_t arena, id;
 	} known[IDS_MAX];
@@ -90,8 +93,9 @@ static void learn(struct admin_trace *trace, const struct trace_step *step)
 }
 
 /*
- * Without a filter every step is wanted. uid must fit in each case; session and name may fit
- * through an id that was learnt.
+ * Does the connection want this step? Without a filter it wants every one. A step must be of the
+ * user, if one is followed; session and name may fit by themselves or through an id that was
+ * learnt.
  */
 bool admin_trace_wants(struct admin_trace *trace, const struct trace_step *step)
 {

@@ -29,7 +29,7 @@
 #define VISITORS_A_USER  8
 #define HEAD_MAX         8192           /* the longest request, in bytes */
 #define VISIT_NS         UINT64_C(10000000000)
-/* the connection came over a network, where no user is known */
+/* stands for the user of a connection over a network, which is not known */
 #define NO_USER          UINT32_MAX
 
 struct visitor {
@@ -145,8 +145,8 @@ static void on_input(void *arg)
 	struct stream *stream = &visitor->stream;
 
 	/*
-	 * Without memory for the answer the connection is closed: half an answer could be taken for
-	 * a whole one.
+	 * If there is no memory for the answer the connection is closed: half an answer could be
+	 * taken for a whole one.
 	 */
 	if (!visitor->is_answered && read_request(visitor) < 0) {
 		visitor_free(visitor);

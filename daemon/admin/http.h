@@ -25,7 +25,8 @@ struct http_document {
 /* Takes over @sock, which listens, also on failure. -errno. */
 int http_new(struct http **out, struct event_base *base, int sock,
 	     const struct http_document *document);
-void http_free(struct http *http);              /* NULL is fine. */
+/* Closes all connections and frees @http, which may be NULL. */
+void http_free(struct http *http);
 /* Call it every few seconds: closes connections whose time is over. */
 void http_tick(struct http *http, uint64_t now_ns);
 

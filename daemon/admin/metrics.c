@@ -33,7 +33,8 @@ struct metrics {
 
 struct page {
 	FILE *stream;                   /* owned */
-	bool  has_failed;               /* something is missing in it, since there was no memory */
+	/* memory ran short, and something is missing in the document */
+	bool  has_failed;
 };
 
 __attribute__((format(printf, 2, 3))) static void put(struct page *out, const char *format, ...)
@@ -192,7 +193,10 @@ static void write_fragmentation(struct page *out, const struct service *service,
 
 /* ---- users ---- */
 
-/* Those with the most in an arena; all others are one more, so that there are few series. */
+/*
+ * The users with the most in an arena are shown one by one; the others together, so that the number
+ * of series stays small.
+ */
 #define USERS_MAX 20
 
 static void write_user(struct page *out, const char *arena, const char *uid,

@@ -15,7 +15,9 @@ struct metrics;
  */
 int metrics_new(struct metrics **out, struct event_base *base, const struct service *service,
 		struct why *why);
-void metrics_free(struct metrics *metrics);     /* NULL is fine. */
-void metrics_tick(struct metrics *metrics);     /* Call it every few seconds; NULL is fine. */
+/* Closes all connections and frees @metrics, which may be NULL. */
+void metrics_free(struct metrics *metrics);
+/* Call it every few seconds: closes connections whose time is over. @metrics may be NULL. */
+void metrics_tick(struct metrics *metrics);
 
 #endif

@@ -193,8 +193,8 @@ void stream_call(struct stream *stream)
 }
 
 /*
- * One that only sends nothing more may still read what it is told; one that is gone in both
- * directions has hung up.
+ * Has the other side gone in both directions? A peer that only sends no more may still read what it
+ * is told.
  */
 static bool has_hung_up(const struct stream *stream)
 {

@@ -52,8 +52,8 @@ void stream_close(struct stream *stream);
 /* Queues all @len bytes to be sent, or none: -ENOMEM. */
 int stream_send(struct stream *stream, const char *bytes, size_t len);
 /*
- * How many bytes wait for the kernel to take them. Whoever sends more looks at this first: a peer
- * that does not read would make the queue grow without end.
+ * Returns how many bytes wait for the kernel to take them. Whoever sends more looks at this first:
+ * a peer that does not read would make the queue grow without end.
  */
 size_t stream_unsent(const struct stream *stream);
 

@@ -63,7 +63,9 @@ struct alloc {
 	uint64_t nr_pfns;               /* its size in base pages, all extents together */
 	uint32_t version;
 	uint64_t created_ns;
-	/* under which its owner created it; 0: none. For its owner only */
+	/*
+	 * the number under which its owner created the allocation; 0: none. Nobody else is told it
+	 */
 	uint64_t token;
 	/* owned; in base pages of the data area, in the order in which clients see them */
 	struct extent *extents;
@@ -76,8 +78,9 @@ struct alloc {
 	/* on arena.carved: parts were carved off since the last settle */
 	bool     is_carved;
 	/*
-	 * freeing: when it became hidden from the catalog, or its last holder closed it, counted by
-	 * arena.hides; pins.c reads the pins after that
+	 * FREEING only: arena.hides at the moment when the allocation left the catalog, or its last
+	 * holder closed it. Only a reading of the pins that began later can prove that nobody has
+	 * the allocation pinned.
 	 */
 	uint64_t hidden;
 	/*
@@ -85,8 +88,10 @@ struct alloc {
 	 * pinned
 	 */
 	uint64_t pin_scan;
-	uint32_t pin_version;           /* the lowest version that reading found pinned */
-	uint32_t pin_uid;               /* the user of one window that pinned the allocation then */
+	/* the lowest version that the reading @pin_scan found pinned */
+	uint32_t pin_version;
+	/* the user of one window that had it pinned in that reading */
+	uint32_t pin_uid;
 	/*
 	 * of a part that was cut off (cut_from): its pins name this slot, in versions up to this
 	 * limit
@@ -107,7 +112,7 @@ struct alloc {
 	bool     is_evictable;
 	/* evictable: somebody asked for it by message since the hand passed, see evictable.c */
 	bool     is_used;
-	/* its record says that it took its name over, see replace.c */
+	/* its record says that it took its name from another allocation, see replace.c */
 	bool     is_successor;
 	/* owned; NULL: none. It stays until the settle that retires the record */
 	char    *name;

@@ -53,7 +53,7 @@ struct arena_params {
 	enum memmap_home memmap;
 	/* where descriptors get their memory; -1: on the node of the device */
 	int         numa_node;
-	/* of a file: so many bytes of free space keep their blocks */
+	/* of a file: how many bytes of free space keep their blocks */
 	uint64_t    keep_blocks;
 	/* open an arena that another host left open; format over what is there */
 	bool        force;
@@ -128,8 +128,8 @@ int arena_plane_fd(const struct arena *arena);
 /* The catalog, for clients; read-only and the arena's own: duplicate it to keep it. */
 int arena_catalog_fd(const struct arena *arena);
 /*
- * The touches, for clients that note there what they get; made at the first call, the arena's own.
- * -ENOMEM, errors of memfd_create().
+ * Returns the descriptor of the touches, in which clients note what they get. The first call makes
+ * them; the arena keeps the descriptor. -ENOMEM; errors of memfd_create().
  */
 int arena_touches_fd(int *fd, struct arena *arena);
 
@@ -144,13 +144,13 @@ int arena_touches_fd(int *fd, struct arena *arena);
 int arena_set_share(struct arena *arena, uint32_t uid, enum quota_kind kind, bool is_limited);
 /* Removes all shares, before a reload sets them anew; charges stay. */
 void arena_clear_shares(struct arena *arena);
-/* What is charged in this arena, and its shares. Borrowed. */
+/* Returns the quota of this arena: what is charged here, and the shares. Borrowed. */
 const struct quota *arena_quota(const struct arena *arena);
 
 /*
- * What is freed when a request finds no space: evictable allocations of its user, or with @from_any
- * of whoever has used his longest ago; and at more than @above percent used (0: never) some of
- * them ahead of need.
+ * Says what is evicted when a request finds no space: evictable allocations of its own user, or
+ * with @from_any those of all users. When more than @above percent of the arena is used (0: never)
+ * some are evicted ahead of need.
  */
 void arena_set_eviction(struct arena *arena, bool from_any, uint32_t above);
 

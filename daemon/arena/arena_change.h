@@ -75,7 +75,10 @@ int arena_free_alloc(struct arena *arena, const struct caller *caller, struct al
 		     bool unmapped, struct why *why);
 int arena_open_alloc(struct arena *arena, const struct caller *caller, struct alloc *alloc,
 		     bool read_only, struct why *why);
-/* -EINVAL: @alloc is reserved. Publish or abort it: closed, it would have nobody to end it. */
+/*
+ * Closes @alloc for the caller's session. -EINVAL: it is reserved; it must be published or aborted
+ * instead, since a closed reservation would have nobody to end it.
+ */
 int arena_close_alloc(struct arena *arena, const struct caller *caller, struct alloc *alloc,
 		      bool unmapped);
 /*
@@ -120,8 +123,8 @@ int arena_give_attributes(struct arena *arena, const struct caller *caller, stru
 int arena_give_evictable(struct arena *arena, const struct caller *caller, struct alloc *alloc,
 			 bool is_evictable, struct why *why);
 /*
- * Counts as a use of @alloc, which so is evicted later, if it is evictable. -EACCES the caller may
- * not read it.
+ * Counts as a use of @alloc: if it is evictable, it is evicted later than it would be otherwise.
+ * -EACCES: the caller may not read it.
  */
 int arena_touch(struct arena *arena, const struct caller *caller, struct alloc *alloc,
 		struct why *why);
@@ -130,7 +133,7 @@ enum arena_attr {
 	ARENA_SET_UID = 1,
 	ARENA_SET_GID = 2,
 	ARENA_SET_MODE = 4,
-	ARENA_SET_ATTRIBUTES = 8,               /* of what is published: -EINVAL for others */
+	ARENA_SET_ATTRIBUTES = 8,               /* of a published allocation; -EINVAL for others */
 };
 struct arena_attrs {
 	unsigned which;                 /* bits of arena_attr: which of the fields below to set */

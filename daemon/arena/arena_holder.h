@@ -92,7 +92,10 @@ bool arena_find_deed(struct arena_deed *out, const struct arena *arena,
 		     const struct caller *caller);
 /* The session has the answers to the deeds @key to @key + @nr - 1: the ledger forgets them. */
 void arena_forget_deeds(struct holder *holder, uint64_t key, uint64_t nr);
-/* The session has all answers, but for those of an earlier connection that it may still ask for. */
+/*
+ * The session has all its answers, except those of an earlier connection, for which it may still
+ * ask: the ledger forgets the deeds of all others.
+ */
 void arena_forget_told_deeds(struct holder *holder);
 /*
  * The connection of the session was lost: it may ask for any deed that the ledger has now, until
@@ -131,7 +134,7 @@ void arena_introduce(struct holder *holder, int pid, const char *command);
 /* Calls @each for each session that is over while something of it may still be mapped. */
 struct arena_ended {
 	uint64_t session, holds;
-	/* the byte of its mark; the one behind it is that of its read-only descriptors */
+	/* the byte of its mark; the next byte is the mark of its read-only descriptors */
 	uint64_t mark;
 	uint32_t uid;
 };

@@ -55,7 +55,10 @@ struct holder {
 	/* owned; items of the ledger, in the order of the changes */
 	uint32_t *deeds;
 	uint32_t nr_deeds, room_deeds;
-	/* the first so many were of an earlier connection: it may still ask for them */
+	/*
+	 * how many of the deeds, from the first on, are of an earlier connection: the session may
+	 * still ask for them
+	 */
 	uint32_t nr_awaited;
 	/* a connection uses it; else it waits for the grace time or for its marks */
 	bool     is_connected;
@@ -110,7 +113,7 @@ struct room {
 struct arena {
 	struct arena_identity identity;
 	struct superblock sb;
-	struct host host;                       /* this one */
+	struct host host;                       /* the host that this daemon runs on */
 	/*
 	 * Allocations with an id below it may be mapped by processes of other hosts; 0: none.
 	 */
@@ -189,7 +192,7 @@ struct arena {
 	 * that goes with the same settle. Else NULL.
 	 */
 	struct alloc *giving_way;
-	/* so many names may not be taken by others before the settle */
+	/* how many names stay taken until the settle retires the records that have them */
 	uint32_t nr_names_retiring;
 	/* reservations that lost parts, and that the ledger still has whole */
 	struct alloc_list carved;
@@ -202,12 +205,14 @@ struct arena {
 	struct arena_event *events;             /* owned ring */
 	uint32_t first_event, nr_events, nr_events_settled, room_events;
 
-	/* what may be freed to make room: owned, each with at least one allocation */
+	/* owned; the clocks of evictable allocations, each with at least one */
 	struct clock_tree clocks;
 	/* owned; NULL: no process that notes what it uses has had a window yet */
 	struct touches *touches;
-	bool     evict_any;                     /* for any user, whoever's it is */
-	uint32_t evict_above;                   /* percent of the arena; 0: not ahead of need */
+	/* a request may evict allocations of every user, not only of its own */
+	bool     evict_any;
+	/* percent of the arena above which some are evicted ahead of need; 0: never */
+	uint32_t evict_above;
 
 	struct room room;
 	/* room.when_ns at the time when leases were last asked back */

@@ -13,18 +13,18 @@
 #include "daemon/arena/quota.h"
 #include "daemon/memmap/memmap.h"
 
-/* What was found wrong when this daemon took the arena up, and what was done about it. */
+/* What this daemon found wrong when it opened the arena, and what it did about it. */
 struct arena_start {
 	uint64_t when_ns;               /* CLOCK_REALTIME */
 	/* records and words of the zero map of which one copy was bad: made from the other */
 	uint64_t mended;
-	/* records that both copies have lost, or that cannot be: the arena is damaged */
+	/* records of which both copies are bad, or that contradict others: the arena is damaged */
 	uint64_t damaged;
 	/* records of which a cut had left a part: dropped, since nobody was told of them */
 	uint64_t unfinished;
 	/*
-	 * items of the ledger that were not whole, or cannot be: dropped. It is 0 unless something
-	 * else wrote to the file.
+	 * items of the ledger that were incomplete or contradicted others: dropped. It is 0 unless
+	 * something else wrote to the file.
 	 */
 	uint64_t ledger_broken;
 	/* items of the ledger that the table has made needless: dropped */
@@ -49,7 +49,7 @@ struct arena_stats {
 	uint64_t recalls;
 	/* allocations that were freed to make room, and their bytes */
 	uint64_t evictions, evicted_bytes;
-	/* those that may be, and their bytes */
+	/* allocations that are evictable, and their bytes */
 	uint64_t nr_evictable, evictable;
 	uint64_t settles, records_written, records_mended, scrubbed_bytes;
 	uint64_t holders, holds;
@@ -57,7 +57,8 @@ struct arena_stats {
 	uint64_t ended;
 	/* pins: pin words that were in use when the pins were read last */
 	uint64_t windows, pins;
-	uint64_t cataloged;             /* allocations that are found without a message */
+	/* allocations that the catalog has, so that clients find them without a message */
+	uint64_t cataloged;
 	double   fragmentation;         /* 1 - largest_free / free; 0 when nothing is free */
 	struct memmap_stats memmap;
 };
@@ -80,7 +81,10 @@ struct arena_user {
 	uint64_t reserved, leased;
 	/* published, and open in a session of the user */
 	uint64_t open;
-	/* freed, and kept from being free by a session of the user, or was the user's own */
+	/*
+	 * freed space that a session of the user still holds, or that was the user's own and
+	 * somebody holds
+	 */
 	uint64_t quarantined;
 };
 /*

@@ -88,7 +88,10 @@ int arena_rename_over(struct arena *arena, const struct caller *caller, struct a
 {
 	int r;
 
-	/* What nobody else can see yet must not take the place of what they see. */
+	/*
+	 * Only its session sees a reservation. If it took the name of a published allocation,
+	 * others would lose what they see.
+	 */
 	if (alloc->state == ALLOC_RESERVED)
 		return why_set(why, -EINVAL,
 			       "it is not published: publish it under that name instead");
@@ -240,8 +243,8 @@ static uint32_t cut_extents(struct alloc *alloc, struct alloc *cut, uint64_t kee
 }
 
 /*
- * What a shrink cuts off becomes an allocation of its own, FREEING from the start: a session that
- * has the whole open may have this part mapped, so its space must wait as freed space does.
+ * Makes an allocation of what a shrink cuts off. It is FREEING from the start: a session that has
+ * the whole open may have this part mapped, so its space must wait as freed space does.
  */
 static int new_cut(struct alloc **out, struct arena *arena, const struct alloc *alloc,
 		   uint64_t keep, struct why *why)

@@ -282,7 +282,7 @@ void ending_begin(struct arena *arena, struct alloc *alloc)
 	if (alloc->is_carved)
 		TAILQ_REMOVE(&arena->carved, alloc, link);
 	alloc->is_carved = false;
-	/* its ledger item is gone if all of it was carved off */
+	/* the ledger has no item if all of the reservation was carved off */
 	if (alloc->entry)
 		ledger_set_state(arena->ledger, alloc->entry, LEDGER_FREEING);
 	object_hide(arena, alloc);

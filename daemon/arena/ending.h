@@ -23,9 +23,10 @@ void ending_look(struct arena *arena);
  */
 void ending_release(struct arena *arena, struct alloc *alloc);
 /*
- * A request found no room: releases what was freed and only a pin kept when the pins were read
- * last, and keeps no more. A process that puts its pin and asks for space at once would be refused
- * until the next round. true: something went, and its space is there once it is scrubbed.
+ * For a request that found no room: releases what was freed, is held by nobody, and was kept only
+ * for a pin that is put by now. Without it a process that puts its pin and asks for space at once
+ * would be refused until the next round. Returns true if something was released; its space is there
+ * once it is scrubbed.
  */
 bool ending_release_unpinned(struct arena *arena);
 

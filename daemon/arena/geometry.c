@@ -14,11 +14,11 @@
 #include "lib/wire/size.h"
 
 #define MIN_SLOTS      UINT64_C(1024)
-/* at least so many, where the device is large enough */
+/* an arena has at least this many table slots, where the device is large enough */
 #define DEFAULT_SLOTS  UINT64_C(65536)
 #define MAX_AUTO_SLOTS (UINT64_C(4) << 20)
 #define SUBSECTION_PFNS UINT64_C(512)
-/* unless asked for, the table takes at most one in so many bytes of the device */
+/* the table takes at most one byte in this many of the device, unless more slots were asked for */
 #define TABLE_SHARE    64u
 
 /*
@@ -166,7 +166,11 @@ int geometry_plan(struct superblock *sb, const struct arena_params *params,
 	if (r < 0)
 		return r;
 	sb->nr_pages = (info->size - sb->data_off) / page_size;
-	if (sb->order == 0)                     /* descriptors come for 2 MiB at a time */
+	/*
+	 * With order 0 a page is 4 KiB, and descriptors are activated for 2 MiB of pages at a time:
+	 * the rest of the last 2 MiB is left out.
+	 */
+	if (sb->order == 0)
 		sb->nr_pages &= ~(SUBSECTION_PFNS - 1);
 	return 0;
 }

@@ -151,8 +151,8 @@ int arena_join(struct holder **out, struct arena *arena, uint64_t session, uint3
 	holder->end = END_NOT_YET;
 	holder->ending = NULL;
 	/*
-	 * While it was over it was charged apart; as a connected session it counts among those
-	 * again.
+	 * While the session was over it was charged apart, by charge_over(). From here on it is
+	 * charged as a connected session again.
 	 */
 	charge_return_over(holder);
 	holder->is_connected = true;

@@ -25,7 +25,7 @@ void holder_free_all(struct arena *arena);
  * a later round asks. Each question costs time in proportion to the marks on the device.
  */
 bool holder_look(struct holder *holder);
-/* The same, but for its window's mark. */
+/* As holder_look(), without the mark of the holder's window. */
 bool holder_has_own_mark(const struct holder *holder);
 bool holder_is_marked(struct holder *holder);
 /* The byte that the writable descriptors of @holder have locked. */

@@ -26,7 +26,7 @@ struct moves_hosts {
 
 /* Lists the hosts for which space of an open arena is withheld; arena_stats() says how much. */
 void arena_abroad(struct moves_hosts *out, const struct arena *arena);
-/* So many bytes are free, and withheld for them. */
+/* Returns how many bytes are free and withheld for those hosts. */
 uint64_t arena_withheld(const struct arena *arena);
 
 /*

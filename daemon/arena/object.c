@@ -36,12 +36,15 @@ int object_take(struct arena *arena, uint32_t *slot, struct why *why)
 			"the runtime directory is full: the validity plane of arena %s cannot grow",
 			arena->identity.name);
 	/*
-	 * The next block too, while there is one: when others fill the runtime directory, a block
-	 * of new allocations is still possible.
+	 * Prepares the next block too, if the plane has one. When others fill the runtime directory
+	 * later, there is still a block for new allocations.
 	 */
 	if (plane_bytes(arena->plane) / sizeof(uint64_t) > next + PLANE_AHEAD)
 		(void)plane_prepare(arena->plane, next + PLANE_AHEAD);
-	/* room for its return, which must not fail */
+	/*
+	 * Makes room on the stack of free slots: object_give() puts the slot there and must not
+	 * fail.
+	 */
 	grown = array_grown(arena->free_objects, arena->nr_objects, &arena->room_free_objects,
 			    sizeof(*grown));
 	if (!grown)
@@ -61,8 +64,8 @@ bool object_is_room(const struct arena *arena)
 }
 
 /*
- * Call this before @alloc is freed. It is rare that anything is to be done: what was staged goes
- * only when the staging failed.
+ * Takes @alloc, which is about to be freed, out of the list of what the next settle enters in the
+ * catalog. It is there only when its staging failed: else the settle would read freed memory.
  */
 static void forget_uncataloged(struct arena *arena, const struct alloc *alloc)
 {

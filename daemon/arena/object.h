@@ -20,7 +20,7 @@ bool object_is_room(const struct arena *arena);
 void object_set(struct arena *arena, uint32_t slot, struct alloc *alloc);
 /* No handle and no name leads to @alloc any more; its slot stays taken until object_drop(). */
 void object_hide(struct arena *arena, struct alloc *alloc);
-/* As object_hide(), of one whose name was taken out of arena.names before. */
+/* As object_hide(), for an allocation whose name was taken out of arena.names before. */
 void object_withdraw(struct arena *arena, struct alloc *alloc);
 /* Gives the slot of @alloc back and frees @alloc, whose space the caller has released. */
 void object_drop(struct arena *arena, struct alloc *alloc);

@@ -138,8 +138,8 @@ int pair_resolve(char path[PATH_MAX], const struct arena_params *params, struct 
 }
 
 /*
- * Without a setting, a file has its metadata in a second file beside it, named .meta; a device-dax
- * has its metadata on itself.
+ * Writes where the metadata is. Without a setting, a file has it in a second file beside it, named
+ * .meta; a device-dax has it on itself.
  */
 void pair_metadata_path(char path[PATH_MAX], const struct arena_params *params,
 			const char *device_path)

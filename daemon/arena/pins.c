@@ -120,7 +120,7 @@ int pins_check_file(const struct window *window, int fd)
 
 /*
  * Notes that the window has the allocation of a pin word, with its version, pinned. The lowest
- * version counts: it may have parts that were cut off since.
+ * version counts: a process with that version also has what was cut off since.
  */
 static void note_pin(struct arena *arena, const struct window *window, uint64_t word)
 {
@@ -158,7 +158,9 @@ static void read_pins(struct arena *arena, const struct window *window)
 }
 
 /*
- * ThreadSanitizer knows no fences. The daemon has one thread here, and no client is in its build.
+ * Orders the stores to the catalog before the loads of the pins. ThreadSanitizer does not know
+ * fences, so a build with it leaves the fence out: that build tests the daemon's own threads and
+ * has no client.
  */
 static void full_fence(void)
 {

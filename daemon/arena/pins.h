@@ -23,13 +23,20 @@ bool pins_let_go(struct arena *arena, struct alloc *alloc);
  * stored by now count. Call this after the entry was dropped from the catalog.
  */
 void pins_hide(struct arena *arena, struct alloc *alloc);
-/* Reads the pins of all windows now. A window without pins: arena.pins_missing is one then. */
+/*
+ * Reads the pins of all windows now. If those of a window are not there (a daemon before made it,
+ * and its process has not handed them in yet), arena.pins_missing is that window: everything counts
+ * as pinned then.
+ */
 void pins_look(struct arena *arena);
-/* Did that reading find @alloc pinned? A pin that was stored later is seen by pins_let_go(). */
+/*
+ * Did the last pins_look() find @alloc pinned? A pin that was stored later is seen by
+ * pins_let_go().
+ */
 bool pins_has(const struct arena *arena, const struct alloc *alloc);
-/* @alloc goes: what it was charged for being pinned is returned. */
+/* To be called before @alloc is freed: returns what somebody was charged for its being pinned. */
 void pins_forget(struct arena *arena, struct alloc *alloc);
-/* What was read of the pins counts no more: the next pins_let_go() reads them anew. */
+/* Forgets what was read of the pins: the next pins_let_go() reads them anew. */
 void pins_expire(struct arena *arena);
 
 /*
@@ -53,7 +60,10 @@ int pins_check_file(const struct window *window, int fd);
  * pins. The pin words stay as they are.
  */
 void pins_introduce(struct window *window, const struct caller *caller);
-/* Stores @word in the pin word @index, whose pins are there. -EINVAL: that is not PINS_TAKEN. */
+/*
+ * Stores @word in the pin word @index, whose pins are there. -EINVAL: the process has not stored
+ * PINS_TAKEN in that word.
+ */
 int pins_store(const struct window *window, uint64_t index, uint64_t word);
 
 #endif

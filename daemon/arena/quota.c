@@ -396,7 +396,7 @@ uint64_t quota_may_reach(const struct quota *quota, uint32_t uid, enum quota_kin
 	if (!all)
 		return here;
 	elsewhere = quota_used(quota->whole, uid, kind) - used;
-	/* 0 would say that there is no limit. */
+	/* At least 1: 0 would say that there is no limit. */
 	all = all > elsewhere ? all - elsewhere : 1;
 	return here && here < all ? here : all;
 }

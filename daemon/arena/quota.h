@@ -23,7 +23,7 @@ int quota_new(struct quota **out);
  * -ENOMEM.
  */
 int quota_new_share(struct quota **out, struct quota *whole, const char *name);
-/* NULL is fine. What is still charged to a share is returned to the whole. */
+/* Frees @quota, which may be NULL. What is still charged to a share is returned to the whole. */
 void quota_free(struct quota *quota);
 
 /*
@@ -66,8 +66,8 @@ void quota_regain(struct quota *quota, uint32_t uid, enum quota_kind kind, uint6
 uint64_t quota_used(const struct quota *quota, uint32_t uid, enum quota_kind kind);
 uint64_t quota_withheld(const struct quota *quota, uint32_t uid, enum quota_kind kind);
 /*
- * The first user from *uid on who is charged for something or has a limit of its own is put into
- * *uid; false: there is none.
+ * Puts into *uid the first user from *uid on who is charged for something or has a limit of its
+ * own; false: there is none.
  */
 bool quota_next_user(const struct quota *quota, uint32_t *uid);
 uint64_t quota_limit(const struct quota *quota, uint32_t uid, enum quota_kind kind);

@@ -31,8 +31,9 @@
 #include "daemon/clock.h"
 
 /*
- * @alloc gave way to another one, and power was cut before its record was retired: it counts as
- * freed. Its space is free, or the ledger has it. That is no damage, as an older version is none.
+ * Drops @alloc, which gave way to another allocation when power was cut before its record was
+ * retired: it counts as freed, and its space is free, or the ledger has it. This is no more damage
+ * than an older version of a record is.
  */
 static int drop_replaced(void *arg, struct alloc *alloc)
 {
@@ -169,7 +170,10 @@ static int mend_zero_map(struct arena *arena)
 	return nr < 0 ? (int)nr : 0;
 }
 
-/* Those whose change is not durable are asked for by message. */
+/*
+ * Enters all published allocations in the catalog. One whose record is still to be written is left
+ * out: clients ask by message for it.
+ */
 static void fill_catalog(struct arena *arena)
 {
 	for (uint32_t slot = 0; slot < arena->nr_objects; slot++) {
@@ -216,7 +220,10 @@ static int run_steps(struct recovery *rec, struct why *why)
 	return r < 0 ? r : object_collect_free(arena);
 }
 
-/* For people to ask what was found, long after it was. */
+/*
+ * Keeps the counts of what this start found, for `pmemarenactl stats` and `check`: people ask long
+ * after the start.
+ */
 static void note_start(struct arena *arena, uint64_t nr_damaged)
 {
 	struct arena_start *start = &arena->counts.start;

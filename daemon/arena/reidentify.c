@@ -85,7 +85,10 @@ static void close_devices(struct renewal *r)
 	device_close(r->device);
 }
 
-/* Step 1. An interrupted call that comes again finds it done. */
+/*
+ * Step 1: the superblock announces the new UUID. Does nothing if an earlier call that was cut has
+ * done it.
+ */
 static int announce(struct superblock *sb, struct media *media, const uint8_t next[16])
 {
 	if (has_uuid(sb, next) || is_renewing(sb))
@@ -95,7 +98,10 @@ static int announce(struct superblock *sb, struct media *media, const uint8_t ne
 	return superblock_write(sb, media);
 }
 
-/* Step 4. */
+/*
+ * Step 4: the superblock gets the new UUID. Does nothing if an earlier call that was cut has done
+ * it.
+ */
 static int conclude(struct superblock *sb, struct media *media, const uint8_t next[16])
 {
 	if (has_uuid(sb, next))

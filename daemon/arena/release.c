@@ -102,8 +102,8 @@ int arena_abort(struct arena *arena, const struct caller *caller, struct alloc *
 }
 
 /*
- * Does anybody hold @alloc whose word does not settle it? The caller's own hold does not count when
- * the caller says that it unmapped @alloc and has not lent it.
+ * May somebody still use @alloc after what the caller says? The caller's own hold counts, unless
+ * the caller says that it unmapped @alloc and has not lent it; every other hold counts.
  */
 static bool is_held_by_others(const struct caller *caller, const struct alloc *alloc, bool unmapped)
 {
@@ -201,7 +201,10 @@ int arena_pin(struct arena *arena, const struct caller *caller, struct alloc *al
 	r = rules_may_open(caller, alloc, read_only, why);
 	if (r == 0)
 		r = rules_not_above(arena, caller->uid, why);
-	/* What is not durable yet may be taken back: nobody is told of it as if it were there. */
+	/*
+	 * Settles first: a change that is not durable yet may be taken back, and nobody is told of
+	 * it as if it were there.
+	 */
 	if (r == 0)
 		r = settle_if_staged(arena, alloc, false);
 	if (r < 0)

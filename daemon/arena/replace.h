@@ -17,9 +17,15 @@
  */
 int replace_begin(struct arena *arena, const struct caller *caller, const char *name,
 		  uint8_t name_len, const struct alloc *by, struct why *why);
-/* Nothing was staged: the allocation that would have given way has its name again. */
+/*
+ * Gives the allocation that would have given way its name back. To be called when nothing was
+ * staged.
+ */
 void replace_cancel(struct arena *arena);
-/* The record of the successor is staged: frees the allocation that gives way. It cannot fail. */
+/*
+ * Frees the allocation that gives way. To be called when the record of the successor is staged; it
+ * cannot fail.
+ */
 void replace_end(struct arena *arena, const struct caller *caller);
 
 /*

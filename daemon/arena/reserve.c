@@ -137,7 +137,10 @@ int reserve_build(struct arena *arena, const struct caller *caller, struct alloc
 	return 0;
 }
 
-/* Charges the user for one more allocation. What is evictable of its own gives way. */
+/*
+ * Charges the user for one more allocation. At a limit, evictable allocations of the same user are
+ * freed until the charge fits.
+ */
 static int take_charge(struct arena *arena, uint32_t uid, enum quota_kind kind, uint64_t nr_pfns,
 		       struct why *why)
 {
@@ -233,7 +236,10 @@ int arena_reserve(struct alloc **out, struct arena *arena, const struct caller *
 	return r;
 }
 
-/* What can fail comes before the staging; on failure @alloc is a reservation as before. */
+/*
+ * Stages the record of @alloc, which is published with the next settle. All that can fail is done
+ * before the staging; on failure @alloc is a reservation as before.
+ */
 static int stage_published(struct arena *arena, struct alloc *alloc, uint64_t token,
 			   struct why *why)
 {
@@ -396,7 +402,10 @@ int arena_publish_over(struct arena *arena, const struct caller *caller, struct 
 
 	if (!name_len)
 		return why_set(why, -EINVAL, "no name: say which one it shall take over");
-	/* Only who may publish it may make others give way to it. */
+	/*
+	 * The caller must own the reservation: else it could have a published allocation freed for
+	 * another user's reservation.
+	 */
 	if (alloc->state == ALLOC_RESERVED)
 		r = rules_owner(caller, alloc, "publish", why);
 	if (r < 0 || arena_find_name(arena, name, name_len) == alloc)

@@ -17,7 +17,7 @@
 #include "daemon/clock.h"
 #include "lib/wire/size.h"
 
-/* For so long a count of what is in the way is used again. */
+/* A count of what is in the way is used again for this long. */
 #define GOOD_FOR_NS UINT64_C(100000000)
 
 /* ---- what is in the way ---- */
@@ -35,8 +35,8 @@ static void count(struct room *room, const struct alloc *alloc)
 }
 
 /*
- * To look at a million allocations takes some milliseconds, and a client that finds no room asks
- * again and again.
+ * Returns the last count, or counts anew. To look at a million allocations takes some milliseconds,
+ * and a client that finds no room asks again and again.
  */
 const struct room *room_look(struct arena *arena)
 {

@@ -8,7 +8,10 @@
 
 #include "daemon/arena/arena_internal.h"
 
-/* The bytes that are leased, reserved and quarantined; counted anew when older than 0.1 s. */
+/*
+ * Returns how many bytes are leased, reserved and quarantined; they are counted anew when the count
+ * is older than 0.1 s.
+ */
 const struct room *room_look(struct arena *arena);
 /* Turns @r, a failure of space_claim(), into a sentence in *why; returns @r. */
 int room_explain(struct arena *arena, int r, uint64_t nr_pfns, bool contiguous, struct why *why);

@@ -9,7 +9,10 @@
 #include "daemon/arena/arena_holder.h"
 #include "daemon/arena/arena_internal.h"
 
-/* -EIO: the arena is offline; -EUCLEAN: it is damaged, and @new_space is wanted. */
+/*
+ * Checks the state of the arena. -EIO: it is offline; -EUCLEAN: it is damaged, and @new_space is
+ * wanted.
+ */
 int rules_serving(const struct arena *arena, bool new_space, struct why *why);
 /*
  * Does @alloc belong to @caller? A reservation belongs to the session that made it, a published
@@ -17,8 +20,9 @@ int rules_serving(const struct arena *arena, bool new_space, struct why *why);
  */
 bool rules_is_owner(const struct caller *caller, const struct alloc *alloc);
 /*
- * -EDQUOT: @uid has more than a limit of the arenas together, or of its share of this one, allows
- * (the limit was lowered). Such a user keeps what it has and gets nothing new.
+ * Checks that @uid is not above a limit. -EDQUOT: it has more than a limit of the arenas together,
+ * or of its share of this one, allows (the limit was lowered). Such a user keeps what it has and
+ * gets nothing new.
  */
 int rules_not_above(const struct arena *arena, uint32_t uid, struct why *why);
 /*
@@ -27,15 +31,15 @@ int rules_not_above(const struct arena *arena, uint32_t uid, struct why *why);
  */
 int rules_may_open(const struct caller *caller, const struct alloc *alloc, bool read_only,
 		   struct why *why);
-/* -EACCES: @caller does not own @alloc; @what is the verb for the sentence, as "free". */
+/* Checks that @caller owns @alloc; else -EACCES. @what is the verb for the sentence, as "free". */
 int rules_owner(const struct caller *caller, const struct alloc *alloc, const char *what,
 		struct why *why);
 /*
- * -EINVAL: @name has a zero byte; -EEXIST: a published allocation has it; -EBUSY: a reservation has
- * it. An empty name is fine.
+ * Checks whether an allocation can get @name. -EINVAL: it has a zero byte; -EEXIST: a published
+ * allocation has it; -EBUSY: a reservation has it. An empty name is fine.
  */
 int rules_name(const struct arena *arena, const char *name, uint8_t name_len, struct why *why);
-/* -EINVAL: @len bytes of attributes are too many. */
+/* Checks the length of attributes; -EINVAL: @len bytes are too many. */
 int rules_attributes(uint16_t len, struct why *why);
 /*
  * Rounds @len (bytes) up: to base pages (4 KiB) below a compound page (the arena's page size), else
@@ -43,9 +47,9 @@ int rules_attributes(uint16_t len, struct why *why);
  */
 int rules_round_len(uint64_t *nr_pfns, const struct arena *arena, uint64_t len, struct why *why);
 /*
- * -EINVAL: parts of the reservation @alloc were carved off (became allocations of their own), and
- * what is left is nothing, or base pages in more than one piece; it cannot be @what (a participle,
- * as "resized").
+ * Checks that @alloc can be @what (a participle, as "resized"). -EINVAL: it is a reservation of
+ * which parts were carved off (became allocations of their own), and what is left is nothing, or
+ * base pages in more than one piece.
  */
 int rules_uncarved(const struct alloc *alloc, const char *what, struct why *why);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* sentence: see sentence.h. */
+/* sentence: puts a refusal together, part by part. */
 #include <config.h>
 
 #include "daemon/arena/sentence.h"

@@ -50,7 +50,7 @@ static int check_attrs(const struct arena *arena, const struct caller *caller,
 	return to->which & ARENA_SET_ATTRIBUTES ? rules_attributes(to->attributes_len, why) : 0;
 }
 
-/* What arena_setattr() sets of an allocation. */
+/* The fields of an allocation that arena_setattr() can set, as copies. */
 struct attrs {
 	uint32_t uid, gid, mode;
 	uint64_t token;

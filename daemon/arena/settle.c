@@ -62,7 +62,10 @@ static void uncatalog(struct arena *arena, struct alloc *alloc)
 		return;
 	grown = array_grown(arena->uncataloged, arena->nr_uncataloged, &arena->room_uncataloged,
 			    sizeof(struct alloc *));
-	/* Without memory it stays out of the catalog: who looks for it asks the daemon. */
+	/*
+	 * Without memory the allocation stays out of the catalog: whoever looks for it asks the
+	 * daemon.
+	 */
 	if (!grown)
 		return;
 	arena->uncataloged = grown;
@@ -81,7 +84,10 @@ int settle_stage_record(struct arena *arena, struct alloc *alloc)
 		return -ENOSPC;
 	if (!owner_is_here(arena))
 		return -EIO;
-	/* Who does not know attributes, or what is evictable, would take the record for damaged. */
+	/*
+	 * A version of this program that knows no attributes, or no evictable allocations, would
+	 * take the record for damaged. The feature bit makes such a version refuse the arena.
+	 */
 	r = alloc->attributes_len ? state_announce(arena, SUPERBLOCK_INCOMPAT_ATTRIBUTES) : 0;
 	if (r == 0 && alloc->is_evictable)
 		r = state_announce(arena, SUPERBLOCK_INCOMPAT_EVICTABLE);
@@ -90,7 +96,7 @@ int settle_stage_record(struct arena *arena, struct alloc *alloc)
 	alloc_record(&record, alloc);
 	record.version = arena_next_version(arena, alloc);
 	record.is_successor = arena->giving_way != NULL;
-	/* What can fail comes before table_stage(): a staged record cannot be taken back. */
+	/* All that can fail is done before table_stage(): a staged record cannot be taken back. */
 	r = table_make_room(arena->table, alloc->nr_records);
 	if (r == 0)
 		r = alloc_make_room(alloc, nr);
@@ -156,7 +162,10 @@ void settle_catalog(struct arena *arena, const struct alloc *alloc)
 
 	for (uint32_t i = 0; i < alloc->nr_extents && i < 1 + CATALOG_EXTRA_EXTENTS; i++)
 		extents[i] = arena_extent(arena, alloc, i);
-	/* If the file system is full, it stays out of the catalog. */
+	/*
+	 * If the file system is full, the allocation stays out of the catalog: whoever looks for it
+	 * asks the daemon.
+	 */
 	catalog_put(arena->catalog, &item);
 }
 

@@ -70,7 +70,7 @@ void arena_describe_holder(struct arena_holder *out, const struct holder *holder
 
 void arena_introduce(struct holder *holder, int pid, const char *command)
 {
-	/* One that comes back goes on: it has been there since it came first, to the second. */
+	/* A session that comes back keeps the time at which it took part here first. */
 	if (!holder->who.since_ns)
 		holder->who.since_ns = (uint64_t)time(NULL) * 1000000000;
 	holder->who.pid = pid;

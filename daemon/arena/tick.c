@@ -32,7 +32,7 @@ static bool collect(struct arena *arena, struct scrub_job *job)
 		r = stamp_end(arena);
 	if (r < 0)
 		state_go_offline(arena, r, "its superblocks cannot be written");
-	/* What was scrubbed is not known to read as zeroes: nobody may get it. */
+	/* The device has failed, so the page is not known to read as zeroes: nobody may get it. */
 	r = media_broken(arena->data);
 	if (r < 0)
 		state_go_offline(arena, r, "what was written to its device is lost");

@@ -28,7 +28,7 @@
 #include "daemon/arena/pins.h"
 #include "daemon/arena/rules.h"
 
-/* At each tick so many windows are asked whether their mark is still there. */
+/* How many windows are asked at each tick whether their mark is still there. */
 #define LOOKS_WINDOWS 64
 
 /* ---- marks ---- */
@@ -88,7 +88,7 @@ static void use(struct holder *holder, struct window *window)
 	window_leave(holder);
 	holder->window = window;
 	window->nr_users++;
-	/* From here on, what the session holds is also held by the window's mark. */
+	/* From here on the window's mark keeps what the session holds, too. */
 	ledger_set_window(holder->arena->ledger, holder->entry, window->id.number);
 	holder->looked = 0;
 }

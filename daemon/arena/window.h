@@ -10,7 +10,7 @@
 #include "lib/wire/window.h"
 
 struct window {
-	TAILQ_ENTRY(window) link;       /* arena.windows */
+	TAILQ_ENTRY(window) link;       /* on arena.windows */
 	struct arena *arena;            /* borrowed; outlives its windows */
 	struct ledger_window id;        /* what the ledger knows of it */
 	uint32_t entry;                 /* its entry in the ledger */
@@ -32,17 +32,19 @@ bool window_is_marked(struct window *window);
  * more.
  */
 void window_look(struct arena *arena);
-/* @holder is freed: it uses no window any more. */
+/* To be called when @holder is freed: it uses its window no longer. */
 void window_leave(struct holder *holder);
 /*
- * The user of @holder may use the arena no more, or may only read it now: from here on the window
- * has no right to what it finds, and asks the daemon for each.
+ * To be called when the user of @holder may use the arena no more, or may only read it now. From
+ * here on the window's process must ask the daemon for each get: the rights noted in its pins are
+ * taken away.
  */
 void window_distrust(struct holder *holder);
 
 /* Makes a window of an earlier daemon from its item in the ledger. */
 int window_adopt(struct arena *arena, const struct ledger_item *item);
-void window_free_all(struct arena *arena);      /* The ledger keeps their items. */
+/* Frees all windows. Their items stay in the ledger, from which the next daemon adopts them. */
+void window_free_all(struct arena *arena);
 uint64_t window_count(const struct arena *arena);
 struct window *window_find(const struct arena *arena, uint64_t number);
 

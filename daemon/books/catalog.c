@@ -391,7 +391,7 @@ static int make_room(struct catalog *catalog, const struct catalog_item *item,
 	return r;
 }
 
-/* Enters @item in the place of what the slot has, which had these extras or now gets them. */
+/* Enters @item in its slot. @extras: those that the entry had, or that make_room() took. */
 static void replace(struct catalog *catalog, const struct catalog_item *item, uint32_t tag,
 		    struct extras extras)
 {

@@ -61,7 +61,7 @@ struct catalog {
 	uint64_t nr_linked;                     /* entries in chains */
 	uint64_t nr_entries;                    /* entries that were put and are there */
 	uint64_t nr_backed;                     /* entries from here on have no memory */
-	uint32_t most_extras;                   /* so many have a place in the file */
+	uint32_t most_extras;                   /* how many extras have a place in the file */
 	/* Extras from here on were never used, and from nr_backed_extras on have no memory. */
 	uint32_t nr_extras, nr_backed_extras;
 	/* the number + 1 of the first free extra; 0: none */

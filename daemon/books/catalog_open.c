@@ -25,13 +25,19 @@ static uint64_t blocks_of(uint64_t nr, uint64_t size)
 	return (nr * size + BLOCK - 1) / BLOCK * BLOCK;
 }
 
-/* An entry has two of them at most, and they are numbered from 1 in 32 bits. */
+/*
+ * Returns how many extras the file has: two for each entry, and no more than 32 bits can number,
+ * from 1 on.
+ */
 static uint64_t most_extras(uint64_t nr_slots)
 {
 	return 2 * nr_slots < UINT32_MAX ? 2 * nr_slots : UINT32_MAX;
 }
 
-/* What the first block of this arena's catalog says in this boot, whoever wrote it. */
+/*
+ * Fills in the first block as every daemon of this boot writes it for this arena; a file with
+ * another one is not taken over.
+ */
 static int make_first(union catalog_first_block *first, const uint8_t uuid[16], uint64_t nr_slots,
 		      struct why *why)
 {

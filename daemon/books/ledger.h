@@ -229,9 +229,12 @@ struct ledger_deed ledger_deed(const struct ledger *ledger, uint32_t entry);
  * equal at rest. Both are 0 in a new ledger and in one of a version without numbers.
  */
 void ledger_stamp(uint64_t *from, uint64_t *to, const struct ledger *ledger);
-/* Before change @to is written anywhere else. */
+/*
+ * To be called before change @to is written anywhere else: a start then knows that it may have been
+ * made.
+ */
 void ledger_begin(struct ledger *ledger, uint64_t to);
-/* After change `to` is written everywhere else. */
+/* To be called when the change that ledger_begin() named is written everywhere else. */
 void ledger_end(struct ledger *ledger);
 /*
  * Returns the number of changes to items since the ledger was opened. Callers compare two of them.

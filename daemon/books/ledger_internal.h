@@ -112,7 +112,10 @@ struct ledger {
 		 * SIGBUS
 		 */
 		struct header *header;
-		/* the same mapping as entries; the first LEDGER_FIRST are the header */
+		/*
+		 * points at the same mapping as `header`; the first LEDGER_FIRST entries are the
+		 * header
+		 */
 		struct entry  *entries;
 	};
 	uint32_t nr_entries;

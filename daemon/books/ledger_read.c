@@ -23,7 +23,10 @@ static uint32_t read_pieces(const struct ledger *ledger, uint32_t index, void *d
 	return index;
 }
 
-/* Without the flag there is whatever an earlier item left in the entry. */
+/*
+ * Reads who connected. Without FLAG_INTRODUCED the bytes are what an earlier item left in the
+ * entry, and mean nothing.
+ */
 static struct ledger_who get_who(const struct entry *entry)
 {
 	struct ledger_who who = { 0 };
@@ -67,7 +70,7 @@ static struct ledger_range get_range(const struct entry *entry)
 	};
 }
 
-/* In a deed's word the byte that a range uses for its state holds the proof. */
+/* Reads a deed. Its word has the proof in the byte in which the word of a range has its state. */
 static struct ledger_deed get_deed(const struct entry *entry)
 {
 	return (struct ledger_deed){

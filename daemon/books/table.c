@@ -84,7 +84,7 @@ bool table_is_staged(const struct table *table)
 	return table->nr_fresh || table->nr_retired;
 }
 
-/* The bytes of the payload up to the attributes, and of all of it. */
+/* Returns at which byte of a record's payload the attributes begin. */
 static uint32_t attributes_at(uint8_t name_len, uint32_t nr_extents)
 {
 	return (name_len + 7u) / 8 * 8 + nr_extents * 16;
@@ -262,7 +262,10 @@ static int grow(struct table *table)
 		table->sb->nr_chunks--;
 		return r;
 	}
-	/* Room for the one after it, while the file system has some. */
+	/*
+	 * Takes the blocks of the chunk after this one too, while the file system has some. If it
+	 * has none, the next growth asks again.
+	 */
 	(void)table_reserve(table);
 	return push_free(table, from, to);
 }

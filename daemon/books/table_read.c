@@ -14,7 +14,10 @@
 
 #include "daemon/books/table_slot.h"
 
-/* A copy by itself: COPY_FREE by its word, COPY_GOOD by word, checksum and sane counts. */
+/*
+ * Judges one copy by itself: COPY_FREE if its word says FREE; COPY_GOOD if its word says LIVE, and
+ * its checksum is right and its counts are possible; else COPY_BAD.
+ */
 enum copy_state slot_judge(const struct table *table, uint32_t number, const uint8_t *body)
 {
 	uint64_t live = slot_live_word(table, number), word;

@@ -70,7 +70,10 @@ static int renew_copy(const struct table *to, const struct table *from, int copy
 		r = value == -EUCLEAN ? 0
 		    : value < 0	      ? value
 				      : store_slot(to, copy, n, body, value == 1);
-		/* one good copy less; the next start mends it if it can */
+		/*
+		 * A copy that cannot be written is one good copy less; the next start mends it if
+		 * it can.
+		 */
 		if (r == -EIO)
 			r = 0;
 	}

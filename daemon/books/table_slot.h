@@ -40,7 +40,7 @@ _Static_assert(TABLE_SLOT_SIZE == SUPERBLOCK_SLOT_SIZE &&
 		       TABLE_SLOTS_PER_CHUNK == SUPERBLOCK_SLOTS_PER_CHUNK,
 	       "what the superblock checks");
 
-/* slot_first.attributes_len has the length in its low bits, and this */
+/* a flag in slot_first.attributes_len, whose low bits are the length */
 #define SLOT_EVICTABLE         0x8000u
 #define SLOT_ATTRIBUTES_LEN    0x1ffu
 /* the kind on media of a RECORD_ALLOC that is a successor; others have enum record_kind */

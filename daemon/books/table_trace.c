@@ -11,7 +11,7 @@
 
 #include "daemon/books/table_slot.h"
 
-/* The inverse of mix() in table.c. */
+/* Undoes mix() of table.c: returns the number that was mixed. */
 static uint64_t unmix(uint64_t x)
 {
 	x = (x ^ x >> 31 ^ x >> 62) * UINT64_C(0x319642b2d24d8ec3);

@@ -56,8 +56,8 @@ static void fill_list(struct config_list *list, const char *text)
 }
 
 /*
- * Who names users or groups means those alone; if neither is set, everybody who can connect may use
- * the arena.
+ * Fills in who may use the arena. If users or groups are named, those alone may; if neither is set,
+ * everybody who can connect may.
  */
 static void fill_access(struct config_arena *arena)
 {
@@ -68,12 +68,12 @@ static void fill_access(struct config_arena *arena)
 	fill_list(&arena->readers, "-");
 }
 
-/* Where mistakes are told. */
+/* Collects the mistakes of a configuration, and tells them to whoever asked. */
 struct complaints {
 	config_complain_fn *complain;   /* NULL: they are not told one by one */
 	void       *arg;
 	struct why *why;                /* NULL, or where the first mistake goes */
-	int         err;                /* of the first mistake */
+	int         err;                /* -errno of the first mistake; 0: there was none */
 };
 
 static void note(struct complaints *complaints, int r, const struct why *what)
@@ -139,8 +139,8 @@ static int check_size(const struct config_arena *arena, struct why *why)
 }
 
 /*
- * Refuses readers that may write anyhow. Such a line changes nothing, and its author believes that
- * the arena is closed to them.
+ * Refuses a list of readers whose members may write anyhow. Such a line changes nothing, though its
+ * author believes that the arena is closed to them.
  */
 static int check_access(const struct config_arena *arena, struct why *why)
 {

@@ -44,7 +44,7 @@ struct config_daemon {
 	char     admin_socket[CONFIG_SOCKET_MAX];       /* as the one before */
 	/* "" (off), "HOST:PORT" or an absolute path */
 	char     metrics_listen[CONFIG_SOCKET_MAX];
-	/* if this host does not have it, only root administers */
+	/* the group that may administer; on a host without it only root may */
 	char     admin_group[CONFIG_NAME_MAX];
 	uint32_t log_level;                             /* enum log_level */
 	uint32_t scrub_threads;
@@ -65,11 +65,11 @@ struct config_arena {
 	char     device[CONFIG_PATH_MAX];
 	/* a path, "device", or "auto": beside a file, else on the device */
 	char     metadata[CONFIG_PATH_MAX];
-	/* of a file, bytes: it is created with it; 0: it must exist */
+	/* bytes of a file, which is created with this size if it is absent; 0: it must exist */
 	uint64_t size;
 	uint64_t page_size;                             /* 4096, 2 MiB or 1 GiB */
 	uint32_t format;                                /* enum config_format */
-	/* of a file: so many bytes of free space keep their blocks */
+	/* of a file: how many bytes of free space keep their blocks */
 	uint64_t keep_blocks;
 	uint32_t memmap;                                /* enum config_memmap */
 	uint32_t evict;                                 /* enum config_evict */
@@ -96,11 +96,11 @@ struct config_arena {
 /* A limit of 0 means that there is none. */
 struct config_quota {
 	bool     is_default;
-	uint32_t uid;                                   /* unless is_default */
+	uint32_t uid;                                   /* the user; means nothing if is_default */
 	/* as it was written: "default", "postgres", "1000" */
 	char     name[CONFIG_NAME_MAX];
 	uint64_t bytes;
-	/* this one and the next two may be CONFIG_SHARE */
+	/* allocations, sessions and leased bytes may each be CONFIG_SHARE */
 	uint64_t allocations;
 	uint64_t sessions;
 	uint64_t leased_bytes;

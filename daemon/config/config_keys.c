@@ -32,7 +32,10 @@ static const char *const memmaps[] = { "dram", "device", NULL };
 	{ section_, name_, offset_, &type_, fallback_, min_, max_, choices_, reloadable_ }
 
 const struct config_key config_keys[] = {
-	/* name, field, type; on the next line: default, min, max, choices, reloadable */
+	/*
+	 * Each entry has name, field and type; on the next line default, min, max, choices,
+	 * reloadable.
+	 */
 	KEY("runtime-directory", DAEMON(runtime_directory), config_value_directory,
 	    "/run/pmemarena", 0, CONFIG_SOCKET_MAX, NULL, false),
 	KEY("state-directory", DAEMON(state_directory), config_value_directory,
@@ -117,8 +120,8 @@ const struct config_key *config_key_find(enum config_section section, const char
 #define NEAR_MAX 32
 
 /*
- * Returns how many letters must be put in, taken out or changed to make @b of @a. Both are shorter
- * than NEAR_MAX.
+ * Returns how many letters of @a must be added, dropped or changed to get @b. Both are shorter than
+ * NEAR_MAX.
  */
 static size_t distance(const char *a, const char *b)
 {
@@ -155,7 +158,10 @@ const struct config_key *config_key_nearest(enum config_section section, const c
 		const struct config_key *key = &config_keys[i];
 		size_t d = key->section == section ? distance(name, key->name) : least;
 
-		/* If more than a third of the letters is wrong it is another word. */
+		/*
+		 * A key of which more than a third of the letters differs is another word, and no
+		 * suggestion.
+		 */
 		if (d < least && d * 3 <= strlen(key->name) + 2) {
 			least = d;
 			nearest = key;
@@ -179,7 +185,10 @@ void config_key_defaults(enum config_section section, void *base)
 	}
 }
 
-/* Texts have no size of their own: the field is as large as the longest text. */
+/*
+ * Returns the size of a key's field. The type of texts has none: such a field is as large as its
+ * longest text.
+ */
 static size_t key_size(const struct config_key *key)
 {
 	return key->type->size ? key->type->size : key->max;

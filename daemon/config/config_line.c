@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* config_line: see config_line.h. */
+/* config_line: finds out what libinih will make of a line, before it gets the line. */
 #include <config.h>
 
 #include "daemon/config/config_line.h"

@@ -14,7 +14,8 @@
 
 /* bytes with the NUL, as of a path: libinih reads lines of so few that no longer value comes */
 #define CONFIG_LIST_TEXT 176
-#define CONFIG_LIST_MAX  (CONFIG_LIST_TEXT / 2) /* entries: each is at least a digit and a blank */
+/* the most entries: each takes at least a digit and a blank of the text */
+#define CONFIG_LIST_MAX  (CONFIG_LIST_TEXT / 2)
 
 /*
  * What a list may name. A group stands as it is in a list of groups, and with an @ in front in one

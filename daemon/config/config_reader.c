@@ -28,7 +28,7 @@ struct reader {
 	struct why    *why;             /* borrowed; NULL, or where the first mistake goes */
 	config_complain_fn *complain;   /* told each mistake; NULL: nobody is */
 	void          *arg;             /* for `complain` */
-	int            err;             /* of the first mistake */
+	int            err;             /* -errno of the first mistake; 0: there was none */
 	size_t         nr_errors;
 	bool           has_run_out;     /* memory ran out: there is no use in reading on */
 
@@ -41,7 +41,7 @@ struct reader {
 	enum config_section section;
 	size_t         index;           /* of the section among those of its kind */
 
-	/* What this file has set already, to find what it sets twice. */
+	/* The keys that this file has set already: one that it sets a second time is refused. */
 	struct seen {
 		enum config_section section;
 		size_t index;
@@ -78,8 +78,8 @@ complain(struct reader *reader, int err, const char *fmt, ...)
 	else
 		why_add(&what, err, "-o %s: ", reader->path);
 	/*
-	 * The mistake is told; the checks of the arena as a whole are left out, since they would
-	 * tell of it a second time.
+	 * Notes that the arena has a mistake. The checks of the arena as a whole are left out then:
+	 * they would tell the same mistake a second time.
 	 */
 	if (reader->has_section && !reader->skips_section && reader->section == CONFIG_ARENA)
 		reader->config->arenas[reader->index].has_errors = true;
@@ -110,8 +110,8 @@ static int enter(struct reader *reader, enum config_section section, size_t inde
 }
 
 /*
- * The name of an arena goes into paths of the runtime directory and into settings with dots, and is
- * printed without quotes.
+ * Can an arena have this name? It goes into paths of the runtime directory and into settings with
+ * dots, and is printed without quotes, so only letters, digits and a few signs are allowed.
  */
 static bool is_arena_name(const char *name)
 {
@@ -392,7 +392,7 @@ static int is_drop_in(const struct dirent *entry)
 	return entry->d_name[0] != '.' && dot && strcmp(dot, ".conf") == 0;
 }
 
-/* The order is that of bytes and not of the locale: 10-a comes before 20-b everywhere. */
+/* Compares names as bytes and not by the locale: 10-a comes before 20-b everywhere. */
 static int by_name(const struct dirent **a, const struct dirent **b)
 {
 	return strcmp((*a)->d_name, (*b)->d_name);

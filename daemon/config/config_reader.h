@@ -10,8 +10,8 @@
 #include "daemon/config/config.h"
 
 /*
- * @into has the defaults and [quota default] already. On failure it is filled in part, and the
- * caller still frees it.
+ * Reads the configuration into @into, which has the defaults and [quota default] already. On
+ * failure it is filled in part, and the caller still frees it.
  */
 int config_read(struct config *into, const struct config_sources *sources,
 		config_complain_fn *complain, void *arg, struct why *why);

@@ -97,8 +97,8 @@ static int parse_hosts(void *field, const struct config_key *key, const char *te
 }
 
 /*
- * An empty value stands for a name in the runtime directory. Only the default is empty; a file
- * cannot set it.
+ * Reads the path of a socket. Empty stands for a name in the runtime directory; only the default is
+ * empty, since a file cannot set an empty value.
  */
 static int parse_socket(void *field, const struct config_key *key, const char *text,
 			struct why *why)
@@ -291,7 +291,7 @@ static int parse_seconds(void *field, const struct config_key *key, const char *
 		if (strcmp(text + digits, units[i].suffix) != 0)
 			continue;
 		snprintf(number, sizeof(number), "%.*s", (int)digits, text);
-		/* 15 digits times a factor below 2^17 is below 2^64. */
+		/* This cannot overflow: 15 digits times a factor below 2^17 is below 2^64. */
 		if (size_parse(&value, number) < 0 || value * units[i].seconds > key->max)
 			break;
 		*(uint32_t *)field = (uint32_t)(value * units[i].seconds);

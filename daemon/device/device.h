@@ -46,7 +46,7 @@ struct device_request {
 	const char *spec;               /* "/dev/dax0.0", or the path of a regular file */
 	/* of a file: one that is absent or empty is made this large; 0: it must exist */
 	uint64_t    size;
-	/* there is a size, and yet no file is made; for the sentence that says so */
+	/* @size is given, and yet no file is made; the refusal of an absent file says so */
 	bool        never_creates;
 	/* for a check: no lock is taken, and nothing can be stored */
 	bool        read_only;
@@ -96,7 +96,10 @@ int device_reopen(int *fd, const struct device *device, int flags);
  */
 int device_mark(int fd, uint64_t number);
 void device_blame(struct device *device, uint64_t number);
-/* Where /proc/locks has it: the byte, and the inode as it is written there. */
+/*
+ * Where /proc/locks shows a mark: the byte that is locked for @number, and the inode as the kernel
+ * writes it there.
+ */
 uint64_t device_mark_byte(uint64_t number);
 void device_mark_inode(char inode[64], const struct device *device);
 

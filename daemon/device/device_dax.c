@@ -379,7 +379,10 @@ bool device_dax_is_present(const struct device *device)
 	struct stat st;
 
 	snprintf(driver, sizeof(driver), "/sys/bus/dax/devices/%s/driver", device->info.chardev);
-	/* A look that fails otherwise (no memory, a signal) is no proof that it is gone. */
+	/*
+	 * An fstat() that fails for another reason (no memory, a signal) does not prove that the
+	 * node is gone.
+	 */
 	if (fstat(device->fd, &st) == 0 && st.st_nlink == 0)
 		return false;
 	return access(driver, F_OK) == 0 || errno != ENOENT;

@@ -51,9 +51,10 @@ static int sync_directory(const char *path)
 }
 
 /*
- * btrfs writes each changed block to a new place. A full file system has none, so that a store to
- * space that was allocated long ago fails. A file that is still empty can be told to keep its
- * places; where that fails it stays as it is.
+ * Asks btrfs to store each block of the file in its place for ever. By itself it writes a changed
+ * block to a new place, and a full file system has none: a store to space that was allocated long
+ * ago would fail. This is possible only while the file is empty; where it fails the file stays as
+ * it is.
  */
 static void keep_places(int fd)
 {
@@ -170,8 +171,8 @@ static void fill_info(struct device_info *info, const char *path, uint64_t size)
 }
 
 /*
- * On hugetlbfs a file is mapped in huge pages only, each of which is taken when its first byte is
- * read, and a mapping of anything else cannot even be undone.
+ * Refuses a file on hugetlbfs. It can be mapped in huge pages only, each of which is taken when its
+ * first byte is read, and a mapping of any other length cannot even be undone.
  */
 static int check_file_system(int fd, const char *path, struct why *why)
 {
@@ -268,7 +269,7 @@ uint64_t device_file_cut(const struct device *device)
 	if (device->read_only || fstat(device->fd, &st) < 0)
 		return 0;
 	nr = overhang_of(&st, device->info.size);
-	/* Truncating it to the length that it has gives blocks behind the end back. */
+	/* Truncating the file to the length that it has gives the blocks behind its end back. */
 	return nr > 0 && ftruncate(device->fd, (off_t)device->info.size) == 0 ? nr : 0;
 }
 
@@ -290,15 +291,16 @@ void device_file_unmake(const struct device *device)
 	else if (is_still_there(device))
 		r = unlink(device->info.path);
 	/*
-	 * The caller has a refusal to report; a file that stays behind is no reason for another
-	 * one.
+	 * A failure to remove the file is not reported: the caller has a refusal to report already,
+	 * which is what the user must hear.
 	 */
 	(void)r;
 }
 
 /*
- * Any client with a writable descriptor can truncate the file. What is gone is gone, and the arena
- * must go offline. A look that fails for another reason (no memory, a signal) is no proof of that.
+ * Is the file as long as it was? Any client with a writable descriptor can truncate it; then that
+ * part of the arena is lost, and the arena must go offline. An fstat() that fails (no memory, a
+ * signal) does not prove that.
  */
 bool device_file_is_present(const struct device *device)
 {

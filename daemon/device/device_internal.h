@@ -8,7 +8,10 @@
 #include "daemon/command.h"
 #include "daemon/device/device.h"
 
-/* What opening a file changed; undone when the device is closed and was not kept. */
+/*
+ * What device_open() changed about a file. device_close() undoes it, unless device_keep() was
+ * called.
+ */
 enum device_made { MADE_NOTHING, MADE_SIZE, MADE_FILE };
 
 #define DEVICE_MAX_CLAIMS 4
@@ -22,18 +25,20 @@ struct claim {
 
 /* What is known of the marks of sessions on this device. */
 struct marks {
-	bool      is_guarded;           /* our read lock over all of them keeps write locks out */
+	/* the daemon has a read lock over all marks, which keeps write locks out */
+	bool      is_guarded;
 	/*
 	 * this look had a question that only the list of all locks answers, and had not read it: so
 	 * the next look reads it when it begins
 	 */
 	bool      is_missed;
-	int       err;                  /* why it was not read */
+	/* why the list could not be read; 0: it was not tried, or was read */
+	int       err;
 	bool      is_read;              /* `bytes` was read in this look */
 	/* owned, sorted: single bytes that are locked, by whomever */
 	uint64_t *bytes;
 	size_t    nr, room;
-	/* CLOCK_MONOTONIC: the list is not read again before */
+	/* CLOCK_MONOTONIC: when the list may be read again */
 	uint64_t  rest_until_ns;
 	struct device_stranger stranger;
 };
@@ -80,7 +85,7 @@ int device_node_open(int *fd, const char *path, bool read_only, struct why *why)
  */
 int claim_take(struct device *device, const char *spec, bool is_private, struct why *why);
 void claim_drop(struct device *device);
-/* Of a device-dax. 1: a daemon has it; 0: none has; -errno. */
+/* Has a daemon this device-dax? 1: yes; 0: no; -errno: it cannot be told. */
 int claim_is_taken(int fd);
 
 /* device_lock.c */

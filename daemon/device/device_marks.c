@@ -38,7 +38,7 @@
 /* some 200,000 locks; to read more would keep all clients waiting */
 #define LOCKS_MAX   ((size_t)16 << 20)
 #define LOCKS_TRIES 6
-/* reading takes at most a twentieth of the time, whoever provokes it */
+/* Reading the list takes at most a twentieth of the daemon's time, whoever provokes it. */
 #define REST_TIMES  20
 
 static struct flock byte_lock(uint64_t number, short type)

@@ -20,7 +20,7 @@
  */
 static __thread struct guard *volatile armed __attribute__((tls_model("initial-exec")));
 
-/* What was done with SIGBUS before guard_install(). */
+/* The action that SIGBUS had before guard_install(). */
 static struct sigaction previous;
 
 /*

@@ -80,7 +80,10 @@ static int init_granularity(struct entry *entry, struct pmem2_source *source, ch
 	return 0;
 }
 
-/* What a failure leaves half done is not undone: the process cannot go on without it. */
+/*
+ * Fills the entries. What a failure leaves half done is not undone: the process cannot go on
+ * without it.
+ */
 static void init(void)
 {
 	struct pmem2_source *source = NULL;

@@ -11,8 +11,8 @@
 #include "daemon/media/media.h"
 
 /*
- * One for each granularity; static. A guard may leave the functions at any point: they hold no
- * lock.
+ * The functions for one granularity. There is one such structure for each, and it is static. A
+ * guard may leave the functions at any point: they hold no lock.
  */
 struct hardware {
 	enum media_granularity granularity;

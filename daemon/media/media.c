@@ -257,8 +257,9 @@ int media_store64(struct media *media, uint64_t off, uint64_t value)
 }
 
 /*
- * If a client truncated the file, stores beyond its end are lost, and msync() says nothing of it. A
- * look that fails (no memory, a signal) is no proof that anything is lost: the next one tells.
+ * Checks that the file is as long as it was. If a client truncated it, stores beyond its end are
+ * lost, and msync() says nothing of it. An fstat() that fails (no memory, a signal) does not prove
+ * that anything is lost: the next one tells.
  */
 static int check_file_end(const struct media *media)
 {

@@ -38,7 +38,7 @@ struct media;
  */
 int media_open(struct media **out, struct device *device, uint64_t off, uint64_t len,
 	       struct why *why);
-void media_close(struct media *media);          /* NULL is fine. */
+void media_close(struct media *media);          /* Unmaps and frees @media, which may be NULL. */
 
 uint64_t media_len(const struct media *media);
 enum media_granularity media_granularity(const struct media *media);
@@ -75,8 +75,8 @@ int media_persist(struct media *media, uint64_t off, uint64_t len);
 int media_zero(struct media *media, uint64_t off, uint64_t len);
 
 /*
- * 0, or -errno: the kernel could not write back what was stored. What is lost by it nobody knows,
- * and no fence succeeds any more.
+ * Returns 0, or the -errno with which the kernel failed to write back what was stored. Nobody knows
+ * what was lost then, and no fence succeeds any more.
  */
 int media_broken(const struct media *media);
 

@@ -88,7 +88,7 @@ static int choose(const struct copy **best, const struct copy *a, const struct c
 
 	if (a->verdict == SUPERBLOCK_NEWER || (!a_good && b->verdict == SUPERBLOCK_NEWER))
 		return -EPROTONOSUPPORT;
-	/* each mends the other: one arena would be lost */
+	/* Each copy would mend the other one, and one of two arenas would be lost. */
 	if (a_good && b_good && memcmp(a->sb.uuid, b->sb.uuid, 16) != 0 &&
 	    !is_renewed(&a->sb, &b->sb))
 		return why_set(
@@ -107,7 +107,9 @@ static int choose(const struct copy **best, const struct copy *a, const struct c
 			why, -EUCLEAN,
 			"both superblocks are damaged: if there is a copy of the device, use it; "
 			"otherwise `pmemarenactl format --force` makes a new, empty arena");
-	/* what cannot be read is not blank */
+	/*
+	 * A page that cannot be read is not known to be blank: a format could overwrite an arena.
+	 */
 	else if (a->is_unreadable || b->is_unreadable)
 		return why_set(why, -EUCLEAN,
 			       "a superblock cannot be read, and the other one is none: restore it "

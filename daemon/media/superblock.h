@@ -18,7 +18,7 @@
 #define SUPERBLOCK_VERSION 1u
 #define POISON_UNIT        (UINT64_C(2) << 20)
 
-/* Of the table, as in daemon/books/table.h. */
+/* These describe the table, as in daemon/books/table.h. */
 #define SUPERBLOCK_SLOT_SIZE       128u
 #define SUPERBLOCK_SLOTS_PER_CHUNK 1024u
 /* Ids end long before 64 bits are used up, so that adding to an id cannot overflow. */
@@ -36,23 +36,23 @@
 #define SUPERBLOCK_INCOMPAT_RENEWING UINT64_C(2)
 
 /*
- * An incompatible feature: records may say that they replaced another one (kind 3 in
- * FORMAT.md). Who does not know that would find two records with one name after a cut.
+ * An incompatible feature: records may say that they replaced another one (kind 3 in FORMAT.md). A
+ * version that does not know this would find two records with one name after a cut.
  */
 #define SUPERBLOCK_INCOMPAT_SUCCESSORS UINT64_C(8)
 /*
- * An incompatible feature: records may have attributes. Who does not know them would find a mode
- * and a number of slots that cannot be.
+ * An incompatible feature: records may have attributes. A version that does not know them would
+ * find a mode and a number of slots that it takes for damage.
  */
 #define SUPERBLOCK_INCOMPAT_ATTRIBUTES UINT64_C(16)
 /*
- * An incompatible feature: records may say that they are evictable. Who does not know that would
- * take their length of attributes for damage.
+ * An incompatible feature: records may say that they are evictable. A version that does not know
+ * this would take their length of attributes for damage.
  */
 #define SUPERBLOCK_INCOMPAT_EVICTABLE UINT64_C(32)
 /*
  * An incompatible feature: processes of other hosts, those in the table of hosts, may have free
- * space mapped. Who does not know that would hand it out.
+ * space mapped. A version that does not know this would hand that space out.
  */
 #define SUPERBLOCK_INCOMPAT_ABROAD UINT64_C(64)
 /*
@@ -101,7 +101,7 @@ struct superblock_host {
 	uint8_t  boot[16];                      /* zeroes: not known */
 	/* allocations that it may have mapped have an id below; 0: the entry is not in use */
 	uint64_t id_limit;
-	char     name[SUPERBLOCK_HOST_NAME];    /* for people */
+	char     name[SUPERBLOCK_HOST_NAME];    /* the host's name, for people */
 };
 
 /* Which host owns the arena. The first three fields are one line of 64 bytes on media. */

@@ -149,6 +149,10 @@ static void encode_host(struct superblock_host_entry *entry, const struct superb
 	memcpy(entry->name, host->name, sizeof(entry->name));
 }
 
+/*
+ * Decodes one entry. An attacker who wrote to the device may have left out the NUL at the end of
+ * the name, so one is put there.
+ */
 static void decode_host(struct superblock_host *host, const struct superblock_host_entry *entry)
 {
 	memcpy(host->id, entry->id, 16);

@@ -32,7 +32,7 @@ struct superblock_hosts_page {
 	uint64_t claim, unused3[7];
 };
 
-/* @page is all zeroes where the superblock says nothing of hosts. */
+/* Writes the table of hosts into @page; all of it is zero if the superblock names no host. */
 void superblock_encode_hosts(struct superblock_hosts_page *page, const struct superblock *sb);
 void superblock_decode_hosts(struct superblock *sb, const struct superblock_hosts_page *page);
 

@@ -36,7 +36,10 @@ struct page {
 	uint32_t clean, unused;
 	int64_t  unsafe_shutdowns;
 	struct stamp stamp;                     /* as of this rewrite */
-	/* settles, changes and seen since this rewrite; see make_word() */
+	/*
+	 * Three words: settles, changes and `seen`, each counted since this rewrite; see
+	 * make_word().
+	 */
 	uint64_t words[SUPERBLOCK_NR_WORDS];
 	uint64_t seen;
 	uint64_t stamp_seq;                     /* the seq with which the stamp was written */

@@ -84,7 +84,7 @@ static int init_planes(struct memmap *mm, struct why *why)
 	mm->units = calloc(mm->nr_units, sizeof(*mm->units));
 	if (!mm->units)
 		return -ENOMEM;
-	/* as in the kernel: one array, and nothing is shared */
+	/* Heads and tails are one array on the device, as in the kernel, and nothing is shared. */
 	if (mm->p.home == MEMMAP_DEVICE) {
 		mm->heads = mm->tails = mm->p.device_base;
 		mm->head_shift = mm->p.order;
@@ -217,7 +217,7 @@ static int activate_piece(void *arg, uint64_t page, uint64_t nr)
 	return 0;
 }
 
-/* The activation of the whole range has succeeded. */
+/* Makes the activation of a unit final, after that of the whole range has succeeded. */
 static int keep_piece(void *arg, uint64_t page, uint64_t nr)
 {
 	struct activation *act = arg;
@@ -227,7 +227,10 @@ static int keep_piece(void *arg, uint64_t page, uint64_t nr)
 	return 0;
 }
 
-/* The activation has failed: what it made is undone, what was active before stays. */
+/*
+ * Undoes the activation of a unit, after that of another unit of the range has failed. What was
+ * active before stays.
+ */
 static int deactivate_piece(void *arg, uint64_t page, uint64_t nr)
 {
 	struct activation *act = arg;

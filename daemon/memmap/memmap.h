@@ -94,7 +94,10 @@ struct memmap_stats {
 
 struct memmap;
 
-/* -EINVAL with a sentence: the parameters do not fit together; -ENOMEM. */
+/*
+ * Makes a memmap, in which nothing is active. -EINVAL, with a sentence: the parameters do not fit
+ * together; -ENOMEM.
+ */
 int memmap_new(struct memmap **out, const struct memmap_params *params, struct why *why);
 void memmap_free(struct memmap *mm);
 

@@ -178,7 +178,7 @@ struct split {
 	/* owned; NO_SLOT: shared, or in a flat unit */
 	uint32_t slot;
 	uint8_t  state;                                 /* enum page_state */
-	/* one of its base pages is bad: it stays split */
+	/* one of its base pages is bad: the page stays split */
 	bool     has_bad;
 };
 
@@ -214,7 +214,10 @@ struct memmap {
 	struct memmap_params p;
 	uint64_t nr_pages;
 	uint64_t tail_mask;                             /* pfn & tail_mask is 0 for a head */
-	/* the distance of heads: 0 in a plane of their own, else the order */
+	/*
+	 * Heads are 1 << head_shift descriptors apart: 0 if they have a plane of their own; on the
+	 * device the order, since the tails are between them.
+	 */
 	unsigned head_shift;
 	/* owned reservations; on the device: borrowed, and both the same */
 	struct desc *heads, *tails;
@@ -242,7 +245,7 @@ struct memmap {
 	uint64_t rounds;                                /* calls of memmap_maintain() */
 
 	struct memmap_stats counts;
-	/* this kernel does not collapse read-only maps */
+	/* this kernel makes no huge page of pages that are mapped read-only (MADV_COLLAPSE) */
 	bool   cannot_collapse;
 	bool   warned_memory, warned_range;
 };

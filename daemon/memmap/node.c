@@ -37,7 +37,8 @@ void node_init(struct node *node, int id)
 	if (id < 0)
 		return;
 	if (get_mempolicy(NULL, mask, MASK_BITS, NULL, MPOL_F_MEMS_ALLOWED) < 0)
-		return;                         /* a kernel without NUMA has no other place */
+		/* A kernel without NUMA has one node only: there is no other place. */
+		return;
 	for (size_t i = 0; i < MASK_BITS / LONG_BITS; i++)
 		nr += __builtin_popcountl(mask[i]);
 	if (id >= (int)MASK_BITS || !(mask[(size_t)id / LONG_BITS] >> ((size_t)id % LONG_BITS) & 1))

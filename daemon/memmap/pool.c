@@ -23,7 +23,7 @@
 
 #define KEEP_BYTES    (UINT64_C(1) << 20)       /* of slots that are filled and not used, at most */
 #define CHUNK_BYTES   HUGE_PAGE
-#define RESERVE_SLOTS 4u                        /* so many of them are for urgent callers only */
+#define RESERVE_SLOTS 4u                        /* this many slots are for urgent callers only */
 
 void pool_init(struct pool *pool, size_t slot_len, struct node *node)
 {
@@ -101,8 +101,9 @@ static int add_slot(struct pool *pool)
 }
 
 /*
- * A large slot is filled while a request waits, so a fresh one is not written to: its memory is
- * zeroes already. A small slot is written to beforehand, which makes the first touch cheap.
+ * Fills a slot with plain tails. A large one is filled while a request waits, so if it is fresh
+ * nothing is written to it: its memory is zeroes already, as plain tails are. A small one is filled
+ * ahead, and is written to, so that the first touch later costs no fault.
  */
 static int fill_slot(const struct pool *pool, uint32_t slot, bool is_fresh)
 {

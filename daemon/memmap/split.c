@@ -247,7 +247,7 @@ static bool begin_idle(struct memmap *mm, uint64_t page)
 	return true;
 }
 
-/* So many pages that were emptied at once are shared at once; fewer become idle. */
+/* Shares the pages at once if many were emptied together; fewer become idle first. */
 static void settle_run(struct memmap *mm, uint64_t page, uint64_t nr)
 {
 	if (nr >= MAX_IDLE)
@@ -281,8 +281,8 @@ int memmap_poison(struct memmap *mm, uint64_t pfn)
 	if (memmap_desc(mm, pfn)->flags & DESC_POISON)
 		return 0;
 	/*
-	 * Also if it is the head that is bad: the good base pages of this page are to be handed
-	 * out, and need descriptors of their own.
+	 * Gives the page tails of its own, also if its head is the bad one: the good base pages of
+	 * this page are to be handed out, and need descriptors.
 	 */
 	r = restore(mm, page, true);
 	if (r < 0)

@@ -61,7 +61,7 @@ int tails_init(struct memmap *mm, struct why *why)
 
 enum shown { NOTHING, SHARED, OWN, FLAT };
 
-/* What the tails of @page show; *slot is the slot of the pool, if it is one. */
+/* Returns what the tails of @page show. If that is a slot of the pool, *slot is its number. */
 static enum shown shown_at(uint32_t *slot, const struct memmap *mm, uint64_t page)
 {
 	const struct split *split;
@@ -86,7 +86,8 @@ static bool is_seam(const struct memmap *mm, uint64_t page)
 
 	if (before != here)
 		return true;
-	if (here == SHARED)             /* yes where the backing starts again, at each unit */
+	/* A mapping of the backing ends at each unit, since its offset begins anew there. */
+	if (here == SHARED)
 		return (page & (pages_per_unit(mm) - 1)) == 0;
 	return here == OWN && slot_before + 1 != slot;
 }
@@ -137,7 +138,10 @@ static uint64_t plane_off(const struct memmap *mm, uint64_t page)
 	return page * page_len(mm);
 }
 
-/* -EAGAIN: too many mappings, by the kernel's own count. */
+/*
+ * Maps a range of the tail plane in the place of what is there. -EAGAIN: by the kernel's own count
+ * the process has too many mappings.
+ */
 static int map_fixed(const struct memmap *mm, uint64_t page, uint64_t nr, int prot, int fd,
 		     uint64_t off)
 {
@@ -317,7 +321,7 @@ int tails_deactivate(struct memmap *mm, uint64_t unit)
 
 	if (mmap(tails_of(mm, unit_first(mm, unit)), unit_pages(mm, unit) * page_len(mm), PROT_NONE,
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED)
-		/* it stays active, which is right too: its descriptors are plain */
+		/* The unit stays active, which is right too: its descriptors are plain. */
 		return -errno;
 	if (unit_is(mm, unit, UNIT_FLAT)) {
 		unset_flat(mm, unit);
@@ -410,7 +414,7 @@ int tails_share(struct memmap *mm, uint64_t page, uint64_t nr)
 	uint64_t before, after;
 	int r;
 
-	/* a flat unit is shared as a whole, when its last restored page is gone */
+	/* A flat unit is shared as a whole, once its last restored page is gone. */
 	if (unit_is(mm, unit_of(mm, page), UNIT_FLAT)) {
 		set_states(mm, page, nr, PAGE_SHARED);
 		return 0;
@@ -444,9 +448,9 @@ int tails_unshare(struct memmap *mm, uint64_t page)
 }
 
 /*
- * Without this, page tables would grow to 28 MiB for each TiB. Where a kernel does not collapse a
- * read-only mapping (6.1), mapping the unit anew drops its page table, and the next read of it
- * makes one huge mapping.
+ * Maps the unit by huge pages again; else page tables would grow to 28 MiB for each TiB. Where a
+ * kernel does not collapse a read-only mapping (6.1), mapping the unit anew drops its page table,
+ * and the next read makes one huge mapping.
  */
 void tails_mend(struct memmap *mm, uint64_t unit)
 {

@@ -8,8 +8,8 @@
 
 #include "daemon/memmap/memmap_internal.h"
 
-#define SLOTS_A_ROUND    32u            /* 5 us each */
-#define MENDS_A_ROUND    32u            /* 8 us each */
+#define SLOTS_A_ROUND    32u            /* filling one takes 5 us */
+#define MENDS_A_ROUND    32u            /* mending one takes 8 us */
 #define FLATS_A_ROUND    8u
 #define RECOUNT_ROUNDS   256u
 #define RECOUNT_IF_SHORT 16u

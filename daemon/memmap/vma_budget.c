@@ -9,7 +9,7 @@
 
 #include "daemon/memmap/vma_budget.h"
 
-#define DEFAULT_LIMIT 65530             /* that of the kernel, where /proc does not say */
+#define DEFAULT_LIMIT 65530             /* the kernel's own default, where /proc does not say */
 
 static uint64_t read_limit(void)
 {

@@ -16,12 +16,15 @@ struct vma_budget {
 	/* mappings of the tail planes, which count their own exactly */
 	uint64_t own;
 	uint64_t own_then;              /* the value of `own` when the others were counted */
-	/* units of all memmaps with this budget: with everything shared, a mapping each */
+	/*
+	 * The units of all memmaps with this budget. With everything shared, each takes one
+	 * mapping.
+	 */
 	uint64_t planned;
 	bool     counted;
 };
 
-/* @limit 0: that of vm.max_map_count. Counts nothing yet. */
+/* @limit: the most mappings; 0: vm.max_map_count. Counts nothing yet. */
 void vma_budget_init(struct vma_budget *budget, uint64_t limit);
 /* Counts the mappings of others. It reads /proc/self/maps once, some 0.2 us for each mapping. */
 void vma_budget_recount(struct vma_budget *budget);

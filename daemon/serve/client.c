@@ -122,7 +122,10 @@ static struct holder *find_holder(const struct client *client, const struct serv
 {
 	if (client->holders && client->holders[index])
 		return client->holders[index];
-	/* One of the daemon before, that this session has not joined yet. */
+	/*
+	 * The holder is of a session of the daemon before; this session may be that one, and has
+	 * not joined yet.
+	 */
 	return arena_find_holder(service->arenas[index].arena, client->seat->number);
 }
 
@@ -325,7 +328,10 @@ const struct position *client_find_position(const struct client *client, uint64_
 	return NULL;
 }
 
-/* The oldest of CLIENT_POSITIONS positions is overwritten, unless the listing has one already. */
+/*
+ * Remembers where a listing stands. A listing that has a position already keeps that place; else
+ * the oldest of CLIENT_POSITIONS positions is overwritten.
+ */
 int client_remember(struct client *client, uint64_t before, uint64_t cursor, uint32_t arena,
 		    const char *name, uint8_t name_len)
 {

@@ -116,7 +116,7 @@ struct caller client_caller(const struct client *client, uint32_t index);
  * twice (it did not ask for WIRE_REPEATS).
  */
 uint64_t client_deed(const struct client *client, uint64_t tag, uint32_t item);
-/* true: the session has @alloc open or reserved in arena @index. */
+/* Has the session @alloc open or reserved in arena @index? */
 bool client_holds(const struct client *client, uint32_t index, const struct alloc *alloc);
 
 /*

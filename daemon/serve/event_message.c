@@ -27,7 +27,10 @@ static uint32_t wire_event_kind(enum arena_event_kind kind, const struct client 
 		[ARENA_EVICTED] = WIRE_EVENT_EVICTED,
 	};
 
-	/* It is gone in either case, and an older client knows that word. */
+	/*
+	 * An older client does not know the word 'evicted'. To it the allocation is freed, which is
+	 * true in either case.
+	 */
 	if (kind == ARENA_EVICTED && !(client->seat->features & WIRE_EVICTS))
 		return WIRE_EVENT_FREED;
 

@@ -14,9 +14,9 @@
 #include "daemon/service/service.h"
 #include "lib/wire/wire.h"
 
-/* 0, or -EPROTO: it is none. */
+/* Reads the HELLO in @message. Returns 0, or -EPROTO: it is no HELLO. */
 int greeting_read(struct wire_hello *hello, const void *message, size_t length);
-/* do we have a protocol version in common? */
+/* Do client and daemon have a protocol version in common? */
 bool greeting_is_understood(const struct wire_hello *hello);
 
 /*

@@ -26,9 +26,9 @@ struct job {
 	/* The request: in desk.in, or in the copy of a job that was put aside. */
 	const uint8_t  *message;
 	size_t          length;
-	/* after so many items request_run() returns; 0: it runs to the end */
+	/* request_run() returns after this many items; 0: it runs to the end */
 	uint32_t        slice;
-	/* true: an item that finds no clean space is refused with -ENOSPC */
+	/* an item that finds no clean space is refused with -ENOSPC, instead of waiting */
 	bool            must_not_wait;
 	/* when a WAIT is refused; 0: it is not known yet */
 	uint64_t        deadline_ns;
@@ -59,7 +59,7 @@ struct job {
 	 */
 	int             fds[4];
 	int             nr_fds;
-	/* the descriptor that came with the message; -1: none. The caller's */
+	/* The descriptor that came with the message, which the caller owns; -1: none came. */
 	int             stranger_fd;
 };
 

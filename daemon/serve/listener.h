@@ -38,7 +38,7 @@ int listener_bind(int *sock, const char *path, int type, mode_t mode, const char
 int listener_init(struct listener *listener, struct event_base *base, int sock,
 		  int (*accepted)(void *arg, int sock), void *arg);
 void listener_fini(struct listener *listener);
-/* true: it rests; call again in 100 ms. */
+/* Returns true while the listener rests; then it must be called again in 100 ms. */
 bool listener_tick(struct listener *listener);
 
 #endif

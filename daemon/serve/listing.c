@@ -40,7 +40,7 @@ void listing_resume_name(struct listing *listing, const char *name, uint8_t name
 	listing->after = true;
 }
 
-/* Each call moves on: the next published allocation by slot, or by name. */
+/* Returns the next published allocation, by slot or by name, and moves on behind it. */
 static struct alloc *next_by_slot(struct listing *listing)
 {
 	struct alloc *alloc = arena_next_slot(listing->arena, listing->slot);
@@ -163,7 +163,10 @@ int listing_run(struct wire_writer *reply, struct client *client, const struct a
 		next = listing_next(&listing);
 		if (next && (!has_room(reply, item, alloc) || reply->count + 1 >= max))
 			cursor = cursor_of(&listing, alloc);
-		/* Without memory for it the entry itself leads on, as long as it is there. */
+		/*
+		 * Without memory the session does not remember the position: then the cursor's
+		 * entry leads on, as long as it is there.
+		 */
 		if (cursor != 0 && listing.prefix_len)
 			(void)client_remember(client, item->arg, cursor, item->arena, alloc->name,
 					      alloc->name_len);

@@ -19,22 +19,24 @@ struct listing {
 	const char *prefix;             /* borrowed; not terminated */
 	uint8_t  prefix_len;
 	uint32_t slot;                  /* without a prefix: where to go on */
-	struct alloc *at;               /* with one: the entry before; NULL: begin at `name` */
+	/* with a prefix: the entry listed last; NULL: begin at `name` */
+	struct alloc *at;
 	const char *name;               /* borrowed */
 	uint8_t  name_len;
-	bool     after;                 /* behind `name`, not at it */
+	bool     after;                 /* begin behind `name`, not at it */
 };
 
 void listing_begin(struct listing *listing, const struct arena *arena, const char *prefix,
 		   uint8_t prefix_len);
-/* Go on in a slot, or behind a name. */
+/* Make the listing go on in a slot, or behind a name. */
 void listing_resume_slot(struct listing *listing, uint32_t slot);
 void listing_resume_name(struct listing *listing, const char *name, uint8_t name_len);
-struct alloc *listing_next(struct listing *listing);    /* NULL: the end */
+/* Returns the next allocation; NULL: the end. */
+struct alloc *listing_next(struct listing *listing);
 
 /*
- * The items of a WIRE_LISTED for a WIRE_LIST. 0, or -errno with a sentence (nothing was added):
- * -ESTALE the cursor leads nowhere.
+ * Writes the items of a WIRE_LISTED, for a WIRE_LIST request. Returns 0, or -errno with a sentence,
+ * and nothing was added: -ESTALE the cursor leads nowhere.
  */
 int listing_run(struct wire_writer *reply, struct client *client, const struct arena *arena,
 		const struct wire_request *item,

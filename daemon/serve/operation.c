@@ -30,7 +30,10 @@ static bool is_made(const struct operation *op, const struct alloc *alloc)
 	       alloc->token == op->item.arg && alloc->uid == op->client->uid;
 }
 
-/* @needs_name: the token is looked for under the item's name, so there must be one. */
+/*
+ * Checks the item's token. With @needs_name the token is looked for under the item's name, so there
+ * must be one.
+ */
 static int check_token(const struct operation *op, bool needs_name)
 {
 	if (op->item.arg > ARENA_TOKEN_MAX)
@@ -151,7 +154,10 @@ static int run_publish(struct operation *op)
 	r = publish(op);
 	if (r == 0)
 		return 0;
-	/* The reservation is as before. Who publishes it later says then what attributes it has. */
+	/*
+	 * Takes the attributes away again, so that the reservation is as before. Whoever publishes
+	 * it later says what attributes it has.
+	 */
 	(void)arena_give_attributes(op->arena, &op->caller, op->alloc, NULL, 0,
 				    &(struct why){ "" });
 	return r;
@@ -303,7 +309,7 @@ static int run_touch(struct operation *op)
 	return arena_touch(op->arena, &op->caller, op->alloc, op->why);
 }
 
-/* An opcode that only looks: the result of every item describes op->alloc. */
+/* Does nothing, for an opcode that only looks: the result of each item describes op->alloc. */
 static int run_nothing(struct operation *op)
 {
 	return 0;
@@ -405,10 +411,7 @@ static int note_lent(struct operation *op)
 		return 0;
 	if (!alloc)
 		alloc = arena_find_held(op->arena, op->caller.holder, op->item.slot, op->item.id);
-	/*
-	 * The program itself says that nobody uses it any more, so that whatever it lent has come
-	 * back.
-	 */
+	/* The program itself says that what it lent has come back. */
 	if (op->item.flags & WIRE_DONE) {
 		if (alloc)
 			arena_take_back(op->arena, &op->caller, alloc);
@@ -458,8 +461,8 @@ static int run_again(struct operation *op, const struct arena_deed *deed)
 }
 
 /*
- * The order: flags, rights, whether it is a repetition, the allocation, whether it is lent, the
- * work.
+ * Carries out the item, in this order: flags, rights, whether it is a repetition, the allocation,
+ * whether it is lent, the work.
  */
 int operation_run(struct operation *op)
 {

@@ -22,19 +22,20 @@ struct operation {
 	struct wire_request item;
 	const char     *name;           /* item.name_len bytes, not terminated */
 	uint64_t        deed;           /* client_deed() of the item */
-	bool            is_repeat;      /* it may have been done already */
+	/* the request may have been carried out already, before the connection was lost */
+	bool            is_repeat;
 	struct arena   *arena;          /* filled in by operation_run() */
 	struct caller   caller;
-	/* by an earlier request of this user, under the same token */
+	/* an earlier request of this user, under the same token, has done it */
 	bool            was_done;
-	/* what the item is about; after success: what the result describes, NULL nothing */
+	/* what the item is about; after success what the result describes; NULL: nothing */
 	struct alloc   *alloc;
 	struct why     *why;
 };
 
 /*
- * true: such a request can change something. Then the tag of its message is stored in the session's
- * seat before it is carried out, and the arena is settled (made durable) afterwards.
+ * Can a request with @opcode change something? Then the tag of its message is stored in the
+ * session's seat before it is carried out, and the arena is settled (made durable) afterwards.
  */
 bool operation_changes(uint16_t opcode);
 
@@ -53,8 +54,8 @@ enum access operation_needs(uint16_t opcode, uint32_t flags);
 int operation_run(struct operation *op);
 
 /*
- * true: @alloc is published, or this client holds it. To all others, what a client has reserved
- * does not exist yet.
+ * Is @alloc published, or does this client hold it? To all others, what a client has reserved does
+ * not exist yet.
  */
 bool operation_may_see(const struct client *client, uint32_t arena, const struct alloc *alloc);
 

@@ -17,7 +17,7 @@
 int operation_take(struct operation *op, struct alloc *alloc, int r);
 int operation_find_handle(struct operation *op);
 int operation_find_name(struct operation *op);
-/* By the name, or by the handle where the item has no name. */
+/* Finds the allocation by the item's name, or by its handle if it has no name. */
 int operation_find_either(struct operation *op);
 
 #endif

@@ -67,7 +67,9 @@ bool party_has_turn(struct party *party, const struct parties *parties)
 	return party->spent_ns < PARTY_SHARE_NS;
 }
 
-/* A debt has a limit, so that a user is never shut out for long. */
+/*
+ * Charges the time. The debt has a limit: else one long request would shut the user out for long.
+ */
 void party_spend(struct party *party, const struct parties *parties, uint64_t ns)
 {
 	pay(party, parties);

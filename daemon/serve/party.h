@@ -45,13 +45,13 @@ void parties_init(struct parties *parties);
 int party_get(struct party **out, struct parties *parties, uint32_t uid);
 void party_put(struct parties *parties, struct party *party);
 
-/* true: several users are connected. With one user nobody waits, and no time is taken. */
+/* Are several users connected? With one user nobody waits, and no time is taken. */
 static inline bool parties_compete(const struct parties *parties)
 {
 	return parties->nr > 1;
 }
 
-/* true: the user has some of its share of this round left. */
+/* Has the user some of its share of this round left? */
 bool party_has_turn(struct party *party, const struct parties *parties);
 /* Charges @party with @ns nanoseconds of the daemon's time. */
 void party_spend(struct party *party, const struct parties *parties, uint64_t ns);

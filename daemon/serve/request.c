@@ -18,7 +18,7 @@
 #include "daemon/serve/operation.h"
 #include "daemon/serve/request_arena.h"
 
-/* Nobody waits longer for a name: a day. */
+/* the longest that a message may wait for a name: a day */
 #define WAIT_MAX_MS UINT64_C(86400000)
 
 /* ---- results ---- */
@@ -228,7 +228,7 @@ static enum outcome interrupt(struct job *job, const struct wire_reader *reader)
 	return JOB_SLICED;
 }
 
-/* An item that waits for a name: is its time over? Its first attempt begins the time. */
+/* Is the time of an item that waits for a name over? Its first attempt begins the time. */
 static bool is_too_late(struct job *job, const struct operation *op)
 {
 	uint64_t now = service_now_ns();
@@ -240,8 +240,8 @@ static bool is_too_late(struct job *job, const struct operation *op)
 }
 
 /*
- * What becomes of an item that cannot be carried out yet (@r as of operation_run()): it waits, or
- * it is refused with the -errno that is returned.
+ * Decides about an item that cannot be carried out yet (@r as of operation_run()): it waits, or it
+ * is refused with the -errno that is returned.
  */
 static int refuse_to_wait(struct job *job, const struct operation *op, int r)
 {

@@ -125,7 +125,7 @@ static void add_touches(struct job *job, struct arena *arena)
 		job->nr_fds++;
 }
 
-/* A new window: the descriptors go with the reply, and are closed here when they cannot. */
+/* Opens a new window. Its descriptors go with the reply, and are closed here when they cannot. */
 static int open_window(struct job *job, struct arena_window *window, struct arena *arena,
 		       const struct caller *caller, const struct wire_request *item,
 		       struct why *why)
@@ -208,7 +208,7 @@ enum outcome request_run_window(struct job *job, struct wire_reader *reader)
 	reply.arena = item.arena;
 	if (r < 0) {
 		job->service->counters.refused[job->opcode]++;
-		/* The reply has no room for a sentence. */
+		/* The reply to a WINDOW has no room for a sentence, so the reason is logged. */
 		log_info("a window for uid %" PRIu32 " was refused: %s", job->client->uid,
 			 why.text[0] ? why.text : strerror(-r));
 	} else {

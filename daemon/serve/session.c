@@ -259,8 +259,8 @@ static int handle(struct session *session, size_t length, int stranger_fd)
 }
 
 /*
- * A session that may take up a window may send a descriptor with that request. From all others the
- * kernel drops them, and the session ends.
+ * Receives a message. A session that may take up a window may send a descriptor with that request.
+ * For all others the kernel drops descriptors, and the session ends.
  */
 static ssize_t receive_message(struct session *session, int *stranger_fd)
 {
@@ -273,7 +273,10 @@ static ssize_t receive_message(struct session *session, int *stranger_fd)
 		return conn_recv_none(session->sock, in, WIRE_MAX, MSG_DONTWAIT);
 	if (!stranger_is_welcome()) {
 		length = conn_recv_none(session->sock, in, WIRE_MAX, MSG_DONTWAIT);
-		/* That there is no place for its descriptor is no fault of the client. */
+		/*
+		 * The process is out of descriptors, so that the client's could not be received:
+		 * that is no fault of the client.
+		 */
 		return length == -EPROTO ? -EMFILE : length;
 	}
 	return conn_recv(session->sock, in, WIRE_MAX, stranger_fd, 1, &nr);
@@ -293,7 +296,10 @@ static int receive(struct session *session)
 	n = receive_message(session, &stranger_fd);
 	if (n == -EAGAIN)
 		return 0;
-	/* The message stays in the socket. A stranger holds nothing, and nobody looks again. */
+	/*
+	 * The message stays in the socket, and the session rests. A connection that is not greeted
+	 * ends: it holds nothing, and a tick does not look at it again.
+	 */
 	if ((n == -ENOMEM || n == -ENOBUFS) && session->is_greeted) {
 		session_pause(session);
 		return 0;
@@ -376,7 +382,10 @@ static void end_after(struct session *session, int r)
 	uint64_t begun_ns = turn_begin(sessions);
 
 	complain(session, r);
-	/* keeps the account until turn_end() below charges the end to it */
+	/*
+	 * Counts this function as a user of the account: session_end() would else free it with the
+	 * user's last connection, and turn_end() below still charges the time to it.
+	 */
 	party->nr++;
 	session_end(session, r);
 	turn_end(sessions, party, begun_ns);

@@ -61,7 +61,7 @@ bool sessions_tick(struct sessions *sessions);
 
 /* Takes no more requests from now on; those under way go on, and their replies are sent. */
 void sessions_stop(struct sessions *sessions);
-/* true: no message waits, and all replies are in the sockets. Then the daemon may exit. */
+/* Does no message wait, and are all replies in the sockets? Then the daemon may exit. */
 bool sessions_are_quiet(const struct sessions *sessions);
 
 /* One greeted session, for people. */

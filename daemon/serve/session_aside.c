@@ -18,8 +18,8 @@
 /* ---- slices ---- */
 
 /*
- * Returns the slice that @job is a part of. A job that was put aside once is in a slice already and
- * need not be copied again.
+ * Returns a slice that holds @job. A job that was put aside before is in one already and need not
+ * be copied again.
  */
 static struct slice *slice_of(const struct job *job)
 {

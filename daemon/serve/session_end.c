@@ -74,8 +74,8 @@ void session_end(struct session *session, int r)
 
 	if (!session->is_greeted) {
 		/*
-		 * A stranger holds nothing. If it came back and could not be taken, its seat is
-		 * untouched: it may try again.
+		 * A stranger holds nothing. If it came back for a seat and could not take it, the
+		 * seat is untouched: the client may try again.
 		 */
 		session_free(session);
 		return;
@@ -88,7 +88,8 @@ void session_end(struct session *session, int r)
 	shutdown(session->sock, SHUT_RDWR);
 	notify_forget(session->client.seat->number);
 	/*
-	 * client_leave() tells other sessions of events: this session must be off the list by then.
+	 * Takes the session off all lists first: client_leave() tells every session on them of
+	 * events, and would write to this one, which is being freed.
 	 */
 	client = session->client;
 	memset(&session->client, 0, sizeof(session->client));

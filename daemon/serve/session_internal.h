@@ -85,7 +85,8 @@ struct session {
 	/* counted reference to the account of this session's user; NULL only while it is made */
 	struct party *party;
 	struct outbox outbox;
-	int      unwelcome;             /* 0, or the -errno with which its HELLO will be answered */
+	/* 0, or the -errno with which the HELLO of this connection will be refused */
+	int      unwelcome;
 	/* Its uid cannot be told (it has no number here), so that it is always refused. */
 	bool     is_unknown;
 	/* one QUOTA_SESSIONS of its user is taken, and returned at the end */
@@ -93,11 +94,14 @@ struct session {
 	bool     is_greeted;
 	/* the event `readable` is added, or will be when is_deferred ends */
 	bool     is_reading;
-	/* It has something to read, and waits until its user has a share again. */
+	/*
+	 * its socket has something to read, but it is not read from until its user has a share
+	 * again
+	 */
 	bool     is_deferred;
-	/* Events were dropped since its outbox was full; it must be told so. */
+	/* Events were dropped since its outbox was full; the client must be told that. */
 	bool     has_lost;
-	/* It is looked at again at the next tick, since no event would tell. */
+	/* The next tick looks at this session again, since no event of its socket would. */
 	bool     is_resting;
 	struct slice *slice;            /* owned; its message in slices, or NULL */
 	uint8_t  nr_waiting;            /* for space, at most SESSION_WAITING_MAX and a few */
@@ -114,7 +118,7 @@ struct sessions {
 	TAILQ_HEAD(, session) strangers;
 	/* messages in the order of their arrival, oldest first */
 	TAILQ_HEAD(waiting_list, waiting) waiting;
-	/* Those of `waiting` that are to be tried again, and have not been tried yet. */
+	/* Messages taken from `waiting` that are to be tried again, and have not been tried yet. */
 	struct waiting_list due;
 	TAILQ_HEAD(, slice) slices;     /* the one whose turn is next comes first */
 	TAILQ_HEAD(, session) deferred; /* the one that has waited longest comes first */
@@ -193,7 +197,7 @@ void sessions_come_back(struct sessions *sessions);
  */
 uint64_t turn_begin(const struct sessions *sessions);
 void turn_end(struct sessions *sessions, struct party *party, uint64_t begun_ns);
-/* true: the user of @session has some of its share of this round left, or is the only one. */
+/* Has the user of @session some of its share of this round left, or is it the only user? */
 bool session_has_turn(struct session *session);
 /* Puts @session at the end of sessions.deferred and does not read from it until its turn. */
 void session_defer(struct session *session);
@@ -235,7 +239,7 @@ void session_forget_waiting(struct session *session);
 
 /* ---- session_end.c ---- */
 
-/* true: the daemon has fewer sessions than max-sessions of its configuration. */
+/* Has the daemon fewer sessions than max-sessions of its configuration? */
 bool sessions_have_room(const struct sessions *sessions);
 /* Moves @session from the strangers to the greeted sessions: its HELLO was accepted. */
 void sessions_move_to_greeted(struct session *session);
@@ -310,8 +314,9 @@ void sessions_init_turns(struct sessions *sessions);
 /* ---- session_access.c ---- */
 
 /*
- * For watcher.reloaded: the configuration was read again. Ends, arena by arena, what sessions have
- * where their user lost the right to it. Other arenas are untouched.
+ * Takes from sessions what a reload of the configuration took from their users: ends, arena by
+ * arena, what they have where the right to it is lost. Other arenas are untouched. It is the
+ * function watcher.reloaded.
  */
 void sessions_review(struct watcher *watcher);
 

@@ -22,7 +22,7 @@
 
 #include "daemon/serve/session_internal.h"
 
-/* So long, in nanoseconds, a message waits for leases to be given back; then it is refused. */
+/* A message waits this long, in nanoseconds, for leases to be given back; then it is refused. */
 #define RECALL_NS UINT64_C(2000000000)
 
 /*
@@ -100,7 +100,11 @@ static void run_slice(struct slice *slice)
 	struct party *party = slice->session->party;
 	uint64_t begun_ns = turn_begin(sessions);
 
-	party->nr++;                    /* The account stays if the session is freed. */
+	/*
+	 * Counts this function as a user of the account: else it would be freed with the session,
+	 * and turn_end() below still uses it.
+	 */
+	party->nr++;
 	go_on(slice);
 	turn_end(sessions, party, begun_ns);
 	party_put(&sessions->parties, party);
@@ -161,7 +165,11 @@ static void retry_in_turn(struct waiting *waiting)
 	struct party *party = waiting->session->party;
 	uint64_t begun_ns = turn_begin(sessions);
 
-	party->nr++;                    /* The account stays if the session is freed. */
+	/*
+	 * Counts this function as a user of the account: else it would be freed with the session,
+	 * and turn_end() below still uses it.
+	 */
+	party->nr++;
 	session_take_waiting(waiting);
 	retry(waiting);
 	turn_end(sessions, party, begun_ns);

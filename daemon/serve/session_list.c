@@ -20,8 +20,8 @@
 #include "daemon/serve/event_message.h"
 
 /*
- * So many connections over a limit are kept until they have said HELLO, to be told why they cannot
- * stay. More are closed without a word.
+ * This many connections over a limit are kept until they have said HELLO, to be told why they
+ * cannot stay. More are closed without a word.
  */
 #define UNWELCOME_MAX 64
 /* A connection that has not said HELLO within ten seconds is closed. */

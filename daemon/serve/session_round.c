@@ -14,7 +14,7 @@ static void serve_deferred(struct sessions *sessions)
 
 	TAILQ_FOREACH(session, &sessions->deferred, by_turn)
 		nr++;
-	/* Each has one turn; a session that ends takes itself off the list. */
+	/* Each deferred session has one turn; a session that ends takes itself off the list. */
 	while (nr-- > 0 && !TAILQ_EMPTY(&sessions->deferred)) {
 		session = TAILQ_FIRST(&sessions->deferred);
 		if (session_has_turn(session))

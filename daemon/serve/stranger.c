@@ -22,7 +22,7 @@
 
 /* how many threads are closing a descriptor */
 static atomic_int nr_closing;
-/* Those for which there was no thread; for the loop thread alone. */
+/* Descriptors that no thread was free to close; only the loop thread uses the list. */
 static int left[CLOSING_MAX], nr_left;
 
 static void *close_it(void *arg)
@@ -32,7 +32,7 @@ static void *close_it(void *arg)
 	return NULL;
 }
 
-/* false: there is no thread for it. */
+/* Hands @fd to a thread that closes it; false: there is no thread for it. */
 static bool hand_over(int fd)
 {
 	pthread_attr_t attr;
@@ -51,7 +51,10 @@ static bool hand_over(int fd)
 
 bool stranger_is_welcome(void)
 {
-	/* Without this, once there was no thread eight times no descriptor would come in again. */
+	/*
+	 * Hands over what was left before. Else, once eight descriptors were left, none would ever
+	 * be received again.
+	 */
 	while (nr_left > 0 && hand_over(left[nr_left - 1]))
 		nr_left--;
 	return atomic_load_explicit(&nr_closing, memory_order_relaxed) + nr_left < CLOSING_MAX;

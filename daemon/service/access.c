@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * access: compares `users`, `groups` and `readers` of an arena's configuration with a uid and its
- * groups.
+ * access: finds out what a user may do in an arena, by comparing `users`, `groups` and `readers` of
+ * the arena's configuration with the user's uid and groups.
  */
 #include <config.h>
 

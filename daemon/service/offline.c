@@ -40,7 +40,7 @@ static int fail(int r, const struct why *why)
 	return EXIT_FAILURE;
 }
 
-/* Takes @result. @status, when it could be printed. */
+/* Prints and frees @result. Returns @status, or a failure if it could not be printed. */
 static int print(struct json_object *result, int status)
 {
 	char *text = shape_text(result);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * offline: what is done to a device that no daemon serves: format, check, repair, a new UUID, a
- * take-over from other hosts. The
- * result is one JSON object on stdout.
+ * take-over from other hosts. The result is one JSON object on stdout.
  */
 #ifndef PMEMARENA_OFFLINE_H
 #define PMEMARENA_OFFLINE_H
@@ -30,7 +29,7 @@ struct offline_request {
 	 * respected. NULL: there is none.
 	 */
 	const char *runtime_dir;
-	/* for a format, as all that follow up to memmap_on_device */
+	/* for a format, as the following members up to memmap_on_device are */
 	const char *name;
 	const char *size, *page_size, *slots;   /* as they were given; NULL: the default */
 	bool memmap_on_device;

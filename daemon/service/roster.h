@@ -24,7 +24,7 @@ struct seat {
 	uint64_t last_tag;
 	uint8_t  secret[ROSTER_SECRET];
 	uint32_t uid;
-	/* of the session; 0: a daemon that knew none made the seat */
+	/* the features of the session; 0: a daemon that knew of none made the seat */
 	uint32_t features;
 	/* of the last request that was received, whatever became of it */
 	uint64_t read_tag;

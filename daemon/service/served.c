@@ -23,8 +23,8 @@
 
 /* The most that one tick verifies, so that the verifier never holds up a request for long. */
 #define VERIFY_SLOTS_MAX    4096
-#define VERIFY_SECTIONS_MAX 16          /* takes a third of a millisecond */
-#define SECTION_SHIFT       27          /* of a section, 128 MiB */
+#define VERIFY_SECTIONS_MAX 16          /* verifying this many takes a third of a millisecond */
+#define SECTION_SHIFT       27          /* a section has 128 MiB */
 /*
  * The least time between two lines that say that a file was made longer, and between two that say
  * who locks the marks without right.
@@ -115,7 +115,8 @@ static void log_opened(const struct served *served)
 }
 
 /*
- * Does the configuration ask for another size than the file has? An arena does not grow or shrink.
+ * Does the configuration ask for another size than the file has? If so, that has no effect, since
+ * an arena does not grow or shrink, and the operator should know.
  */
 bool served_is_other_size(char *text, size_t size, const struct served *served,
 			  const struct config_arena *wish)

@@ -51,7 +51,7 @@ bool served_is_other_size(char *text, size_t size, const struct served *served,
 			  const struct config_arena *wish);
 
 /*
- * What an open arena needs at each tick: its own upkeep, a cut of what clients appended to its
+ * Does what an open arena needs at each tick: its own upkeep, a cut of what clients appended to its
  * file, and so much verifying that all is verified in @verify_interval_ms (0: nothing is).
  * @elapsed_ns is the time since the last tick.
  */

@@ -46,9 +46,9 @@ struct service {
 	struct idmap idmap;
 	struct quota *quota;            /* owned, as all that follow */
 	struct scrubber *scrubber;
-	struct vma_budget vma_budget;   /* in place */
+	struct vma_budget vma_budget;   /* a part of this structure, and not a pointer */
 	struct roster *roster;
-	uint64_t number;                /* of the session that the daemon itself has */
+	uint64_t number;                /* number of the session that the daemon itself has */
 	struct served *arenas;
 	uint32_t nr_arenas;
 	struct counters counters;
@@ -60,12 +60,13 @@ struct service {
 	uint64_t looked_ns;
 	/* an arena was opened late: sessions must take part in it; who sees to that clears it */
 	bool     has_new;
-	struct log_limit log_limit;     /* for lines that clients can cause */
+	struct log_limit log_limit;     /* bounds the lines that clients can cause in the log */
 	struct why reload_failed;       /* why the last reload failed; "": it did not */
 	TAILQ_HEAD(, watcher) watchers;
 	/* subscriptions of clients; while there are none the arenas keep no events */
 	uint32_t nr_listeners;
-	struct arena_event events[SERVICE_EVENTS];      /* on their way to the watchers */
+	/* the buffer in which events are handed to the watchers */
+	struct arena_event events[SERVICE_EVENTS];
 };
 
 uint64_t service_now_ns(void);          /* CLOCK_MONOTONIC */

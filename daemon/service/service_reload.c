@@ -23,8 +23,8 @@ static void tell_reloaded(struct service *service)
 }
 
 /*
- * A file that is no configuration at all has a mistake in each line: more than so many are not
- * logged.
+ * The most mistakes that are logged. A file that is no configuration at all has a mistake in each
+ * line.
  */
 #define MISTAKES_MAX 50
 

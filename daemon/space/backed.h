@@ -14,11 +14,11 @@
 struct backed;
 
 /*
- * At first no page is known to have its blocks. At most @max_free free pages may keep theirs.
- * -ENOMEM.
+ * Makes the bits; at first no page is known to have its blocks. At most @max_free free pages may
+ * keep theirs. -ENOMEM.
  */
 int backed_new(struct backed **out, uint64_t nr_pages, uint64_t max_free);
-void backed_free(struct backed *backed);                /* NULL is fine. */
+void backed_free(struct backed *backed);                /* Frees @backed, which may be NULL. */
 
 /* Do all @nr pages from @page on have their blocks? */
 bool backed_has(const struct backed *backed, uint64_t page, uint64_t nr);

@@ -18,8 +18,8 @@
 #define INLINE_BYTES (UINT64_C(64) << 10)
 
 /*
- * A compound page with a bad base page cannot be handed out whole any more. Its good base pages can
- * serve runs. Returns how many such pages of @pages were set aside.
+ * Sets compound pages with a bad base page aside: they cannot be handed out whole any more, though
+ * their good base pages can serve runs. Returns how many of @pages were set aside.
  */
 static uint64_t set_poisoned_aside(struct space *space, struct extent pages)
 {
@@ -82,7 +82,10 @@ static void find_bad(struct space *space, struct extent range)
 {
 	uint32_t object;
 
-	/* Then zeroing fails everywhere, and says nothing about a page. */
+	/*
+	 * On a device that has failed, zeroing fails everywhere, which says nothing about single
+	 * pages.
+	 */
 	if (media_broken(space->p.data) < 0)
 		return;
 	for (uint64_t i = 0; i < range.len; i++) {

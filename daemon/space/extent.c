@@ -340,8 +340,8 @@ int extent_claim_at(struct extent_map *map, uint64_t off, uint64_t len)
 /* ---- releasing ---- */
 
 /*
- * -EINVAL: the range is empty, ends beyond 2^64, or has a boundary inside, so that it cannot have
- * come from this map.
+ * Checks a range that is to be released. -EINVAL: it is empty, ends beyond 2^64, or has a boundary
+ * inside, so that it cannot have come from this map.
  */
 static int check_range(const struct extent_map *map, struct extent range)
 {

@@ -18,12 +18,15 @@ struct extent { uint64_t off, len; };
 
 struct extent_map;
 
-/* Ranges never merge across multiples of @boundary (0: there is none). -ENOMEM. */
+/*
+ * Makes an empty map. Ranges never merge across multiples of @boundary (0: there is none). -ENOMEM.
+ */
 int extent_map_new(struct extent_map **out, uint64_t boundary);
 void extent_map_free(struct extent_map *map);
 
 uint64_t extent_total(const struct extent_map *map);            /* the sum of all lengths */
-uint64_t extent_largest(const struct extent_map *map);          /* 0 when the map is empty */
+/* the length of the largest range; 0 when the map is empty */
+uint64_t extent_largest(const struct extent_map *map);
 uint64_t extent_count(const struct extent_map *map);
 
 /*

@@ -46,8 +46,8 @@ void pages_set_scrubbing(struct space *space, struct extent pages, bool scrubbin
 
 		if (!memmap_is_active(space->p.mm, pages.off + i))
 			/*
-			 * To set the flag would activate the section, and 2 MiB of descriptors are
-			 * too much for a flag that only `pmemarenactl map` shows.
+			 * Skips the page: to set the flag would activate the section, and 2 MiB of
+			 * descriptors are too much for a flag that only `pmemarenactl map` shows.
 			 */
 			continue;
 		head = memmap_head(space->p.mm, pages.off + i);

@@ -260,10 +260,10 @@ static bool drop_spare(struct space *space, struct owner *owner)
 }
 
 /*
- * For each user one split page stays split when it becomes free, until upkeep or until space is
- * short. A program that allocates and frees in turn would else split the same page again and again.
- * The memmap also waits before it shares the tails of such a page, but that is the smaller part of
- * the cost.
+ * Keeps @page as the owner's spare: for each user one split page stays split when it becomes free,
+ * until upkeep or until space is short. A program that allocates and frees in turn would else split
+ * the same page again and again. The memmap also waits before it shares the tails of such a page,
+ * but that is the smaller part of the cost.
  */
 static void keep_spare(struct space *space, struct owner *owner, uint64_t page)
 {
@@ -287,8 +287,8 @@ bool run_drop_spares(struct space *space, bool old_ones)
 }
 
 /*
- * If all base pages of @page that are used are bad ones, the free rest is no longer reserved for
- * its owner: anybody may have it.
+ * Leaves the free rest of @page to everybody, if the only base pages of it that are used are bad
+ * ones: else it would stay reserved for its owner.
  */
 static void leave_rest(struct space *space, struct owner *owner, uint64_t page)
 {

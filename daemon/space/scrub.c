@@ -64,8 +64,9 @@ struct scrubber {
 /* ---- one job ---- */
 
 /*
- * Waits until the rate allows @len more bytes. All who wait use one clock, and each takes the next
- * place when it is due, so that a new rate counts at once. Returns false if the job was cut.
+ * Waits until the rate allows @len more bytes. All workers share one next_ns, the time of the next
+ * piece. A worker moves it on only when its own piece is due, and not earlier, so that a new rate
+ * counts at once. Returns false if the job was cut.
  */
 static bool wait_for_rate(struct worker *worker, uint64_t len)
 {
@@ -275,7 +276,10 @@ static void init_locks(struct scrubber *s)
 {
 	pthread_condattr_t attr;
 
-	/* None of these fails in glibc with such attributes. */
+	/*
+	 * None of these calls fails in glibc with such attributes, so their results are not looked
+	 * at.
+	 */
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_mutex_init(&s->mutex, NULL);

@@ -73,7 +73,10 @@ static bool is_free(const struct space *space, uint64_t page)
 	return head->object == 0 && !(head->flags & DESC_SPLIT);
 }
 
-/* -EEXIST: a page belongs to somebody already, and none was marked; -ENOMEM. */
+/*
+ * Marks compound pages as used by @object. -EEXIST: a page belongs to somebody already, and none
+ * was marked; -ENOMEM.
+ */
 static int mark_pages(struct space *space, struct extent pages, uint32_t object)
 {
 	int r = memmap_activate(space->p.mm, pages.off, pages.len);
@@ -142,7 +145,10 @@ static int release_free(struct space *space, struct extent pages)
 	return r;
 }
 
-/* A free page that has a bad base page: after the scrub dirt.c sets it aside. */
+/*
+ * A free page has a bad base page: sends it to the scrubber, after which dirt.c sets it aside. If
+ * another host may have it mapped, it is withheld instead.
+ */
 static int build_bad(struct space *space, uint64_t page)
 {
 	struct extent range = { pfn_of(space, page), space->pfns_per_page };
@@ -227,7 +233,7 @@ static int claim_run(struct extent *out, struct space *space, uint64_t nr_pfns, 
 	return r;
 }
 
-/* A run if less than a compound page is asked for, else whole pages. */
+/* Claims a run if less than a compound page is asked for, else whole pages. */
 static int claim(struct extent *extents, uint32_t *nr, bool *is_run, struct space *space,
 		 uint64_t nr_pfns, uint32_t max, uint32_t uid)
 {

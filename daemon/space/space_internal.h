@@ -56,7 +56,7 @@ struct space {
 	bool     is_withholding;
 	uint64_t scrubbed_pfns;
 	bool     wants_fence;
-	/* zeroes of the loop thread that are not fenced yet */
+	/* the loop thread wrote zeroes that are not fenced yet */
 	bool     wants_data_fence;
 	bool     held;
 };
@@ -97,13 +97,14 @@ int pages_claim(struct extent *extents, uint32_t *nr, struct space *space, uint6
 		uint32_t max);
 /* Puts back pages that nobody used, as clean ones. */
 void pages_unclaim(struct space *space, const struct extent *extents, uint32_t nr);
-/* Asks the file system for their blocks, if they have none. */
+/* Asks the file system for the blocks of @pages, if they have none. */
 int pages_allocate(struct space *space, struct extent pages);
-/* The same for the base pages of a run. */
+/* Asks the file system for the blocks of the base pages of @run, if they have none. */
 int pages_allocate_run(struct space *space, struct extent run);
 /* Takes one clean page and clears its zero bit. -ENOSPC, -EAGAIN. */
 int pages_take(struct space *space, uint64_t *page);
-void pages_give(struct space *space, uint64_t page);                    /* Puts it back, clean. */
+/* Puts @page, which pages_take() returned, back as a clean page. */
+void pages_give(struct space *space, uint64_t page);
 
 /* ---- run.c ---- */
 
@@ -120,13 +121,16 @@ int run_release_clean(struct space *space, struct extent run);
 int run_split(struct space *space, uint64_t page, uint32_t uid);
 /* At a start: sends what nobody has of a split page to the scrubber. */
 int run_build(struct space *space, uint64_t page);
-/* At a start: -EEXIST, -ENOMEM, as space_mark_used(). */
+/* At a start: marks @run of a split page as used. -EEXIST: somebody has a part of it; -ENOMEM. */
 int run_mark_used(struct space *space, struct extent run, uint32_t uid, uint32_t object);
 /* Makes runs for anybody of what is good of a page with bad base pages, claimed and scrubbed. */
 int run_adopt_poisoned(struct space *space, uint64_t page);
 /* Notes that a base page of a split page went bad: no claim gets it from now on. */
 void run_take_bad(struct space *space, uint64_t pfn);
-/* @old_ones: those alone that upkeep has seen before. Returns true if some page is whole again. */
+/*
+ * Makes the spare pages of all users whole; with @old_ones only those that were spare already when
+ * upkeep came by last. Returns true if some page is whole again.
+ */
 bool run_drop_spares(struct space *space, bool old_ones);
 void run_free_owners(struct space *space);
 

@@ -31,10 +31,15 @@
 #include "lib/wire/size.h"
 
 #define BASE_SHIFT  12
-#define SMALL_BYTES (UINT64_C(2) << 20)         /* of base pages, at most */
-#define LARGE_BYTES (UINT64_C(32) << 20)        /* of compound pages, if a piece is not larger */
+/* the most bytes of small leases (base pages) that are taken at a time */
+#define SMALL_BYTES (UINT64_C(2) << 20)
 /*
- * So many leases may wait for the keeper (the cache's thread) to end them. Beyond that the thread
+ * the most bytes of large leases (compound pages) that are taken at a time, unless one piece is
+ * larger
+ */
+#define LARGE_BYTES (UINT64_C(32) << 20)
+/*
+ * How many leases may wait for the keeper (the cache's thread) to end them. Beyond that the thread
  * that releases a piece ends them itself.
  */
 #define MAX_ENDING  8
@@ -81,9 +86,9 @@ static int take_lease(struct pma_cache *cache, struct shelf *shelf, uint64_t len
 }
 
 /*
- * Takes as much as the shelf usually takes ahead. If that cannot be had, takes only @len; when the
- * arena is short of space, as an ordinary reservation, for which the daemon asks others to give
- * leases back.
+ * Takes a lease of the size that the shelf usually takes ahead. If that cannot be had, takes one of
+ * @len bytes only. If the arena is short of space, that one is an ordinary reservation: for such
+ * the daemon asks other clients to give leases back, for a lease it does not.
  */
 static int refill(struct pma_cache *cache, struct shelf *shelf, uint64_t len)
 {

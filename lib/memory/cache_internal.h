@@ -30,8 +30,9 @@ struct pma_cache {
 	uint64_t page_size, max_bytes;
 	struct shelf small, large;
 	uint64_t bytes;                 /* bytes that are leased and not published */
-	uint64_t in_use;                /* the bytes of these that are in pieces */
-	bool     is_refilling;          /* some thread takes another lease */
+	uint64_t in_use;                /* how many of @bytes are in pieces that the program has */
+	/* a thread is asking the daemon for another lease; the others wait for it */
+	bool     is_refilling;
 	uint64_t nr_refills, nr_recalls;
 	struct lease_list ending;       /* owned; leases that wait for the keeper to end them */
 	uint32_t nr_ending;

@@ -95,8 +95,7 @@ static int init(void)
 }
 
 /*
- * An earlier initialization may have failed for want of memory, which may pass. So it is tried
- * again by the next caller, until it has succeeded.
+ * Tries again after a failure: an earlier call may have failed for want of memory, which may pass.
  */
 int durable_init(void)
 {

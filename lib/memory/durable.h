@@ -27,7 +27,7 @@ enum pma_granularity durable_granularity(enum pma_granularity said);
 int durable_persist(enum pma_granularity granularity, const void *addr, size_t len);
 int durable_flush(enum pma_granularity granularity, const void *addr, size_t len);
 void durable_drain(enum pma_granularity granularity);
-/* Store and persist. */
+/* Copy bytes, or set them, and make them durable: a store and a durable_persist() in one. */
 int durable_memcpy(enum pma_granularity granularity, void *dst, const void *src, size_t len);
 int durable_memset(enum pma_granularity granularity, void *dst, int byte, size_t len);
 

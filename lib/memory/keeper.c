@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * keeper: one thread that waits for two descriptors. What is to be done is decided by its owner,
- * the cache.
+ * keeper: one thread of a cache, which waits for two descriptors: the daemon's recall, and a
+ * wake-up. The cache decides what is done then.
  */
 #include <config.h>
 
@@ -60,8 +60,8 @@ static void *keep(void *arg)
 		if (eventfd_read(keeper->wake_fd, &value) == 0 && !atomic_load(&keeper->is_over))
 			keeper->work(keeper->arg, false);
 		/*
-		 * The connection is lost: its timer makes the descriptor readable when it is time
-		 * to try again.
+		 * If the connection is lost, pma_dispatch() also connects again: a timer makes the
+		 * same descriptor readable when it is time to try.
 		 */
 		pma_dispatch(keeper->ear);
 	}

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * layout: arithmetic on extents. Believes the daemon about where things are only as far as they lie
- * inside of what clients can have.
+ * layout: computes which parts of a device must be mapped for an allocation's extents. The extents
+ * come from the daemon, and are refused if they lie outside of what clients can have: else this
+ * process would map something else.
  */
 #include <config.h>
 
@@ -91,7 +92,10 @@ int layout_init(struct layout *layout, const struct pma_extent *extents, size_t 
 			return r;
 		}
 	}
-	/* So that the kernel can use huge mappings. */
+	/*
+	 * An allocation of that size is aligned to it in memory, so that the kernel can use huge
+	 * mappings.
+	 */
 	if (layout->size >= HUGE_PAGE && layout->address_align < HUGE_PAGE)
 		layout->address_align = HUGE_PAGE;
 	return 0;

@@ -30,7 +30,10 @@ struct layout {
 	uint64_t address_align;         /* what the memory must be aligned to */
 };
 
-/* -EPROTO: the daemon's word cannot be true for that device; -EIO: it is not there; -ENOMEM. */
+/*
+ * Computes the layout. -EPROTO: the extents cannot be true for that device; -EIO: the device is not
+ * there; -ENOMEM.
+ */
 int layout_init(struct layout *layout, const struct pma_extent *extents, size_t nr,
 		const struct wire_arena *arena, struct why *why);
 void layout_fini(struct layout *layout);

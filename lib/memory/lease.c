@@ -40,7 +40,7 @@ static void set_bits(uint64_t *words, uint32_t first, uint32_t nr, bool on)
 	}
 }
 
-/* The next bit from @from on that is @on; @end when there is none. */
+/* Returns the next bit from @from on that is @on; @end: there is none. */
 static uint32_t next_bit(const uint64_t *words, uint32_t from, uint32_t end, bool on)
 {
 	while (from < end) {
@@ -83,7 +83,8 @@ bool lease_claim(uint32_t *first, struct lease *lease, uint32_t nr)
 	}
 	set_bits(lease->free, *first, nr, false);
 	lease->nr_free -= nr;
-	if (nr == 1)            /* all before it are taken */
+	/* All units before this one are taken, so the next search need not look at them. */
+	if (nr == 1)
 		lease->hint = *first / PER_WORD;
 	lease_set_piece(lease, *first, nr, PIECE_RESERVED);
 	lease->nr_pieces++;

@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What is known of the unit where a piece begins. */
+/* The state of the piece that begins at a unit; PIECE_NONE: no piece does. */
 enum piece_state {
 	PIECE_NONE,
 	PIECE_RESERVED,                 /* used by this process, and not known to the daemon */
@@ -31,7 +31,7 @@ struct lease {
 	struct pma *pma;                /* borrowed */
 	struct pma_handle handle;
 	struct pma_mapping *map;        /* owned; NULL: it is being ended, or could not be mapped */
-	/* after the mapping's end: another process may still have it */
+	/* the mapping is gone here, and another process may still have it */
 	bool     is_lent;
 	char    *base;
 	uint64_t off;                   /* on the device */
@@ -41,7 +41,7 @@ struct lease {
 	uint32_t nr_kept;               /* units that are not published: free, or in a piece */
 	uint32_t nr_pieces;             /* in use here, published ones too */
 	uint32_t hint;                  /* no unit is free in the words of `free` before this one */
-	/* a search for so many units in a row failed, and nothing was released since */
+	/* a search for this many units in a row failed, and nothing was released since */
 	uint32_t too_many;
 	struct pma_handle *published;   /* owned; handles of the parts that were published */
 	uint32_t nr_published, room_published;
@@ -67,10 +67,14 @@ int lease_new(struct lease **out, struct pma *pma, uint32_t arena, uint64_t len,
  * then the daemon takes the lease for one that is in use.
  */
 int lease_end(struct lease *lease);
-/* Only frees the memory: the daemon ends what it knows of the lease with the session. */
+/*
+ * Frees the memory and sends nothing: the daemon ends what it knows of the lease with the session.
+ */
 void lease_free(struct lease *lease);
 
-/* false: the daemon ended the lease, and nothing more can be published from it */
+/*
+ * Is the lease still there? If not, the daemon ended it, and nothing more can be published from it.
+ */
 bool lease_is_valid(const struct lease *lease);
 
 /* Takes @nr free units in a row; *first is the first of them. false: there are none. */

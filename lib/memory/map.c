@@ -243,7 +243,10 @@ static int map_extents(struct pma_mapping *map, struct pma *pma, const struct pm
 	struct why why;
 	int r;
 
-	/* First: of an arena that this user could not use when it connected, only this tells. */
+	/*
+	 * The door comes first: if the arena was closed to this user when it connected, only
+	 * door_open() finds out whether it still is.
+	 */
 	r = door_open(&door, pma, map->handle.arena, !map->is_writable);
 	if (r < 0)
 		return r;
@@ -351,7 +354,10 @@ bool map_end(struct pma_mapping *map)
 		LIST_REMOVE(&map->tie, link);
 		client_unlock(map->tie.pma);
 	} else if (is_unmapped) {
-		/* What this child still has mapped its parent must go on to see. */
+		/*
+		 * What this child still has mapped its parent must still be able to see, so only
+		 * the child's copy is dropped.
+		 */
 		witness_drop(&map->witness);
 	}
 	free(map);

@@ -15,7 +15,7 @@ struct pma_mapping;
  * cannot be found out.
  */
 bool map_end(struct pma_mapping *map);
-/* Where it begins on the device, for one extent. */
+/* Returns where the mapped allocation, which has one extent, begins on the device. */
 uint64_t map_offset(const struct pma_mapping *map);
 
 #endif

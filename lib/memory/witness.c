@@ -31,7 +31,7 @@
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-/* Under lock. */
+/* The following are read and written under this lock. */
 static bool is_watching;                /* watch_forks() has had its handlers set */
 static int file_fd = -1;                /* owned, unless the program closed it: see is_ours() */
 static uint64_t file_inode;
@@ -81,7 +81,7 @@ static int make_file(void)
 	struct stat st;
 	int fd = memfd_create("pma-witness", MFD_CLOEXEC | MFD_NOEXEC_SEAL);
 
-	if (fd < 0 && errno == EINVAL)          /* before Linux 6.3 */
+	if (fd < 0 && errno == EINVAL)          /* Linux before 6.3 does not know MFD_NOEXEC_SEAL */
 		fd = memfd_create("pma-witness", MFD_CLOEXEC);
 	if (fd < 0)
 		return -errno;
@@ -97,7 +97,7 @@ static int make_file(void)
 	return 0;
 }
 
-/* With the lock. */
+/* Makes the file if this process has none; under lock. */
 static int have_file(void)
 {
 	int r = is_ours();

@@ -14,7 +14,8 @@
 struct witness {
 	void    *page;                  /* owned; NULL: there is none, and everything is possible */
 	uint64_t inode;                 /* of the file that the page is of */
-	uint64_t byte;                  /* of it, that the page's description has locked */
+	/* the byte of that file which the page's description has locked */
+	uint64_t byte;
 };
 
 /*

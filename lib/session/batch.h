@@ -40,7 +40,7 @@
  * daemon that knows WIRE_LENT (link.lends).
  */
 #define OP_UNMAPPED ((enum pma_opcode)(PMA_OP_TOUCH + 3))
-/* the same report, but others may have it mapped */
+/* the same report as OP_UNMAPPED, but others may have the allocation mapped */
 #define OP_LENT     ((enum pma_opcode)(PMA_OP_TOUCH + 4))
 
 struct holding;

@@ -185,8 +185,8 @@ static int attach(struct pma *pma, uint32_t arena, bool read_only)
 	attach.call.length = (uint32_t)wire_end(&writer);
 	r = ask_for_fds(&attach, pma);
 	/*
-	 * What this process lacked it may have the next time, and an arena that is not for this
-	 * user, or not online, may be so later: that is not remembered.
+	 * This refusal is not remembered: what the process lacked it may have the next time, and an
+	 * arena that is not for this user, or not online, may be so later.
 	 */
 	if (read_only)
 		pma->sites.all[arena].cannot_attach =
@@ -290,7 +290,7 @@ void door_close(struct pma *pma, struct door *door)
 	client_unlock(pma);
 }
 
-/* The arena was not attached yet, or not in this session. */
+/* Asks for the descriptors first, if the arena was not attached yet, or not in this session. */
 const struct plane *door_plane(struct pma *pma, uint32_t arena)
 {
 	struct site *site = &pma->sites.all[arena];

@@ -373,7 +373,10 @@ int pma_dispatch(struct pma *pma)
 	return r;
 }
 
-/* With the lock. */
+/*
+ * Is there an event, or the news of a loss, for the callback of some arena? The caller has
+ * link.lock.
+ */
 static bool has_something_to_deliver(const struct pma *pma)
 {
 	bool has_lost = false;
@@ -392,7 +395,10 @@ int pma_get_fd(struct pma *pma)
 		return r;
 	client_lock(pma);
 	r = link_fd(&pma->link, &why);
-	/* What arrived before there was a descriptor signalled nobody, and would wait for ever. */
+	/*
+	 * Events that arrived before there was a descriptor have signalled nobody: without this the
+	 * program would wait for them for ever.
+	 */
 	if (r >= 0 && has_something_to_deliver(pma))
 		link_signal(&pma->link, true);
 	client_unlock(pma);

@@ -88,8 +88,8 @@ struct holding *holding_first(struct holdings *holdings);
 struct holding *holding_next(struct holding *holding);
 
 /*
- * Is it open, and certain that no mapping of it exists: none of this session, none of a lease, none
- * that was lent?
+ * Is the allocation open, and is it certain that nobody has it mapped: not this session, not
+ * through a lease, and nobody to whom it was lent?
  */
 bool holding_is_unmapped(const struct holding *holding);
 

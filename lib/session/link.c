@@ -25,8 +25,12 @@
 
 #define MS INT64_C(1000000)
 #define CONNECT_MS 5000
-#define MAX_FDS 4       /* as many as come with a WIRE_WINDOWED; two with a WIRE_ATTACHED */
-/* After so many replies in a row that busy polling did not catch, it pauses for SPIN_REST calls. */
+/* A WIRE_WINDOWED brings up to this many descriptors, a WIRE_ATTACHED two. */
+#define MAX_FDS 4
+/*
+ * After SPIN_MISSES replies in a row that busy polling did not catch, it is left out for SPIN_REST
+ * calls.
+ */
 #define SPIN_MISSES 8
 #define SPIN_REST   64
 
@@ -166,7 +170,7 @@ static int drain(struct link *link)
 	return n == -EMSGSIZE ? -EPROTO : (int)n;
 }
 
-/* The result of a receive, @n, as one of those that drain() returns. */
+/* Turns the result @n of a receive into one of the results of drain(). */
 static int digest(struct link *link, ssize_t n, int *fds, int nr_fds)
 {
 	if (n > 0)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* link_error: see link_error.h. */
+/* link_error: puts into words what went wrong with a connection. */
 #include <config.h>
 
 #include "lib/session/link_error.h"
@@ -55,7 +55,7 @@ int link_error(struct link *link, int err)
 	if (err == -EPROTO)
 		return error_set(err, "%s does not keep the protocol of this library (version %d)",
 				 path, WIRE_VERSION);
-	/* It was not sent, or its reply could not be received. */
+	/* The request was not sent, or its reply could not be received. */
 	return error_set(err, "a request to %s: %s", path, error_text(err));
 }
 

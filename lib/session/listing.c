@@ -25,15 +25,16 @@
 struct page {
 	struct call call;
 	/*
-	 * of extents: what the daemon said about the allocation; of a list of allocations: its
+	 * for extents: what the daemon said about the allocation; for a list of allocations: its
 	 * refusal
 	 */
 	struct wire_result result;
 	char text[WIRE_MAX_TEXT];
 	size_t max, nr;                 /* how many entries are wanted, and how many came */
-	struct pma_info *stats;         /* borrowed; out */
-	struct pma_extent *extents;     /* borrowed; out */
-	uint64_t cursor;                /* out: where the next page begins; 0: this was the last */
+	struct pma_info *stats;         /* borrowed; the reply's entries are written there */
+	struct pma_extent *extents;     /* borrowed; the reply's entries are written there */
+	/* after the reply: where the next page begins; 0: this was the last */
+	uint64_t cursor;
 };
 
 static int ask(struct pma *pma, struct page *page, uint16_t opcode,

@@ -31,7 +31,7 @@ static const uint16_t wire_opcodes[] = {
 	[OP_UNMAPPED] = WIRE_CLOSE,	 [OP_LENT] = WIRE_CLOSE,
 };
 
-/* The opcode on the wire for @op; 0: the library knows no such operation. */
+/* Returns the opcode on the wire for @op; 0: the library knows no such operation. */
 static uint16_t wire_opcode(const struct pma_op *op)
 {
 	size_t i = (size_t)op->opcode;
@@ -53,7 +53,7 @@ static uint32_t allowed_flags(enum pma_opcode opcode)
 	return opcode == PMA_OP_OPEN ? PMA_READ_ONLY : 0;
 }
 
-/* A publish has a name if it takes that name over. */
+/* May @op have a name? A publish may only if it takes that name over from another allocation. */
 static bool may_have_name(const struct pma_op *op)
 {
 	enum pma_opcode opcode = op->opcode;
@@ -299,13 +299,13 @@ static struct frame *next_frame(struct run *run)
 	return frame;
 }
 
-/* The opcode on the wire for @op; 0: this caller may not use the operation. */
+/* Returns the opcode on the wire for @op; 0: this caller may not use the operation. */
 static uint16_t opcode_in(const struct run *run, const struct pma_op *op)
 {
 	return op->opcode > PMA_OP_TOUCH && !run->is_ours ? 0 : wire_opcode(op);
 }
 
-/* @op was refused here, with a sentence. */
+/* Gives @op the error @r and a sentence: it was refused here, before any message. */
 static void refuse(struct pma_op *op, int r)
 {
 	op->result = r;

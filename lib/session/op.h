@@ -13,7 +13,7 @@
  * for either. Takes the lock.
  */
 int op_run(struct pma *pma, struct pma_op *op);
-/* pma_run(), which may also use the library's own operations (OP_LEASE, OP_CARVE, ...). */
+/* As pma_run(), and may also use the library's own operations (OP_LEASE, OP_CARVE, ...). */
 int op_run_all(struct pma *pma, struct pma_op *ops, size_t nr);
 /*
  * Runs one operation whose request the caller has made, because enum pma_opcode has no value for

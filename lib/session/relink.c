@@ -184,15 +184,18 @@ int relink_watch(struct link *link, int fd, struct why *why)
 			       : error_text(-errno));
 }
 
-/* 0, or a negative errno with the reason in @why. */
+/*
+ * Begins to talk on @sock, which was just connected. 0, or a negative errno with the reason in
+ * @why.
+ */
 static int use_socket(struct link *link, int sock, struct why *why)
 {
 	int r;
 
 	link->sock = sock;
 	/*
-	 * The socket becomes blocking, so that a wait for a reply is one system call. Calls that
-	 * must not block pass MSG_DONTWAIT.
+	 * Makes the socket blocking, so that a wait for a reply is one system call. Calls that must
+	 * not block pass MSG_DONTWAIT.
 	 */
 	if (fcntl(sock, F_SETFL, 0) < 0)
 		return why_set(why, -errno, "%s", error_text(-errno));
@@ -368,8 +371,8 @@ static int refuse(struct link *link, int err, const char *what)
 }
 
 /*
- * The calls are sorted out. Lets the owner restore its session, gives new tags to the calls that
- * are to be sent, and declares the link up. 0, or -EPROTO.
+ * Lets the owner restore its session, gives new tags to the calls that are to be sent again, and
+ * declares the link up. To be called when the calls are sorted out. 0, or -EPROTO.
  */
 static int let_in(struct link *link, const struct wire_welcome *welcome, struct wire_reader *reader)
 {
@@ -441,7 +444,7 @@ int relink_welcome(struct link *link, struct wire_reader *reader)
 
 /* ---- time ---- */
 
-/* Until when a call with the given deadline is kept, in the link's present state. */
+/* Returns until when a call with the given deadline is kept, in the link's present state. */
 static int64_t patience(const struct link *link, int64_t deadline_ns)
 {
 	int64_t grace = link->hello_ns + WELCOME_MS * MS;

@@ -29,7 +29,10 @@ void relink_down(struct link *link, int err, const char *what);
  */
 void relink_broken(struct link *link);
 int relink_welcome(struct link *link, struct wire_reader *reader);
-/* A WELCOME came on a link that is up: another daemon goes on with this connection. -EPROTO. */
+/*
+ * Handles a WELCOME on a link that is up: another daemon goes on with this connection. 0, or
+ * -EPROTO.
+ */
 int relink_taken_over(struct link *link, struct wire_reader *reader);
 /*
  * Does what is due by now: connects again, and ends calls whose time is over with -ENOTCONN.

@@ -28,9 +28,9 @@ void reopen_mark(struct pma *pma)
 	struct holding *holding, *next;
 
 	/*
-	 * What was mapped before was mapped through descriptors of the old session. The daemon
-	 * watches those by itself until they are unmapped; parts with unknown handles (client.h)
-	 * are among them.
+	 * Forgets that there are parts with unknown handles (client.h): what was mapped before was
+	 * mapped through descriptors of the old session, and the daemon watches those by itself
+	 * until they are unmapped.
 	 */
 	pma->has_lost_parts = false;
 	for (holding = holding_first(&pma->holdings); holding; holding = next) {

@@ -23,8 +23,8 @@
 /* ---- the list ---- */
 
 /*
- * False for an arena that was never online: the daemon knows only its name then, no UUID and no
- * size.
+ * Does the daemon know the arena? Of one that was never online it knows only the name, no UUID and
+ * no size.
  */
 static bool is_known(const struct wire_arena *arena)
 {

@@ -17,7 +17,7 @@
 #include "lib/wire/why.h"
 #include "lib/wire/wire.h"
 
-#define MAX_SITES 255   /* a WELCOME has room for so many */
+#define MAX_SITES 255   /* a WELCOME has room for this many arenas */
 
 struct pma;
 struct subscription;
@@ -56,7 +56,10 @@ struct site {
 	/* owned; NULL: not attached; [0] is read-write, [1] read-only */
 	struct door *doors[2];
 	_Atomic(struct plane *) plane;  /* borrowed from sites.planes; NULL: not attached */
-	/* This user may not use it, or may not any more; `arena` is what was known before. */
+	/*
+	 * This user may not use the arena, or may not any more; then `arena` is what was known
+	 * before.
+	 */
 	bool is_hidden;
 	/*
 	 * The daemon refused to let this session attach it, or is away: pma_is_valid() does not
@@ -73,10 +76,10 @@ struct sites {
 	_Atomic uint32_t nr;            /* only grows; readers take no lock */
 	struct site all[MAX_SITES];
 	struct door_list old_doors;     /* owned */
-	struct plane_list planes;       /* owned; all planes that ever were */
+	struct plane_list planes;       /* owned; every plane that was ever mapped */
 };
 
-/* For a struct that is zero. */
+/* Makes @sites, which is all zeroes, usable. */
 void site_init(struct sites *sites);
 void site_fini(struct sites *sites);
 
@@ -96,10 +99,13 @@ void site_forget(struct sites *sites);
  * on line after the WELCOME has its sizes from there. Under link.lock.
  */
 void site_note(struct site *site, const struct wire_arena *arena, uint32_t index);
-/* Closes its descriptor. NULL is fine. */
+/* Closes the descriptor of @door and frees it. NULL is fine. */
 void site_free_door(struct door *door);
 
-/* What the daemon said last about an arena. Takes the lock. @arena must be less than sites.nr. */
+/*
+ * Returns what the daemon said last about an arena. Takes the lock. @arena must be less than
+ * sites.nr.
+ */
 struct wire_arena site_arena(struct pma *pma, uint32_t arena);
 #define SITE_NAME_MAX sizeof(((struct wire_arena *)0)->name)
 const char *site_name(char buf[SITE_NAME_MAX], struct pma *pma, uint32_t arena);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* usage: how full an arena is, and what is this user's of it. */
+/* usage: asks how full an arena is, and how much of it this user has. */
 #include <config.h>
 
 #include <errno.h>

@@ -15,9 +15,10 @@
 struct area {
 	char    *held;                  /* owned, address space of `nr_held` bytes */
 	size_t   nr_held;
-	char    *base;                  /* in there: where `size` bytes of the device are mapped */
+	/* inside of `held`: where `size` bytes of the device are mapped */
+	char    *base;
 	size_t   size;
-	char    *address;               /* in there: the first byte that clients can have */
+	char    *address;               /* inside of `base`: the first byte that clients can have */
 	uint64_t off;                   /* where @address is on the device */
 	uint64_t len;
 	/* bytes that the device maps at a time: no page here is smaller */
@@ -25,9 +26,9 @@ struct area {
 };
 
 /*
- * For a struct that is zero. Maps what @arena describes through @fd, which stays the caller's.
- * -EPROTO it does not lie on the device; -ENOMEM no address space; -EAGAIN the process locks all
- * that it maps.
+ * Maps what @arena describes through @fd, which stays the caller's; *area is all zeroes before.
+ * -EPROTO: it does not lie on the device; -ENOMEM: there is no address space; -EAGAIN: the process
+ * locks all that it maps, and has reached its limit.
  */
 int area_init(struct area *area, int fd, const struct wire_arena *arena, bool is_writable,
 	      struct why *why);

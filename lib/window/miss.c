@@ -265,8 +265,8 @@ static void fail_rest(struct pma_window *window, struct pma_pin *pins, size_t nr
 }
 
 /*
- * Returns whether keys are left to ask for once more: a daemon that was started again and did not
- * know the window yet refused them.
+ * Marks the keys that the daemon refused with -EBADF, because it did not know the window yet, to be
+ * asked for again. Returns whether there is any.
  */
 static bool ask_for_them_again(struct pma_pin *pins, size_t nr)
 {

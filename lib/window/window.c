@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * window: opens a window, takes it up again after the connection was lost, and closes it. get.c
- * reads in it.
+ * window: opens a window, takes it up again after a lost connection, and closes it; get.c reads in
+ * it.
  */
 #include <config.h>
 
@@ -48,10 +48,7 @@ static int absorb_windowed(struct call *call, struct wire_reader *reader, int *f
 		return -EPROTO;
 	ask->is_lost = nr_fds == 0 && ask->answer.result == 0 && !ask->link_->had_room;
 	nr = ask->answer.result < 0 || ask->is_lost ? 0 : call->has_fd ? 1 : 3;
-	/*
-	 * A daemon that knows the touches and has memory for them sends them behind the other
-	 * descriptors.
-	 */
+	/* The touches come last, from a daemon that knows them and has memory for them. */
 	if (nr_fds != nr && (nr == 0 || nr_fds != nr + 1))
 		return -EPROTO;
 	for (int i = 0; i < nr_fds; i++) {
@@ -62,7 +59,6 @@ static int absorb_windowed(struct call *call, struct wire_reader *reader, int *f
 	return 0;
 }
 
-/* Closes the descriptors that no part of the window has taken. */
 static void close_fds(struct window_call *ask)
 {
 	for (int i = 0; i < MAX_FDS; i++) {
@@ -79,10 +75,7 @@ static void call_init(struct window_call *ask, struct link *link, const struct w
 	*ask = (struct window_call){ .call = { .opcode = WIRE_WINDOW, .absorb = absorb_windowed },
 				     .link_ = link,
 				     .fds = { -1, -1, -1, -1 } };
-	/*
-	 * The buffer has room for exactly one item, and this one has no name behind it: the writer
-	 * cannot run past the end.
-	 */
+	/* The buffer has room for one item, and this one has no name behind it. */
 	wire_begin(&writer, ask->message, WIRE_WINDOW, 0);
 	wire_add_request(&writer, request, NULL, 0);
 	ask->call.message = ask->message;
@@ -139,10 +132,7 @@ static void end_window(struct pma_window *window, int err)
 	why_set(&window->why, err, "%s", reason(err));
 }
 
-/*
- * Can asking again not help? Other errors leave the window WINDOW_DOWN, and the next miss asks
- * again.
- */
+/* Can asking again not help? After other errors the next miss asks again. */
 static bool is_final(int err)
 {
 	return err == -ENOENT || err == -EACCES || err == -EPERM || err == -ESTALE ||
@@ -213,10 +203,7 @@ static void prepare_again(struct window_call *ask, struct pma_window *window)
 	words_mark(&window->words);
 }
 
-/*
- * Called when the connection has a session again: takes the window up again in it, before other
- * requests, so that no get is refused meanwhile.
- */
+/* Takes the window up again in a new session, before other requests, so that no get is refused. */
 static int revive(struct client_revival *revival)
 {
 	struct pma_window *window =
@@ -246,10 +233,7 @@ static int revive(struct client_revival *revival)
 	return 0;
 }
 
-/*
- * Asks once more for the window and waits for the answer. The caller has link.lock; it is released
- * during the wait.
- */
+/* Asks again and waits for the answer. The caller has link.lock, released during the wait. */
 static int ask_again(struct pma *pma, struct pma_window *window)
 {
 	struct waiter waiter = WAITER_INIT;
@@ -337,10 +321,7 @@ static int ask_for_window(struct window_call *ask, struct pma *pma,
 	return r;
 }
 
-/*
- * Maps what the reply brought. Each descriptor is the request's until a part of the window has
- * taken it, so that a failure closes each of them once.
- */
+/* Maps what the reply brought. A descriptor is the request's until a part has taken it. */
 static int set_up(struct pma_window *window, struct window_call *ask, const struct wire_arena *arena,
 		  unsigned flags)
 {
@@ -367,10 +348,7 @@ static int set_up(struct pma_window *window, struct window_call *ask, const stru
 }
 
 
-/*
- * Enters the window into the lists of its connection: a disconnect then clears tie.pma, and a new
- * session calls revive().
- */
+/* Enters the window into its connection's lists: a new session then calls revive(). */
 static void tie(struct pma_window *window, struct pma *pma)
 {
 	client_lock(pma);
@@ -485,10 +463,7 @@ void pma_window_close(struct pma_window *window)
 
 	if (!window)
 		return;
-	/*
-	 * In a child of fork() only the child's own copies are unmapped: the lists and the lock are
-	 * its parent's, and may be in the middle of a change.
-	 */
+	/* A child of fork() only unmaps: lists and lock are its parent's, perhaps half changed. */
 	is_child = !process_is(window->process);
 	if (!is_child)
 		untie(window);

@@ -170,8 +170,9 @@ static int digit_of(char c)
 }
 
 /*
- * @text is what follows a backslash. Stores the byte that is meant and returns how many characters
- * were read. -EINVAL: this is none of the two escapes, or it means NUL, which no name contains.
+ * Reads an escape; @text is what follows its backslash. Stores the byte that is meant and returns
+ * how many characters were read. -EINVAL: this is none of the two escapes, or it means NUL, which
+ * no name contains.
  */
 static int read_escape(char *byte, const char *text)
 {

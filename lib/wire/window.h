@@ -40,13 +40,15 @@
 /* ---- the catalog ---- */
 
 #define CATALOG_MAGIC   UINT64_C(0x474c544143414d50)    /* "PMACATLG" */
-#define CATALOG_LAYOUT  1       /* another number: another layout, which this version cannot read */
+/* Another number means another layout, which this version cannot read. */
+#define CATALOG_LAYOUT  1
 #define CATALOG_INLINE_NAME     64u
 #define CATALOG_EXTRA_NAME      256u
 #define CATALOG_EXTRA_EXTENTS   16u
 /*
- * No chain is longer: who would make it longer, by names with one tag on purpose or by chance, is
- * not in it and is asked for by message. So no list of names makes daemon or readers slow.
+ * No chain is longer than this. An entry that would make it longer, by names that have one hash on
+ * purpose or by chance, stays out of the chain, and processes ask for it by message. Else somebody
+ * could make the daemon and all readers slow with a list of names.
  */
 #define CATALOG_CHAIN           64u
 
@@ -64,7 +66,8 @@ struct catalog_header {
 	uint64_t entries_off;           /* where struct catalog_entry entries[nr_slots] begin */
 	uint64_t extras_off;            /* where struct catalog_extra extras[nr_extras] begin */
 	uint64_t nr_extras;
-	uint64_t seed;                  /* of the hash: XXH3_64bits_withSeed(name, length, seed) */
+	/* seed of the hash: XXH3_64bits_withSeed(name, length, seed) */
+	uint64_t seed;
 	/*
 	 * A second cache line: what every lookup by name reads. `changes` is odd while the daemon
 	 * changes chains or what is in them, and grows with each change: who walked a chain to its
@@ -79,7 +82,7 @@ struct catalog_header {
 	 * tag % m. 0: there is nothing to be found now.
 	 */
 	uint64_t nr_buckets;
-	uint64_t nr_entries;            /* how many are in the chains */
+	uint64_t nr_entries;            /* how many entries are in the chains */
 	uint64_t unused[5];
 	/*
 	 * A third cache line, which seldom changes. Entries from here on have no memory yet: a
@@ -94,23 +97,23 @@ struct catalog_header {
 /* One slot of the arena. It is found by the slot of a handle, or from a head by the tag. */
 struct catalog_entry {
 	/*
-	 * (slot + 1) << 32 | version; 0: there is nothing here, or it is being changed. It is
-	 * stored last, and it is what a pin holds. With the same id it never comes back once it
-	 * changed.
+	 * (slot + 1) << 32 | version. 0: the entry is empty, or is being changed. It is stored
+	 * last, and a pin holds a copy of it. For one id each value is stored once only, and never
+	 * again after it changed.
 	 */
 	uint64_t word;
-	/* 0: there is nothing here; stored after word = 0, before the rest */
+	/* 0: the entry is empty. It is stored after word = 0 and before the rest. */
 	uint64_t id;
 	uint32_t tag;                   /* the low 32 bits of the hash; without a name 0 */
 	/* the next slot + 1 in the chain of this bucket; 0: the last */
 	uint32_t next;
 	uint32_t uid, gid;
 	uint16_t mode;
-	uint8_t  name_len;              /* 0: no name, and in no chain */
+	uint8_t  name_len;              /* 0: the allocation has no name, and is in no chain */
 	uint8_t  flags;                 /* enum catalog_flags */
 	uint32_t nr_extents;
-	uint64_t off;                   /* of the first extent, bytes on the device */
-	uint64_t len;                   /* of the first extent */
+	uint64_t off;                   /* where the first extent begins, in bytes of the device */
+	uint64_t len;                   /* length of the first extent, in bytes */
 	/*
 	 * extras[extra - 1] has the name when it is longer than CATALOG_INLINE_NAME, and the
 	 * extents after the first. 0: there is none. More than 1 + CATALOG_EXTRA_EXTENTS extents
@@ -127,8 +130,9 @@ struct catalog_entry {
 };
 
 enum catalog_flags {
-	CATALOG_POISONED = 1,           /* ask by message: a page of it has a media error */
-	CATALOG_EVICTABLE = 2,          /* who gets it says so in the touches */
+	CATALOG_POISONED = 1,           /* a page of it has a media error: ask by message */
+	/* a process that gets it stores 1 in its byte of the touches */
+	CATALOG_EVICTABLE = 2,
 };
 
 struct catalog_extra {
@@ -136,11 +140,14 @@ struct catalog_extra {
 	struct { uint64_t off, len; } extents[CATALOG_EXTRA_EXTENTS];
 };
 
-/* An extra that has attributes instead. Who reads `len` bounds it by CATALOG_NOTE first. */
+/*
+ * An extra that has attributes instead of a name and extents. The daemon may be changing it: a
+ * reader must bound `len` by CATALOG_NOTE before it uses it.
+ */
 #define CATALOG_NOTE 256u
 struct catalog_note {
 	uint64_t len;
-	uint64_t words[CATALOG_NOTE / 8];       /* bytes as they are, padded with zeroes */
+	uint64_t words[CATALOG_NOTE / 8];       /* the attributes' bytes, padded with zeroes */
 	uint64_t unused[31];
 };
 
@@ -149,7 +156,7 @@ _Static_assert(sizeof(struct catalog_entry) == 128, "catalog");
 _Static_assert(sizeof(struct catalog_extra) == 512, "catalog");
 _Static_assert(sizeof(struct catalog_note) == sizeof(struct catalog_extra), "catalog");
 
-/* The bucket of @tag when @nr_buckets (not 0) are in use. */
+/* Returns the bucket of @tag when @nr_buckets (not 0) are in use. */
 static inline uint64_t catalog_bucket(uint32_t tag, uint64_t nr_buckets)
 {
 	uint64_t half = UINT64_C(1) << (63 - __builtin_clzll(nr_buckets));
@@ -176,17 +183,17 @@ struct pins_header {
 	uint64_t magic;
 	uint32_t layout;
 	uint32_t nr_words;
-	uint64_t window;                /* its number */
+	uint64_t window;                /* the daemon's number of this window */
 	/*
-	 * Who asks, as the kernel told the daemon. The catalog's modes are meant for these.
-	 * PINS_ALL_GROUPS is missing in `state` when there are more groups than fit: then what the
-	 * mode gives to a group is asked for by message.
+	 * User and groups of the process, as the kernel told the daemon; they are compared with the
+	 * modes in the catalog. If there are more groups than fit, `state` lacks PINS_ALL_GROUPS:
+	 * then the process asks by message for everything that the mode gives to a group.
 	 */
 	uint32_t uid, gid, nr_groups;
 	uint32_t state;                 /* enum pins_state, bits */
 	/*
-	 * Words from here on are 0; the process stores a higher number before it uses the first of
-	 * them. So the daemon need not read them.
+	 * All words from this index on are 0: the process stores a higher number here before it
+	 * uses the first of them. So the daemon need not read them.
 	 */
 	uint32_t high;
 	uint32_t unused[21];
@@ -197,32 +204,35 @@ enum pins_state {
 	PINS_ALL_GROUPS = 1,
 	PINS_WRITES = 2,                /* the window is writable */
 	/*
-	 * Everything is to be asked for by message: the user may not use the arena any more, or
-	 * only the daemon can tell what it may.
+	 * The process must ask by message for everything: its user may not use the arena any more,
+	 * or only the daemon can tell what the user may.
 	 */
 	PINS_ASK = 4,
 };
 
 _Static_assert(sizeof(struct pins_header) <= PINS_HEADER, "pins");
 
-/* A pin is the word of the entry that it pins, so that it names a slot and a version. 0: none. */
+/*
+ * Makes the pin of a version of the allocation in @slot: the word that its entry has. A pin word of
+ * 0 pins nothing.
+ */
 static inline uint64_t pins_word(uint32_t slot, uint32_t version)
 {
 	return ((uint64_t)slot + 1) << 32 | version;
 }
 
 /*
- * A word that a process has taken for a PIN request and that the daemon has not filled in yet. It
- * pins nothing.
+ * The value of a word that a process has taken for a PIN request, until the daemon stores the pin
+ * in it. It pins nothing.
  */
 #define PINS_TAKEN UINT64_C(1)
 
 /* ---- touches ---- */
 
 /*
- * uint8_t touches[nr_slots], in a memfd that can neither grow nor shrink (sealed). Every process
- * with a window of the arena may store there, so all that the daemon takes from it is which of the
- * evictable things it frees first.
+ * The touches: uint8_t touches[nr_slots], in a memfd that can neither grow nor shrink (sealed).
+ * Every process with a window of the arena may store anything there, so the daemon uses them only
+ * to choose which evictable allocation it frees first.
  */
 #define TOUCHED 1u
 

@@ -367,8 +367,8 @@ struct wire_extent wire_extent_at(const struct wire_extent *extents, uint32_t i)
 }
 
 /*
- * @bytes is a struct wire_arena: do its two texts end in a NUL inside their arrays? If one did not,
- * whoever prints it would read on.
+ * Do the two texts of the struct wire_arena at @bytes end in a NUL inside their arrays? If one did
+ * not, whoever prints it would read on.
  */
 static bool are_terminated(const uint8_t *bytes)
 {

@@ -53,7 +53,7 @@
 #define WIRE_MAX_ITEMS  256u
 #define WIRE_MAX_NAME   255u
 #define WIRE_MAX_TEXT   511u            /* bytes of a sentence for a person */
-#define WIRE_MAX_ATTRIBUTES 256u        /* bytes of an owner's own with an allocation */
+#define WIRE_MAX_ATTRIBUTES 256u        /* bytes that an owner can attach to an allocation */
 /* A reply carries this many extents at most; WIRE_EXTENTS fetches the others. */
 #define WIRE_MAX_INLINE_EXTENTS 16u
 
@@ -117,14 +117,14 @@ enum wire_opcode {
 	 * of the pin word, which is PINS_TAKEN
 	 */
 	WIRE_PIN,
-	WIRE_USAGE,             /* arena; one item: how full it is, and what is this user's of it */
+	WIRE_USAGE,             /* arena; one item: how full it is, and what this user has of it */
 	/*
 	 * wait until a name is published: arena, name; arg: for at most so many milliseconds; flag
 	 * WIRE_UNTIL_THERE; one item. The result is that of a stat. -ENOENT: nobody is writing it;
 	 * -ETIMEDOUT
 	 */
 	WIRE_WAIT,
-	/* a use of something evictable, which goes later then: name, or handle */
+	/* says that something evictable was used, so that it is evicted later: name, or handle */
 	WIRE_TOUCH,
 	WIRE_OPCODES,           /* one more than the last request's number */
 
@@ -209,7 +209,7 @@ enum wire_flags {
 	 * results shall have them, behind their texts.
 	 */
 	WIRE_WITH_ATTRIBUTES = 1u << 20,
-	/* wait: goes on where nobody has the name, since somebody may take it yet */
+	/* wait: if nobody has reserved the name yet, go on waiting, since somebody may */
 	WIRE_UNTIL_THERE = 1u << 21,
 };
 
@@ -286,7 +286,7 @@ struct wire_hello {                     /* 64 bytes: the only item of WIRE_HELLO
 
 /* 64 bytes: the first item of WIRE_WELCOME, whose `count` is 1 + the number of arenas */
 struct wire_welcome {
-	/* 0; or -EPROTONOSUPPORT, -EDQUOT, -EBUSY, and then no arenas follow */
+	/* 0; or -EPROTONOSUPPORT, -EDQUOT, -EBUSY: refused, and no arenas follow */
 	int32_t  result;
 	uint16_t version;
 	uint16_t nr_arenas;
@@ -342,9 +342,9 @@ struct wire_window {
 	/* 0, or why no descriptors came (negative errno) */
 	int32_t  result;
 	uint32_t arena;
-	uint64_t window;                /* its number, with which it is taken up again */
+	uint64_t window;                /* the daemon's number, by which it is taken up again */
 	uint8_t  secret[16];
-	uint32_t nr_words;              /* pin words that it has */
+	uint32_t nr_words;              /* how many pin words the window has */
 	uint32_t resumed;               /* 1: an earlier window goes on; 0: this is a new one */
 	uint8_t  unused[24];
 };
@@ -356,7 +356,7 @@ struct wire_usage {
 	int32_t  result;
 	uint32_t arena;
 	uint64_t size, free, largest_free;              /* bytes */
-	/* of what is not free: of all users, and some tenths of a second old */
+	/* bytes that are not free, by reason: of all users, and some tenths of a second old */
 	uint64_t leased, reserved, quarantined;
 	/* of the session's user, by enum wire_charge; a limit of 0: there is none */
 	uint64_t used[WIRE_CHARGES], limit[WIRE_CHARGES];
@@ -397,11 +397,11 @@ struct wire_result {
 	uint64_t len;                   /* usable bytes, a multiple of 4 KiB */
 	uint32_t uid, gid, mode;
 	uint32_t flags;                 /* enum wire_stat_flags; events: enum wire_event_kind */
-	/* of the whole allocation, also those that are not in this message */
+	/* how many extents the whole allocation has, also those that are not in this message */
 	uint32_t nr_extents;
 	/* if result is 0 the text is the name, else a sentence for a person */
 	uint16_t text_len;
-	uint16_t attributes_len;        /* 0 if result is not 0, or nobody asked for them */
+	uint16_t attributes_len;        /* 0 if result is not 0, or none were asked for */
 	uint64_t version;               /* grows with every change of the record */
 	uint64_t created_ns;            /* CLOCK_REALTIME */
 	/*
@@ -453,8 +453,8 @@ int wire_add_request(struct wire_writer *w, const struct wire_request *request, 
 int wire_add_result(struct wire_writer *w, const struct wire_result *result,
 		    const struct wire_extent *extents, const char *text, size_t text_len);
 /*
- * The same, with the item's attributes: attributes_len bytes (of a request: if its flags have
- * WIRE_WITH_ATTRIBUTES). The two above add none, whatever attributes_len says.
+ * As the two above, which add none, with the item's attributes: attributes_len bytes (of a request:
+ * if its flags have WIRE_WITH_ATTRIBUTES).
  */
 int wire_add_request_with(struct wire_writer *w, const struct wire_request *request,
 			  const char *name, size_t name_len, const void *attributes);
@@ -465,8 +465,8 @@ int wire_add_result_with(struct wire_writer *w, const struct wire_result *result
 int wire_add_raw(struct wire_writer *w, const void *item, size_t size);
 size_t wire_end(struct wire_writer *w);
 /*
- * The secret of a window travels as the bytes of request.len and request.arg. These two put it
- * there and get it from there, on hosts of either byte order.
+ * These put the secret of a window into request.len and request.arg, in which it travels as bytes,
+ * and get it from there, on hosts of either byte order.
  */
 void wire_pack_secret(struct wire_request *request, const uint8_t secret[16]);
 void wire_unpack_secret(uint8_t secret[16], const struct wire_request *request);

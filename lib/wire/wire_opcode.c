@@ -9,7 +9,7 @@
 
 #include "lib/wire/wire.h"
 
-/* NULL: there is no such request. */
+/* The names of requests by opcode; NULL: there is no such request. */
 static const char *const names[WIRE_OPCODES] = {
 	[WIRE_HELLO] = "hello",		[WIRE_ATTACH] = "attach",
 	[WIRE_RESERVE] = "reserve",	[WIRE_PUBLISH] = "publish",
