@@ -2,9 +2,8 @@
 """Blocks: named bytes of a cache that many processes share, for caches of inference servers. A block appears whole or not at all,
 goes when others need its space, and is there after any restart if it was there before.
 
-A block is an allocation whose name is a digest of its key, and whose attributes have the key. Of one whose length does not fit the
-pages of the arena the rest lies in a second allocation, of base pages, which has no name: the first one's attributes say which it
-is. Reading needs no message: window, get, copy. This file knows no framework and has no thread."""
+A block is an allocation whose name is a digest of its key, and whose attributes have the key and the length.
+Reading needs no message: window, get, copy. This file knows no framework and has no thread."""
 
 import errno
 import hashlib
@@ -16,23 +15,24 @@ from typing import NamedTuple
 from pmemarena._errors import ClosedError, Error, LostError, StaleError, make_error
 from pmemarena._native import Mapping, Window
 from pmemarena._operations import ABORT, CLOSE, Op, PUBLISH, REPLACE
-from pmemarena._records import Handle
 from pmemarena._session import Session
 
 EVICTABLE = 1 << 6
 MAX_ATTRIBUTES = 256
-BASE_PAGE = 4096
 # So many keys are looked up at a time, and so many bytes are reserved at a time: others are not kept waiting for longer, and a small
 # arena is not full of what is being written.
 KEYS_AT_ONCE = 128
 BYTES_AT_ONCE = 64 << 20
-# A rest costs a second allocation; it is worth that where whole pages would waste more than one part in so many.
-WORTH_A_REST = 32
 # How long nobody tries again to reach a daemon that is not there, in seconds.
 TRY_AGAIN = 1
 
-# Version, kind of key, bytes, the slot and the id of the rest (0: there is none). The key follows.
-LABEL = struct.Struct("<BBQIQ")
+# The daemon says so where a request may find space soon: others are just giving it back, or it waits for who was connected before
+# its restart. Without these words there is none to come. And how long one waits for it, in seconds.
+ASK_AGAIN = "ask again"
+WAITS_FOR_ROOM = (0.01, 0.04, 0.16, 0.64, 1.28)
+
+# Version, kind of key, bytes. The key follows.
+LABEL = struct.Struct("<BBQ")
 LABEL_VERSION = 1
 WHOLE, DIGEST = range(2)
 
@@ -49,58 +49,36 @@ def key_label(key):
     return DIGEST, hashlib.sha256(key).digest()
 
 
-def label_pack(label, size, rest=None):
+def label_pack(label, size):
     kind, text = label
-    return LABEL.pack(LABEL_VERSION, kind, size, rest.slot if rest else 0, rest.id if rest else 0) + text
+    return LABEL.pack(LABEL_VERSION, kind, size) + text
 
 
 def label_unpack(attributes):
-    """(label, size, slot, id of the rest); None: this is no block."""
+    """(label, size); None: this is no block."""
     if len(attributes) < LABEL.size or attributes[0] != LABEL_VERSION:
         return None
-    _, kind, size, slot, id_ = LABEL.unpack_from(attributes)
-    return (kind, attributes[LABEL.size:]), size, slot, id_
-
-
-def parts_of(size, page):
-    """How many bytes go to the first allocation; the others to a rest. What is shorter than a page takes base pages anyway."""
-    rest = size % page
-    if size < page or page <= BASE_PAGE or rest == 0 or (page - rest) * WORTH_A_REST <= size:
-        return size
-    return size - rest
+    _, kind, size = LABEL.unpack_from(attributes)
+    return (kind, attributes[LABEL.size:]), size
 
 
 class Found(NamedTuple):
-    """A block, pinned. `rest` is the pin of its rest, or None."""
+    """A block, pinned."""
     pin: object
-    rest: object
     size: int
-
-    def read_into(self, buffer):
-        """buffer is as long as the block."""
-        first = len(buffer) if self.rest is None else min(len(self.pin), len(buffer))
-        self.pin.read_into(buffer[:first])
-        if self.rest is not None:
-            self.rest.read_into(buffer[first:])
-
-    def put(self):
-        self.pin.put()
-        if self.rest is not None:
-            self.rest.put()
 
 
 class Wanted:
     """A block that is being put."""
 
-    __slots__ = ("name", "label", "buffer", "replaces", "head", "rest", "error")
+    __slots__ = ("name", "label", "buffer", "replaces", "handle", "error")
 
     def __init__(self, name, label, buffer, replaces):
         self.name = name
         self.label = label
         self.buffer = buffer
-        self.replaces = replaces        # what has the name is another block, or half of one: it goes
-        self.head = None                # a Handle: it is reserved
-        self.rest = None
+        self.replaces = replaces        # what has the name is another block: it goes
+        self.handle = None              # None: it is not reserved
         self.error = None               # why it is not put, or None
 
 
@@ -137,7 +115,7 @@ class Holds:
     def _drop(self, name):
         _, found = self.held.pop(name)
         self.bytes -= found.size
-        found.put()
+        found.pin.put()
 
     def add(self, name, found):
         """Takes `found`."""
@@ -160,15 +138,14 @@ class Holds:
         now = time.monotonic()
         while self.held:
             name, (deadline, _) = next(iter(self.held.items()))
-            if deadline > now and self.bytes <= self.max_bytes and 2 * len(self.held) <= self.max_pins:
+            if deadline > now and self.bytes <= self.max_bytes and len(self.held) <= self.max_pins:
                 return
             self._drop(name)
 
     def trim(self):
-        """Ends those that are over; True: there are others."""
+        """Ends those that are over."""
         with self.lock:
             self._trim()
-            return bool(self.held)
 
     def clear(self):
         with self.lock:
@@ -230,6 +207,8 @@ class Blocks:
     @staticmethod
     def _run(link, ops):
         """Results; raises where the session is lost, instead of waiting for it again and again."""
+        if not ops:
+            return []
         if link.is_lost:
             raise make_error(errno.ENOTCONN, "the daemon went away and is not back yet: start it (systemctl start pmemarenad)")
         results = link.session.run(ops)
@@ -237,6 +216,17 @@ class Blocks:
             if result.errno in (errno.ENOTCONN, errno.ESTALE):
                 raise result.error()
         return results
+
+    def tend(self):
+        """To be called about each second: ends holds that are over, and answers a daemon that was restarted, which does not know what
+        is pinned, and evicts nothing, before it has heard of every window."""
+        self.holds.trim()
+        link = self._current()
+        if not link.is_lost:
+            try:
+                link.session.dispatch()
+            except Error:
+                pass
 
     def close(self):
         self.holds.clear()
@@ -253,36 +243,19 @@ class Blocks:
         return link.window.get_many(keys)
 
     def _find(self, link, names, labels):
-        """Of each a Found; None: there is none; False: what has the name is another block, or its rest is gone."""
+        """Of each a Found; None: there is none; False: what has the name is another block."""
         pins = self._pins(link, names)
-        found = [self._judge(pins, i, result, labels[i]) for i, result in enumerate(pins.results)]
-        rests = [i for i, it in enumerate(found) if it and it.rest is not None]
-        if rests:
-            rest_pins = self._pins(link, [found[i].rest for i in rests])
-            for at, i in enumerate(rests):
-                found[i] = self._with_rest(found[i], rest_pins, at)
-        return found
-
-    def _judge(self, pins, i, result, label):
-        if result == errno.ENOENT:
-            return None
-        pin = pins[i]                   # raises what else it is
-        told = label_unpack(pin.attributes) if pin is not None else None
-        if told is None or told[0] != label:
-            if pin is None:
-                return None
-            pin.put()
-            return False
-        _, size, slot, id_ = told
-        return Found(pin, Handle(pin.handle.arena, slot, id_) if id_ else None, size)
+        return [None if result == errno.ENOENT else self._judge(pins[i], labels[i]) for i, result in enumerate(pins.results)]
 
     @staticmethod
-    def _with_rest(found, pins, at):
-        rest = pins[at]
-        if rest is None:
-            found.pin.put()
+    def _judge(pin, label):
+        if pin is None:                 # a lost daemon would know
+            return None
+        told = label_unpack(pin.attributes)
+        if told is None or told[0] != label or told[1] > len(pin):
+            pin.put()
             return False
-        return found._replace(rest=rest)
+        return Found(pin, told[1])
 
     def _each_chunk(self, keys):
         for first in range(0, len(keys), KEYS_AT_ONCE):
@@ -299,8 +272,7 @@ class Blocks:
                 if found and hold:
                     self.holds.add(name, found)
                 elif found:
-                    found.put()
-        self.holds.trim()
+                    found.pin.put()
         return there
 
     # ---- reading ----
@@ -321,12 +293,12 @@ class Blocks:
         try:
             if not found or found.size != len(buffer):
                 return False
-            found.read_into(buffer)
+            found.pin.read_into(buffer)
             return True
         finally:
             for it in (found, held):
                 if it:
-                    it.put()
+                    it.pin.put()
 
     # ---- writing ----
 
@@ -338,15 +310,16 @@ class Blocks:
             wanted = {}
             for i, it in enumerate(found):
                 buffer = buffers[first + i]
-                is_there = bool(it) and it.size == len(buffer)
                 if it:
-                    it.put()
-                if not is_there:
+                    it.pin.put()
+                if not it or it.size != len(buffer):
                     wanted[first + i] = Wanted(names[i], labels[i], buffer, it is not None)
             for group in self._groups(wanted.values()):
                 self._with_link(self._write, group)
             for i, it in wanted.items():
-                errors[i] = it.error
+                # Of one name somebody else was faster, or is at it: no failure.
+                if it.error and it.error.errno not in (errno.EEXIST, errno.EBUSY):
+                    errors[i] = it.error
         return errors
 
     def _groups(self, wanted):
@@ -366,76 +339,43 @@ class Blocks:
         try:
             self._reserve(link, group)
             for it in group:
-                if it.head is not None:
-                    self._fill(link, it)
-            self._publish(link, group)
+                if it.handle is not None:
+                    with Mapping(link.session, it.handle, True) as memory:
+                        memory.write(0, it.buffer)
+            self._publish(link, [it for it in group if it.handle is not None])
         except BaseException:
             self._give_back(link, group)
             raise
 
     def _reserve(self, link, group):
-        ops, whose = [], []
-        for it in group:
-            it.error = None
-            first = parts_of(len(it.buffer), self.page)
-            ops.append(Op.reserve(None if it.replaces else it.name, first, arena=link.index, mode=self.mode))
-            whose.append((it, "head"))
-            if first < len(it.buffer):
-                ops.append(Op.reserve(None, len(it.buffer) - first, arena=link.index, mode=self.mode))
-                whose.append((it, "rest"))
-        for (it, part), result in zip(whose, self._run(link, ops)):
-            if result.errno == 0:
-                setattr(it, part, result.handle)
-            else:
-                it.error = it.error or result.error(it.name)
-        self._end_failed(link, group)
-
-    def _fill(self, link, it):
-        first = parts_of(len(it.buffer), self.page)
-        with Mapping(link.session, it.head, True) as memory:
-            memory.write(0, it.buffer[:first])
-        if it.rest is not None:
-            with Mapping(link.session, it.rest, True) as memory:
-                memory.write(0, it.buffer[first:])
+        for wait in (*WAITS_FOR_ROOM, None):
+            ops = [Op.reserve(None if it.replaces else it.name, len(it.buffer), arena=link.index, mode=self.mode) for it in group]
+            for it, result in zip(group, self._run(link, ops)):
+                it.error = result.error(it.name)
+                it.handle = None if it.error else result.handle
+            group = [it for it in group if it.error and it.error.errno == errno.ENOSPC and ASK_AGAIN in it.error.strerror]
+            if not group or wait is None:
+                return
+            time.sleep(wait)
 
     def _publish(self, link, group):
-        """The rests first: a head whose rest is not there is a block that is not there."""
-        group = [it for it in group if it.head is not None]
-        ops = [Op(PUBLISH, it.rest, flags=EVICTABLE) for it in group if it.rest is not None]
-        nr_rests = len(ops)
-        for it in group:
-            attributes = label_pack(it.label, len(it.buffer), it.rest)
-            ops.append(Op(PUBLISH, it.head, it.name if it.replaces else None, flags=EVICTABLE | (REPLACE if it.replaces else 0),
-                          attributes=attributes))
-        if not ops:
-            return
-        results = self._run(link, ops)
-        for it, result in zip(group, results[nr_rests:]):
-            if result.errno:
-                it.error = result.error(it.name)
-        self._end_failed(link, group)
-        handles = [h for it in group for h in (it.head, it.rest) if h is not None]
-        if handles:
-            self._run(link, [Op(CLOSE, handle) for handle in handles])
-
-    def _end_failed(self, link, group):
-        failed = [it for it in group if it.error]
-        self._give_back(link, failed)
-        for it in failed:
-            # Somebody was faster, or is at it: no failure.
-            if it.error.errno in (errno.EEXIST, errno.EBUSY):
-                it.error = None
+        ops = [Op(PUBLISH, it.handle, it.name if it.replaces else None, flags=EVICTABLE | (REPLACE if it.replaces else 0),
+                  attributes=label_pack(it.label, len(it.buffer))) for it in group]
+        for it, result in zip(group, self._run(link, ops)):
+            it.error = result.error(it.name)
+        self._give_back(link, [it for it in group if it.error])
+        # What is open is not evicted.
+        self._run(link, [Op(CLOSE, it.handle) for it in group if it.handle is not None])
 
     def _give_back(self, link, group):
         """Reservations of what failed. A lost session has none."""
-        handles = [h for it in group for h in (it.head, it.rest) if h is not None]
+        handles = [it.handle for it in group if it.handle is not None]
         for it in group:
-            it.head = it.rest = None
-        if handles:
-            try:
-                self._run(link, [Op(ABORT, handle) for handle in handles])
-            except Error:
-                pass
+            it.handle = None
+        try:
+            self._run(link, [Op(ABORT, handle) for handle in handles])
+        except Error:
+            pass
 
     # ---- deleting ----
 
@@ -447,14 +387,11 @@ class Blocks:
         return gone
 
     def _delete(self, link, names, labels):
-        found = self._find(link, names, labels)
-        handles, rests = {}, []
-        for i, it in enumerate(found):
+        handles = {}
+        for i, it in enumerate(self._find(link, names, labels)):
             if it:
                 handles[i] = it.pin.handle
-                if it.rest is not None:
-                    rests.append(it.rest.handle)
-                it.put()
-        results = self._run(link, [Op.free(handle) for handle in (*handles.values(), *rests)])
+                it.pin.put()
+        results = self._run(link, [Op.free(handle) for handle in handles.values()])
         freed = {i for i, result in zip(handles, results) if result.errno == 0}
         return [i in freed for i in range(len(names))]

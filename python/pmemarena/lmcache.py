@@ -8,17 +8,19 @@ This file needs nothing of LMCache: it has the seven calls that the server makes
 message or another thread; what they begin is done by threads of the Client."""
 
 import collections
+import functools
 import itertools
 import os
 import queue
 import threading
+import time
 
 from pmemarena._blocks import Blocks
 
 # What one thread copies at a time: less is not worth a switch of threads, more keeps others waiting.
 SHARE = 8 << 20
-# How often an idle thread looks whether blocks that were looked up and never loaded are to be let go, in seconds.
-LOOK_AGAIN = 1
+# How often a thread tends what needs it, in seconds: locks that are over, a daemon that was restarted.
+TEND = 0.5
 
 
 def _flat(buffer):
@@ -79,13 +81,10 @@ class Client:
         self._is_closed = False
         self._copies, self._looks = queue.SimpleQueue(), queue.SimpleQueue()
         self._workers = workers
-        self._threads = [self._start(self._copies, f"pmemarena-copy-{i}") for i in range(workers)]
-        self._threads.append(self._start(self._looks, "pmemarena-look"))
-
-    def _start(self, tasks, name):
-        thread = threading.Thread(target=self._work, args=(tasks,), name=name, daemon=True)
-        thread.start()
-        return thread
+        self._threads = [threading.Thread(target=self._copy, name=f"pmemarena-copy-{i}", daemon=True) for i in range(workers)]
+        self._threads.append(threading.Thread(target=self._look, name="pmemarena-look", daemon=True))
+        for thread in self._threads:
+            thread.start()
 
     # ---- what LMCache calls ----
 
@@ -95,7 +94,7 @@ class Client:
 
     def submit_batch_set(self, keys, buffers):
         """Store blocks: the number of the batch. What is there already is success."""
-        return self._submit(self._copies, self._set, keys, [_flat(buffer) for buffer in buffers])
+        return self._submit(self._copies, self._blocks.put, keys, [_flat(buffer) for buffer in buffers])
 
     def submit_batch_get(self, keys, buffers):
         """Fill the buffers with what was stored; a block of another length is none."""
@@ -103,7 +102,7 @@ class Client:
 
     def submit_batch_exists(self, keys):
         """Look up. What is there is pinned until it is loaded, at most lock_seconds."""
-        return self._submit(self._looks, self._look, keys, None)
+        return self._submit(self._looks, functools.partial(self._blocks.exists, hold=True), keys, None)
 
     def submit_batch_delete(self, keys):
         """Free the blocks. Who is loading one goes on."""
@@ -154,16 +153,24 @@ class Client:
                 self._complete(batch)
         return batch.number
 
-    def _work(self, tasks):
-        while True:
-            try:
-                task = tasks.get(timeout=LOOK_AGAIN if self._blocks.holds.trim() else None)
-            except queue.Empty:
-                continue
-            if task is None:
-                return
+    def _copy(self):
+        while (task := self._copies.get()) is not None:
             self._do(*task)
             task = None                 # it has views of the server's memory
+
+    def _look(self):
+        due = time.monotonic() + TEND
+        while True:
+            try:
+                task = self._looks.get(timeout=max(0, due - time.monotonic()))
+                if task is None:
+                    return
+                self._do(*task)
+            except queue.Empty:
+                pass
+            if time.monotonic() >= due:
+                self._blocks.tend()
+                due = time.monotonic() + TEND
 
     def _do(self, batch, first, end):
         error = None
@@ -179,15 +186,9 @@ class Client:
                 self._complete(batch)
 
     def _complete(self, batch):
-        is_set = batch.function == self._set
+        is_set = batch.function == self._blocks.put
         errors = batch.errors + ([str(it) for it in batch.results if it is not None] if is_set else [])
         self._done.append((batch.number, not errors, errors[0] if errors else "",
                            None if is_set else [bool(it) for it in batch.results]))
         batch.buffers = None
         os.eventfd_write(self._event, 1)
-
-    def _set(self, keys, buffers):
-        return self._blocks.put(keys, buffers)
-
-    def _look(self, keys):
-        return self._blocks.exists(keys, hold=True)
