@@ -26,6 +26,8 @@ struct party {
 	RB_ENTRY(party) link;           /* parties.tree */
 	uint32_t uid;
 	uint32_t nr;                    /* connections that point here */
+	/* names that its sessions wait for: each change in an arena is compared with all of them */
+	uint32_t nr_awaiting;
 	uint64_t round;                 /* the round in which spent_ns was brought up to date */
 	uint64_t spent_ns;
 };

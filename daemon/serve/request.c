@@ -254,8 +254,8 @@ static int refuse_to_wait(struct job *job, const struct operation *op, int r)
 			       "there is room, but it is still being scrubbed; ask again");
 	if (r == -EALREADY)
 		return why_set(op->why, -EMFILE,
-			       "this session waits for as many names as it may, or the daemon has "
-			       "no memory for one more; ask again");
+			       "this session or this user waits for as many names as it may, or "
+			       "the daemon has no memory for one more; ask again");
 	return r == -EINPROGRESS ? -ENOSPC : r;
 }
 

@@ -99,6 +99,7 @@ static void count(const struct waiting *waiting, int step)
 		return;
 	}
 	session->nr_awaiting += step;
+	session->party->nr_awaiting += (uint32_t)step;
 	/*
 	 * Counts the sessions that wait for a name as listeners: an arena keeps events only while
 	 * there are some.
@@ -112,7 +113,8 @@ int session_wait(struct session *session, const struct job *job, enum outcome ou
 	bool for_name = outcome == JOB_WAITS_FOR_NAME;
 	struct waiting *waiting;
 
-	if (for_name && session->nr_awaiting >= SESSION_AWAITING_MAX)
+	if (for_name && (session->nr_awaiting >= SESSION_AWAITING_MAX ||
+			 session->party->nr_awaiting >= PARTY_AWAITING_MAX))
 		return -EMFILE;
 	waiting = malloc(sizeof(*waiting) + job->length + job->reply.length);
 	if (!waiting)

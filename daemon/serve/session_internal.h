@@ -35,6 +35,11 @@
  * and further ones are refused.
  */
 #define SESSION_AWAITING_MAX 32
+/*
+ * A user may wait for so many names at a time, in all of its sessions: every change is compared
+ * with all of them, so that without a bound one user could make all others slow.
+ */
+#define PARTY_AWAITING_MAX   256
 
 struct session;
 

@@ -229,9 +229,9 @@ enum pma_wait_flags {
  * once; at most a day), and describes it in *out, which may be NULL. For who was told -EBUSY:
  * another program is writing it, and this call returns as soon as that one has published it.
  * -ENOENT nobody is writing it (any more: it gave up, or it died), so write it yourself; not with
- * PMA_WAIT_UNTIL_THERE. -ETIMEDOUT; -EMFILE this session waits for 32 names already; -EOPNOTSUPP
- * the daemon is too old. After a restart of the daemon the time begins anew. Other threads may use
- * @pma meanwhile.
+ * PMA_WAIT_UNTIL_THERE. -ETIMEDOUT; -EMFILE this session waits for 32 names already, or this user
+ * for 256; -EOPNOTSUPP the daemon is too old. After a restart of the daemon the time begins anew.
+ * Other threads may use @pma meanwhile.
  */
 PMA_PUBLIC int pma_wait(struct pma_info *out, struct pma *pma, uint32_t arena, const char *name,
 			unsigned flags, uint32_t timeout_ms);
