@@ -24,7 +24,7 @@ static struct touches *make(void)
 START_TEST(test_uses_are_seen_once)
 {
 	struct touches *touches = make();
-	struct uses uses = { 0 };
+	struct uses uses = { .now = NULL };
 
 	uses_take(&uses, touches_fd(touches));
 	for (uint32_t slot = 0; slot < NR; slot += 7)
@@ -43,7 +43,7 @@ END_TEST
 START_TEST(test_uses_outside_are_none)
 {
 	struct touches *touches = make();
-	struct uses uses = { 0 };
+	struct uses uses = { .now = NULL };
 
 	uses_note(&uses, 3);            /* of no daemon yet */
 	uses_take(&uses, touches_fd(touches));
@@ -61,7 +61,7 @@ END_TEST
 START_TEST(test_uses_are_told_to_the_daemon_that_is_there)
 {
 	struct touches *first = make(), *second = make();
-	struct uses uses = { 0 };
+	struct uses uses = { .now = NULL };
 
 	uses_take(&uses, touches_fd(first));
 	uses_take(&uses, touches_fd(second));
