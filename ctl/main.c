@@ -37,6 +37,8 @@ static void print_usage(FILE *to)
 
 		snprintf(call, sizeof(call), "%s %s", commands[i]->name, commands[i]->args);
 		fprintf(to, "  %-34s %s\n", call, commands[i]->summary);
+		/* All of it is more than stdio keeps: it would write by itself, and lose errno. */
+		ctl_flush();
 	}
 	fprintf(to, "\n"
 		    "Options, before or behind the command:\n"
