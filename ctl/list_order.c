@@ -33,7 +33,10 @@ static void show_created(char text[CTL_TEXT], const struct ctl *ctl, struct json
 
 static void show_name(char text[CTL_TEXT], const struct ctl *ctl, struct json_object *alloc)
 {
-	ctl_name(text, alloc);
+	const char *name = ctl_name(text, alloc);
+
+	if (name != text)
+		snprintf(text, CTL_TEXT, "%s", name);   /* what has no name is shown as - */
 }
 
 /* show NULL: the value as it is. The name is last: a long one makes no other line longer. */
