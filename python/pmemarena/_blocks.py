@@ -92,7 +92,8 @@ class _Link:
         try:
             self.arena = self.session.arena(arena)
             self.index = self.arena.index
-            self.window = Window(self.session, self.index, pins=pins)
+            # A file would take memory for all of its length at once.
+            self.window = Window(self.session, self.index, populate=self.arena.info.is_dax, pins=pins)
         except BaseException:
             self.session.close(True)
             raise
@@ -341,6 +342,7 @@ class Blocks:
             for it in group:
                 if it.handle is not None:
                     with Mapping(link.session, it.handle, True) as memory:
+                        memory.populate()
                         memory.write(0, it.buffer)
             self._publish(link, [it for it in group if it.handle is not None])
         except BaseException:
