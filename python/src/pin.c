@@ -6,6 +6,7 @@
 #include "pin.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "block.h"
 #include "error.h"
@@ -232,6 +233,78 @@ static PyObject *pin_pieces(PyObject *self, PyObject *unused)
 	return list;
 }
 
+/* ---- copies ---- */
+
+/* Copies @len bytes from byte @off on, which is inside, without the interpreter's lock. */
+static void copy_pieces(char *to, const struct pma_pin *it, uint64_t off, uint64_t len)
+{
+	struct pma_range range;
+	size_t nr = 1;
+
+	for (size_t i = 0; len > 0; i++) {
+		uint64_t part;
+
+		if (pma_pin_pieces(&range, &nr, it, i) < 0 || nr != 1)
+			return;
+		if (off >= range.len) {
+			off -= range.len;
+			continue;
+		}
+		part = range.len - off < len ? range.len - off : len;
+		memcpy(to, (const char *)range.address + off, part);
+		to += part;
+		len -= part;
+		off = 0;
+	}
+}
+
+static PyObject *read_into(PyObject *self, const Py_buffer *buffer, uint64_t off)
+{
+	struct pin *pin = (struct pin *)self;
+	struct pma_pin *it = pin_of(self);
+	uint64_t len = (uint64_t)buffer->len;
+
+	if (!it)
+		return NULL;
+	if (off > it->total || len > it->total - off) {
+		PyErr_Format(PyExc_ValueError, "%llu bytes at %llu are not inside of its %llu",
+			     (unsigned long long)len, (unsigned long long)off,
+			     (unsigned long long)it->total);
+		return NULL;
+	}
+	/* As a view: nobody can put it meanwhile. */
+	if (!block_begin_view(pin->block, pin->i))
+		return NULL;
+	Py_BEGIN_ALLOW_THREADS
+	copy_pieces(buffer->buf, it, off, len);
+	Py_END_ALLOW_THREADS
+	block_end_view(pin->block, pin->i);
+	Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(read_doc,
+	     "read_into(buffer, offset=0)\n--\n\n"
+	     "Fill buffer (writable, contiguous) with its bytes from offset on, with other\n"
+	     "threads running meanwhile; also of what lies in pieces. ValueError: it has not\n"
+	     "so many.");
+
+static PyObject *pin_read_into(PyObject *self, PyObject *args, PyObject *kwargs)
+{
+	static const char *const keywords[] = { "buffer", "offset", NULL };
+	PyObject *object, *offset = NULL, *result;
+	Py_buffer buffer;
+	uint64_t off = 0;
+
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|O:read_into", KEYWORDS(keywords), &object,
+					 &offset) ||
+	    (offset && !record_read_number(&off, offset, UINT64_MAX, "offset")) ||
+	    PyObject_GetBuffer(object, &buffer, PyBUF_WRITABLE) < 0)
+		return NULL;
+	result = read_into(self, &buffer, off);
+	PyBuffer_Release(&buffer);
+	return result;
+}
+
 /* ---- what it is ---- */
 
 static Py_ssize_t pin_length(PyObject *self)
@@ -313,6 +386,7 @@ static PyObject *get_is_put(PyObject *self, void *unused)
 static PyMethodDef methods[] = {
 	{ "put", METHOD(pin_put), METH_VARARGS | METH_KEYWORDS, put_doc },
 	{ "pieces", pin_pieces, METH_NOARGS, pieces_doc },
+	{ "read_into", METHOD(pin_read_into), METH_VARARGS | METH_KEYWORDS, read_doc },
 	{ "__enter__", pin_enter, METH_NOARGS, NULL },
 	{ "__exit__", pin_exit, METH_VARARGS, NULL },
 	{ NULL, NULL, 0, NULL },

@@ -1,0 +1,397 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Blocks: named bytes of a cache that many processes share, for caches of inference servers. A block appears whole or not at all,
+goes when others need its space, and is there after any restart if it was there before.
+
+A block is an allocation whose name is a digest of its key, and whose attributes have the key and the length.
+Reading needs no message: window, get, copy. This file knows no framework and has no thread."""
+
+import errno
+import hashlib
+import struct
+import threading
+import time
+from typing import NamedTuple
+
+from pmemarena._errors import ClosedError, Error, LostError, StaleError, make_error
+from pmemarena._native import Mapping, Window
+from pmemarena._operations import ABORT, CLOSE, Op, PUBLISH, REPLACE
+from pmemarena._session import Session
+
+EVICTABLE = 1 << 6
+MAX_ATTRIBUTES = 256
+# So many keys are looked up at a time, and so many bytes are reserved at a time: others are not kept waiting for longer, and a small
+# arena is not full of what is being written.
+KEYS_AT_ONCE = 128
+BYTES_AT_ONCE = 64 << 20
+# How long nobody tries again to reach a daemon that is not there, in seconds.
+TRY_AGAIN = 1
+
+# The daemon says so where a request may find space soon: others are just giving it back, or it waits for who was connected before
+# its restart. Without these words there is none to come. And how long one waits for it, in seconds.
+ASK_AGAIN = "ask again"
+WAITS_FOR_ROOM = (0.01, 0.04, 0.16, 0.64, 1.28)
+
+# Version, kind of key, bytes. The key follows.
+LABEL = struct.Struct("<BBQ")
+LABEL_VERSION = 1
+WHOLE, DIGEST = range(2)
+
+
+def key_name(namespace, key):
+    """The name of a key's allocation."""
+    return namespace + hashlib.blake2b(key, digest_size=20).hexdigest()
+
+
+def key_label(key):
+    """What the attributes have of a key: all of it, or where it is too long a digest, of another kind than the name's."""
+    if LABEL.size + len(key) <= MAX_ATTRIBUTES:
+        return WHOLE, key
+    return DIGEST, hashlib.sha256(key).digest()
+
+
+def label_pack(label, size):
+    kind, text = label
+    return LABEL.pack(LABEL_VERSION, kind, size) + text
+
+
+def label_unpack(attributes):
+    """(label, size); None: this is no block."""
+    if len(attributes) < LABEL.size or attributes[0] != LABEL_VERSION:
+        return None
+    _, kind, size = LABEL.unpack_from(attributes)
+    return (kind, attributes[LABEL.size:]), size
+
+
+class Found(NamedTuple):
+    """A block, pinned."""
+    pin: object
+    size: int
+
+
+class Wanted:
+    """A block that is being put."""
+
+    __slots__ = ("name", "label", "buffer", "replaces", "handle", "error")
+
+    def __init__(self, name, label, buffer, replaces):
+        self.name = name
+        self.label = label
+        self.buffer = buffer
+        self.replaces = replaces        # what has the name is another block: it goes
+        self.handle = None              # None: it is not reserved
+        self.error = None               # why it is not put, or None
+
+
+class _Link:
+    """A session and its window. Both end together: whoever lost one makes another link."""
+
+    def __init__(self, socket, arena, reconnect_ms, pins):
+        self.session = Session(socket, reconnect_ms=reconnect_ms)
+        self.is_lost = False            # the daemon did not come back in time; what shared memory has is found as before
+        self.try_at = 0
+        try:
+            self.arena = self.session.arena(arena)
+            self.index = self.arena.index
+            self.window = Window(self.session, self.index, pins=pins)
+        except BaseException:
+            self.session.close(True)
+            raise
+
+    def close(self):
+        self.window.close(True)
+        self.session.close(True)
+
+
+class Holds:
+    """Pins of blocks that were looked up and are about to be loaded: until then nobody's delete and no eviction takes them away.
+    They end after `seconds`, or earlier where they would be more than `max_bytes` or `max_pins`."""
+
+    def __init__(self, seconds, max_bytes, max_pins):
+        self.seconds, self.max_bytes, self.max_pins = seconds, max_bytes, max_pins
+        self.lock = threading.Lock()
+        self.held = {}                  # name: (deadline, Found), the oldest first
+        self.bytes = 0
+
+    def _drop(self, name):
+        _, found = self.held.pop(name)
+        self.bytes -= found.size
+        found.pin.put()
+
+    def add(self, name, found):
+        """Takes `found`."""
+        with self.lock:
+            if name in self.held:
+                self._drop(name)
+            self.held[name] = time.monotonic() + self.seconds, found
+            self.bytes += found.size
+            self._trim()
+
+    def take(self, name):
+        """The block, which is the caller's to put; None: it is not held."""
+        with self.lock:
+            _, found = self.held.pop(name, (0, None))
+            if found is not None:
+                self.bytes -= found.size
+            return found
+
+    def _trim(self):
+        now = time.monotonic()
+        while self.held:
+            name, (deadline, _) = next(iter(self.held.items()))
+            if deadline > now and self.bytes <= self.max_bytes and len(self.held) <= self.max_pins:
+                return
+            self._drop(name)
+
+    def trim(self):
+        """Ends those that are over."""
+        with self.lock:
+            self._trim()
+
+    def clear(self):
+        with self.lock:
+            while self.held:
+                self._drop(next(iter(self.held)))
+
+
+class Blocks:
+    """All threads may use one. Keys are bytes, buffers memoryviews of one dimension; results are in the order of the keys."""
+
+    def __init__(self, socket=None, arena=0, namespace="lmcache", mode=0, pins=4096, reconnect_ms=5000, hold_seconds=30):
+        self.namespace = namespace + "/"
+        self.mode = mode
+        self.where = socket, arena, reconnect_ms, pins
+        self.lock = threading.Lock()
+        self.link = _Link(*self.where)
+        info = self.link.arena.info
+        self.page = info.page_size
+        self.bytes_at_once = max(self.page, min(BYTES_AT_ONCE, info.size // 16))
+        self.holds = Holds(hold_seconds, info.size // 4, pins // 2)
+
+    # ---- the link ----
+
+    def _renew(self, lost):
+        """A link instead of one that is lost. Threads that lost the same one get the same new one."""
+        with self.lock:
+            if self.link is lost:
+                lost.is_lost, lost.try_at = True, time.monotonic() + TRY_AGAIN
+                made = _Link(*self.where)
+                self.holds.clear()
+                self.link = made
+                lost.close()
+            return self.link
+
+    def _current(self):
+        link = self.link
+        if link.is_lost and time.monotonic() >= link.try_at:
+            try:
+                return self._renew(link)
+            except Error:
+                pass
+        return link
+
+    def _with_link(self, function, *args):
+        """function(link, ...), once more with another link where this one is lost. Its daemon may be another one by now."""
+        link = self._current()
+        try:
+            return function(link, *args)
+        except ClosedError:
+            # Another thread made a new one meanwhile.
+            if self.link is link:
+                raise
+            return function(self.link, *args)
+        except (LostError, StaleError):
+            if link.is_lost:
+                raise
+            return function(self._renew(link), *args)
+
+    @staticmethod
+    def _run(link, ops):
+        """Results; raises where the session is lost, instead of waiting for it again and again."""
+        if not ops:
+            return []
+        if link.is_lost:
+            raise make_error(errno.ENOTCONN, "the daemon went away and is not back yet: start it (systemctl start pmemarenad)")
+        results = link.session.run(ops)
+        for result in results:
+            if result.errno in (errno.ENOTCONN, errno.ESTALE):
+                raise result.error()
+        return results
+
+    def tend(self):
+        """To be called about each second: ends holds that are over, and answers a daemon that was restarted, which does not know what
+        is pinned, and evicts nothing, before it has heard of every window."""
+        self.holds.trim()
+        link = self._current()
+        if not link.is_lost:
+            try:
+                link.session.dispatch()
+            except Error:
+                pass
+
+    def close(self):
+        self.holds.clear()
+        self.link.close()
+
+    # ---- finding ----
+
+    def _pins(self, link, keys):
+        """Pins of keys. What shared memory certainly does not have costs no message."""
+        pins = link.window.get_many(keys, local=True)
+        if link.is_lost or all(result in (0, errno.ENOENT) for result in pins.results):
+            return pins
+        pins.put()
+        return link.window.get_many(keys)
+
+    def _find(self, link, names, labels):
+        """Of each a Found; None: there is none; False: what has the name is another block."""
+        pins = self._pins(link, names)
+        return [None if result == errno.ENOENT else self._judge(pins[i], labels[i]) for i, result in enumerate(pins.results)]
+
+    @staticmethod
+    def _judge(pin, label):
+        if pin is None:                 # a lost daemon would know
+            return None
+        told = label_unpack(pin.attributes)
+        if told is None or told[0] != label or told[1] > len(pin):
+            pin.put()
+            return False
+        return Found(pin, told[1])
+
+    def _each_chunk(self, keys):
+        for first in range(0, len(keys), KEYS_AT_ONCE):
+            chunk = keys[first:first + KEYS_AT_ONCE]
+            names = [key_name(self.namespace, key) for key in chunk]
+            yield first, names, [key_label(key) for key in chunk]
+
+    def exists(self, keys, hold=False):
+        """A list of bool. hold=True: what is there stays until it is got, or for hold_seconds."""
+        there = []
+        for _, names, labels in self._each_chunk(keys):
+            for name, found in zip(names, self._with_link(self._find, names, labels)):
+                there.append(bool(found))
+                if found and hold:
+                    self.holds.add(name, found)
+                elif found:
+                    found.pin.put()
+        return there
+
+    # ---- reading ----
+
+    def get(self, keys, buffers):
+        """Fills each buffer whose block is there and has its length: a list of bool."""
+        got = []
+        for first, names, labels in self._each_chunk(keys):
+            found = self._with_link(self._find, names, labels)
+            for i, it in enumerate(found):
+                got.append(self._read(names[i], it, buffers[first + i]))
+        return got
+
+    def _read(self, name, found, buffer):
+        held = self.holds.take(name)
+        if not found:
+            found, held = held, None    # it was deleted since it was looked up
+        try:
+            if not found or found.size != len(buffer):
+                return False
+            found.pin.read_into(buffer)
+            return True
+        finally:
+            for it in (found, held):
+                if it:
+                    it.pin.put()
+
+    # ---- writing ----
+
+    def put(self, keys, buffers):
+        """Of each key None, or the Error for which it is not there. What is there, or is being written by another, is left alone."""
+        errors = [None] * len(keys)
+        for first, names, labels in self._each_chunk(keys):
+            found = self._with_link(self._find, names, labels)
+            wanted = {}
+            for i, it in enumerate(found):
+                buffer = buffers[first + i]
+                if it:
+                    it.pin.put()
+                if not it or it.size != len(buffer):
+                    wanted[first + i] = Wanted(names[i], labels[i], buffer, it is not None)
+            for group in self._groups(wanted.values()):
+                self._with_link(self._write, group)
+            for i, it in wanted.items():
+                # Of one name somebody else was faster, or is at it: no failure.
+                if it.error and it.error.errno not in (errno.EEXIST, errno.EBUSY):
+                    errors[i] = it.error
+        return errors
+
+    def _groups(self, wanted):
+        """Lists of not too many bytes."""
+        group, size = [], 0
+        for it in wanted:
+            if group and size + len(it.buffer) > self.bytes_at_once:
+                yield group
+                group, size = [], 0
+            group.append(it)
+            size += len(it.buffer)
+        if group:
+            yield group
+
+    def _write(self, link, group):
+        """Reserve, copy and make durable, publish, close. Whatever happens, no reservation is left."""
+        try:
+            self._reserve(link, group)
+            for it in group:
+                if it.handle is not None:
+                    with Mapping(link.session, it.handle, True) as memory:
+                        memory.write(0, it.buffer)
+            self._publish(link, [it for it in group if it.handle is not None])
+        except BaseException:
+            self._give_back(link, group)
+            raise
+
+    def _reserve(self, link, group):
+        for wait in (*WAITS_FOR_ROOM, None):
+            ops = [Op.reserve(None if it.replaces else it.name, len(it.buffer), arena=link.index, mode=self.mode) for it in group]
+            for it, result in zip(group, self._run(link, ops)):
+                it.error = result.error(it.name)
+                it.handle = None if it.error else result.handle
+            group = [it for it in group if it.error and it.error.errno == errno.ENOSPC and ASK_AGAIN in it.error.strerror]
+            if not group or wait is None:
+                return
+            time.sleep(wait)
+
+    def _publish(self, link, group):
+        ops = [Op(PUBLISH, it.handle, it.name if it.replaces else None, flags=EVICTABLE | (REPLACE if it.replaces else 0),
+                  attributes=label_pack(it.label, len(it.buffer))) for it in group]
+        for it, result in zip(group, self._run(link, ops)):
+            it.error = result.error(it.name)
+        self._give_back(link, [it for it in group if it.error])
+        # What is open is not evicted.
+        self._run(link, [Op(CLOSE, it.handle) for it in group if it.handle is not None])
+
+    def _give_back(self, link, group):
+        """Reservations of what failed. A lost session has none."""
+        handles = [it.handle for it in group if it.handle is not None]
+        for it in group:
+            it.handle = None
+        try:
+            self._run(link, [Op(ABORT, handle) for handle in handles])
+        except Error:
+            pass
+
+    # ---- deleting ----
+
+    def delete(self, keys):
+        """A list of bool: it was there, and is gone. Who is reading it goes on."""
+        gone = []
+        for _, names, labels in self._each_chunk(keys):
+            gone += self._with_link(self._delete, names, labels)
+        return gone
+
+    def _delete(self, link, names, labels):
+        handles = {}
+        for i, it in enumerate(self._find(link, names, labels)):
+            if it:
+                handles[i] = it.pin.handle
+                it.pin.put()
+        results = self._run(link, [Op.free(handle) for handle in handles.values()])
+        freed = {i for i, result in zip(handles, results) if result.errno == 0}
+        return [i in freed for i in range(len(names))]
