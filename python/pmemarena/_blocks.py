@@ -62,10 +62,38 @@ def label_unpack(attributes):
     return (kind, attributes[LABEL.size:]), size
 
 
+def check_pins(pins, threads):
+    """ValueError: so many threads would take each other's pins. Half of them are for what is held."""
+    least = 2 * KEYS_AT_ONCE * (threads + 1)
+    if pins < least:
+        raise ValueError(f"pins is {pins}: {threads} threads need {least} at least")
+
+
 class Found(NamedTuple):
     """A block, pinned."""
     pin: object
     size: int
+
+
+class Pieces:
+    """A buffer that lies in several places. The block has them one after the other."""
+
+    __slots__ = ("views", "size")
+
+    def __init__(self, views):
+        self.views = views
+        self.size = sum(len(view) for view in views)
+
+    def __len__(self):
+        return self.size
+
+
+def each_piece(buffer):
+    """(offset in the block, view) of a buffer, be it one or Pieces."""
+    offset = 0
+    for view in buffer.views if isinstance(buffer, Pieces) else (buffer,):
+        yield offset, view
+        offset += len(view)
 
 
 class Wanted:
@@ -127,6 +155,10 @@ class Holds:
             self.bytes += found.size
             self._trim()
 
+    def __contains__(self, name):
+        with self.lock:
+            return name in self.held
+
     def take(self, name):
         """The block, which is the caller's to put; None: it is not held."""
         with self.lock:
@@ -155,7 +187,8 @@ class Holds:
 
 
 class Blocks:
-    """All threads may use one. Keys are bytes, buffers memoryviews of one dimension; results are in the order of the keys."""
+    """All threads may use one. Keys are bytes, buffers memoryviews of one dimension or Pieces of them; results are in the order of
+    the keys."""
 
     def __init__(self, socket=None, arena=0, namespace="lmcache", mode=0, pins=4096, reconnect_ms=5000, hold_seconds=30):
         self.namespace = namespace + "/"
@@ -276,6 +309,26 @@ class Blocks:
                     found.pin.put()
         return there
 
+    def look(self, key, size=None):
+        """Is it there, and of this size? Shared memory alone answers: no message is sent, and nobody is waited for. What only the daemon would know is
+        False. What is there stays until it is got, or for hold_seconds."""
+        name = key_name(self.namespace, key)
+        if name in self.holds:
+            return True
+        try:
+            pin = self.link.window.get(name, local=True)
+        except Error:
+            # All pins are in use, or another thread has just made another link. The next look is as good.
+            return False
+        found = self._judge(pin, key_label(key))
+        if not found:
+            return False
+        if size is not None and found.size != size:
+            found.pin.put()
+            return False
+        self.holds.add(name, found)
+        return True
+
     # ---- reading ----
 
     def get(self, keys, buffers):
@@ -294,7 +347,8 @@ class Blocks:
         try:
             if not found or found.size != len(buffer):
                 return False
-            found.pin.read_into(buffer)
+            for offset, view in each_piece(buffer):
+                found.pin.read_into(view, offset)
             return True
         finally:
             for it in (found, held):
@@ -343,7 +397,8 @@ class Blocks:
                 if it.handle is not None:
                     with Mapping(link.session, it.handle, True) as memory:
                         memory.populate()
-                        memory.write(0, it.buffer)
+                        for offset, view in each_piece(it.buffer):
+                            memory.write(offset, view)
             self._publish(link, [it for it in group if it.handle is not None])
         except BaseException:
             self._give_back(link, group)
@@ -387,6 +442,15 @@ class Blocks:
         for _, names, labels in self._each_chunk(keys):
             gone += self._with_link(self._delete, names, labels)
         return gone
+
+    def clear(self):
+        """Free all blocks of this namespace: how many."""
+        self.holds.clear()
+        return self._with_link(self._clear)
+
+    def _clear(self, link):
+        results = self._run(link, [Op.free(info.handle) for info in link.arena.list(prefix=self.namespace)])
+        return sum(result.errno == 0 for result in results)
 
     def _delete(self, link, names, labels):
         handles = {}

@@ -108,6 +108,17 @@ class Client:
         """Free the blocks. Who is loading one goes on."""
         return self._submit(self._looks, self._blocks.delete, keys, None)
 
+    def look(self, key, size=None):
+        """Is it there, and of this size, as far as shared memory shows? The answer comes at once, and without a message. What is there is pinned as by
+        submit_batch_exists()."""
+        return self._blocks.look(key.encode() if isinstance(key, str) else key, size)
+
+    def check_size(self, size):
+        """ValueError: blocks of this size never fit."""
+        info = self._blocks.link.arena.info
+        if not 0 < size <= info.size:
+            raise ValueError(f"a block has {size} bytes, and arena {info.name} {info.size}: make a larger one")
+
     def drain_completions(self):
         """What was completed since the last call: a list of (number, whether all went well, an error's text or "", a list of bool
         for each key or None)."""
