@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 LEFT_BY_ITSELF = 3          # isa-debug-exit: (1 << 1) | 1; a power-off and a panic are 0
+CXL_LABELS_MIB = 1
 SO_SNDBUFFORCE = 32         # the socket module has no name for it
 
 
@@ -17,10 +18,10 @@ class GuestError(Exception):
 
 
 class Machine:
-    """A guest with root file system and lab disk, and, as asked for, an NVDIMM image and RAM set aside as a dax region."""
+    """A guest with root file system and lab disk, and, as asked for, images of an NVDIMM and of CXL memory, and RAM as a dax region."""
 
     def __init__(self, image: Path, disk: Path, scratch: Path, cmdline: str, *, nvdimm: Path | None = None,
-                 hmem_mib: int = 0, memory_mib: int = 1024, echo: bool = False):
+                 cxl: Path | None = None, hmem_mib: int = 0, memory_mib: int = 1024, echo: bool = False):
         self.console = scratch / "console.log"
         self.echo = echo
         self.started = time.monotonic()
@@ -29,7 +30,7 @@ class Machine:
         self._port, theirs = socket.socketpair()
         # Never full: QEMU would take what the guest says and keep it.
         theirs.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, 64 << 20)
-        arguments = self._arguments(image, disk, scratch, cmdline, nvdimm, hmem_mib, memory_mib,
+        arguments = self._arguments(image, disk, scratch, cmdline, nvdimm, cxl, hmem_mib, memory_mib,
                                     theirs.fileno(), self.console)
         with open(scratch / "qemu.log", "ab") as log:
             self._process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
@@ -37,7 +38,7 @@ class Machine:
         theirs.close()
 
     @staticmethod
-    def _arguments(image, disk, scratch, cmdline, nvdimm, hmem_mib, memory_mib, port_fd, console):
+    def _arguments(image, disk, scratch, cmdline, nvdimm, cxl, hmem_mib, memory_mib, port_fd, console):
         kernel = image / "vmlinux"
         if not kernel.exists():
             kernel = image / "vmlinuz"
@@ -47,7 +48,8 @@ class Machine:
             cmdline += f" memmap={hmem_mib}M%4G-1+0xefffffff"
         arguments = [
             # A guest never outlives the lab, however that ends.
-            "setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64", "-machine", "q35,nvdimm=on,nvdimm-persistence=mem-ctrl", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "1",
+            "setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64", "-machine", "q35,nvdimm=on,nvdimm-persistence=mem-ctrl",
+            "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "1",
             "-m", f"{memory_mib}M,slots=4,maxmem=64G", "-display", "none", "-nodefaults", "-no-reboot",
             "-serial", f"file:{console}", "-device", "isa-debug-exit,iobase=0xf4,iosize=0x4",
             "-kernel", str(kernel),
@@ -64,7 +66,7 @@ class Machine:
         if nvdimm:
             arguments += ["-object", f"memory-backend-file,id=nv0,share=on,mem-path={nvdimm},size={nvdimm.stat().st_size}",
                           "-device", "nvdimm,id=dimm0,memdev=nv0,label-size=2M"]
-        return arguments
+        return arguments + (cxl_arguments(cxl) if cxl else [])
 
     def lines(self, timeout_s: float):
         """Yield what the guest says until it ends; GuestError when nothing was heard for @timeout_s."""
@@ -121,6 +123,30 @@ class Machine:
     def console_tail(self) -> str:
         lines = self.console.read_text(errors="replace").splitlines()[-15:]
         return "; the console's end:\n" + "\n".join(f"    {line}" for line in lines) if lines else "; the console is empty"
+
+
+def cxl_arguments(image: Path) -> list[str]:
+    """One persistent CXL memory device on a root port of its own, in a window of 4 GiB; its labels lie beside @image."""
+    labels = image.with_suffix(".labels")
+    with open(labels, "ab") as file:
+        file.truncate(CXL_LABELS_MIB << 20)
+    return ["-machine", "cxl=on",
+            # A guest that sees a hypervisor makes no region: its kernel does not trust a cache flush that is emulated.
+            "-cpu", "max,hypervisor=off",
+            "-object", f"memory-backend-file,id=cxl0,share=on,mem-path={image},size={image.stat().st_size}",
+            "-object", f"memory-backend-file,id=cxllsa0,share=on,mem-path={labels},size={CXL_LABELS_MIB}M",
+            "-device", "pxb-cxl,bus_nr=12,bus=pcie.0,id=cxl.1",
+            "-device", "cxl-rp,port=0,bus=cxl.1,id=cxlrp0,chassis=0,slot=2",
+            # The serial number gives the region its identity: newer kernels make none of a device whose number is 0.
+            "-device", "cxl-type3,bus=cxlrp0,memdev=cxl0,lsa=cxllsa0,id=cxlpmem0,sn=0xc0ffee",
+            "-machine", "cxl-fmw.0.targets.0=cxl.1,cxl-fmw.0.size=4G"]
+
+
+def new_cxl(path: Path, size_mib: int) -> Path:
+    """A sparse image; QEMU refuses a size that is no multiple of 256 MiB."""
+    with open(path, "wb") as file:
+        file.truncate(size_mib << 20)
+    return path
 
 
 def new_nvdimm(path: Path, size_mib: int) -> Path:

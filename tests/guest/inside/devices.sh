@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# Device-dax for lanes: NVDIMM namespaces of any alignment, and a dax region that is RAM set aside (as CXL memory and
-# HBM are), which can be divided. Each lane makes what it needs and finds no other device enabled.
+# Device-dax for lanes: NVDIMM namespaces of any alignment, a dax region that is RAM set aside (as volatile CXL memory and
+# HBM are), which can be divided, and a persistent CXL memory device, of which regions are made. Each lane makes what it
+# needs and finds no other device enabled.
 
 # Once a boot: several namespaces in one region need labels.
 prepare_region() {
@@ -50,11 +51,51 @@ wipe_hmem() {
 	clear_hmem
 }
 
+readonly cxl=/sys/bus/cxl/devices
+
+# Where the sample script and unit, and the rule of CXL.md are.
+readonly samples=/usr/share/doc/pmemarena/examples
+
+# make_cxl_region UUID SERIAL: all of the device as one persistent region; $cxl_region.
+make_cxl_region() {
+	bash $samples/cxl-region "$1" "$2"
+	find_cxl_region
+}
+
+find_cxl_region() {
+	cxl_region=$(basename $cxl/region*)
+	eventually 10 test -e "/sys/bus/nd/devices/$cxl_region"
+	udevadm settle
+}
+
+# make_cxl_devdax ALIGN SIZE: a namespace of that region; $node.
+make_cxl_devdax() {
+	local made
+	made=$(ndctl create-namespace -f -r "$cxl_region" -m devdax -a "$1" -s "$2")
+	node=/dev/$(jq -r '.daxregion.devices[0].chardev' <<< "$made")
+	udevadm settle
+	[ -c "$node" ] || fail "ndctl made no device: $made"
+}
+
+# destroy_cxl_region REGION: its namespaces stay in the device's labels.
+destroy_cxl_region() {
+	ndctl disable-region "$1"
+	cxl destroy-region -f "$1"
+}
+
+destroy_cxl_regions() {
+	local path
+	for path in $cxl/region*; do
+		[ ! -e "$path" ] || destroy_cxl_region "$(basename "$path")" || true
+	done > /dev/null 2>&1
+}
+
 # Take every device away that a lane may have made.
 remove_devices() {
 	local namespace
 	for namespace in $(ndctl list -N -i 2> /dev/null | jq -r 'if type == "array" then .[] else . end | .dev'); do
 		ndctl destroy-namespace -f "$namespace" > /dev/null 2>&1 || true
 	done
+	destroy_cxl_regions
 	clear_hmem
 }

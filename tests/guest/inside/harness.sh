@@ -26,6 +26,8 @@ refuse() {
 	fi
 }
 
+not() { ! "$@"; }
+
 expect() {
 	local text=$1 out
 	shift
