@@ -75,6 +75,40 @@ class Driver:
         self.client.close()
 
 
+class TestCopies(Stage):
+    """What the extension has for this."""
+
+    ARENA = {"size": "16M", "page_size": "4K"}
+
+    def test_read_into_reads_all_pieces(self):
+        made = [self.arena.create(f"a{i}", MiB) for i in range(16) if self.arena.usage().largest_free >= MiB]
+        for allocation in made[::2]:
+            allocation.free()
+        self.free_bytes()
+        data = content("in pieces", 3 * MiB)
+        self.arena.put("whole", data)
+        with self.arena.window() as window, window.get("whole") as pin:
+            self.assertGreater(pin.nr_pieces, 1)
+            for offset, size in ((0, 3 * MiB), (0, 1), (MiB - 5, 10), (12345, 2 * MiB), (3 * MiB - 1, 1), (3 * MiB, 0)):
+                buffer = bytearray(size)
+                pin.read_into(buffer, offset)
+                self.assertEqual(buffer, data[offset:offset + size])
+            for offset, size in ((1, 3 * MiB), (3 * MiB + 1, 0), (2 ** 64 - 1, 2)):
+                self.refused(ValueError, pin.read_into, bytearray(size), offset)
+            self.refused(BufferError, pin.read_into, b"read-only")
+            self.refused(TypeError, pin.read_into, 7)
+        self.refused(ValueError, pin.read_into, bytearray(1))
+
+    def test_populate_changes_nothing(self):
+        with self.arena.reserve("p", MiB) as allocation, allocation.map(write=True) as memory:
+            memory.write(5, b"there")
+            memory.populate()
+            self.assertEqual(bytes(memoryview(memory)[4:11]), b"\0there\0")
+            with self.session.arena().open(allocation.publish().handle, read_only=True).map() as other:
+                other.populate()
+        self.refused(ValueError, memory.populate)
+
+
 class LMCacheStage(Stage):
     ARENA = {"size": "128M", "page_size": "2M"}
 
@@ -335,6 +369,7 @@ class TestSpace(LMCacheStage):
         for size in (7 * MiB, 3 * MiB, 5 * MiB + 17 * KiB, 1200 * KiB):
             with self.subTest(size=size):
                 waste = self.waste_of(size, "4K")
+                print(f"FIGURE blocks of {size / MiB:.2f} MiB: {waste:.1%} of a device with pages of 4 KiB is not theirs")
                 self.assertLess(waste, 0.05)
 
     def test_full_of_what_may_not_go(self):
