@@ -426,11 +426,16 @@ class Blocks:
 
     def _fill(self, link, it):
         if it.place:
-            it.place.memory.write(0, it.buffer)
+            self._copy(it.place.memory, it.buffer)
         elif it.handle is not None:
             with Mapping(link.session, it.handle, True) as memory:
                 memory.populate()
-                memory.write(0, it.buffer)
+                self._copy(memory, it.buffer)
+
+    @staticmethod
+    def _copy(memory, buffer):
+        for offset, view in each_piece(buffer):
+            memory.write(offset, view)
 
     def _reserve(self, link, group):
         for wait in (*WAITS_FOR_ROOM, None):
