@@ -41,7 +41,7 @@ static void fill_quotas(struct config *config)
 	for (size_t i = 1; i < config->nr_quotas; i++) {
 		for (size_t k = 0; k < nr_config_keys; k++) {
 			if (config_keys[k].section == CONFIG_QUOTA &&
-			    !(config->quotas[i].set & 1u << k))
+			    !(config->quotas[i].set & UINT64_C(1) << k))
 				config_key_copy(&config_keys[k], &config->quotas[i],
 						&config->quotas[0]);
 		}

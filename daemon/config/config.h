@@ -105,7 +105,7 @@ struct config_quota {
 	uint64_t sessions;
 	uint64_t leased_bytes;
 	/* a bit for each key that was set; the others follow the default */
-	uint32_t set;
+	uint64_t set;
 };
 
 struct config {

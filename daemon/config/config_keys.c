@@ -106,6 +106,8 @@ const struct config_key config_keys[] = {
 	KEY("leased-bytes", QUOTA(leased_bytes), config_value_share_size,
 	    "share", 0, 0, NULL, true),
 };
+_Static_assert(sizeof(config_keys) / sizeof(*config_keys) <= 64,
+	       "config_quota.set has a bit for each key");
 const size_t nr_config_keys = sizeof(config_keys) / sizeof(*config_keys);
 
 const struct config_key *config_key_find(enum config_section section, const char *name)

@@ -260,7 +260,8 @@ static int set_key(struct reader *reader, const char *name, const char *value)
 	if (r < 0)
 		return complain(reader, r, "%s: %s", key->name, what.text);
 	if (reader->section == CONFIG_QUOTA)
-		reader->config->quotas[reader->index].set |= 1u << (key - config_keys);
+		reader->config->quotas[reader->index].set |=
+			UINT64_C(1) << (key - config_keys);
 	return 0;
 }
 
