@@ -34,7 +34,7 @@ struct alloc *listing_next(struct listing *listing);    /* NULL: the end */
 
 /*
  * The items of a WIRE_LISTED for a WIRE_LIST. 0, or -errno with a sentence (nothing was added):
- * -ESTALE the cursor leads nowhere.
+ * -ESTALE the cursor leads nowhere; -EIO the arena is offline.
  */
 int listing_run(struct wire_writer *reply, struct client *client, const struct arena *arena,
 		const struct wire_request *item,
