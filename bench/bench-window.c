@@ -18,12 +18,12 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "bench/bench-serve-daemon.h"
 #include "bench/bench-serve-floor.h"
 #include "bench/bench-serve-sheet.h"
+#include "bench/bench-window-crowd.h"
 #include "bench/bench-window-peer.h"
 
 #define COLD 256u               /* gets by message in one */
@@ -65,19 +65,6 @@ static int complain(const char *what, int r)
 {
 	fprintf(stderr, "bench-window: %s: %s\n", what, pma_message());
 	return r;
-}
-
-static int connect_to(struct pma **pma, const char *socket)
-{
-	struct pma_options *options;
-	int r = pma_options_new(&options);
-
-	if (r < 0)
-		return r;
-	pma_options_set_socket(options, socket);
-	r = pma_connect(pma, options);
-	pma_options_free(options);
-	return r < 0 ? complain("connecting", r) : 0;
 }
 
 /* ---- the arena ---- */
@@ -140,7 +127,7 @@ static int fill(struct bench *bench)
 	bench->handles = share(nr * sizeof(*bench->handles));
 	if (!bench->names || !bench->handles)
 		return -ENOMEM;
-	r = connect_to(&pma, bench->daemon.socket);
+	r = window_connect(&pma, bench->daemon.socket);
 	if (r < 0)
 		return r;
 	for (uint64_t at = 0; r == 0 && at < nr; at += PMA_MAX_BATCH)
@@ -168,7 +155,7 @@ static int open_reader(void **context, const void *arg, unsigned index)
 {
 	const struct load *load = arg;
 	struct reader *reader = calloc(1, sizeof(*reader));
-	int r = reader ? connect_to(&reader->pma, load->bench->daemon.socket) : -ENOMEM;
+	int r = reader ? window_connect(&reader->pma, load->bench->daemon.socket) : -ENOMEM;
 
 	(void)index;
 	if (r == 0)
@@ -282,23 +269,13 @@ static pid_t start_writer(const struct bench *bench)
 	if (pid != 0)
 		return pid;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (connect_to(&pma, bench->daemon.socket) < 0)
+	if (window_connect(&pma, bench->daemon.socket) < 0)
 		_exit(1);
 	for (uint64_t i = 0;; i++) {
 		snprintf(name, sizeof(name), "writer/%" PRIu64, i % 100);
 		if (pma_create(&handle, pma, name, 4096, 0) < 0 || pma_free(pma, handle) < 0)
 			_exit(1);
 	}
-}
-
-static void end_writer(pid_t pid)
-{
-	int status;
-
-	if (pid <= 0)
-		return;
-	kill(pid, SIGKILL);
-	waitpid(pid, &status, 0);
 }
 
 /* ---- rows ---- */
@@ -331,9 +308,29 @@ static int measure(struct bench *bench, const char *op, const char *mode, work_f
 	struct timing timing;
 	int r = window_crew(&timing, &load.job, open_reader, close_reader, work, &load);
 
-	end_writer(writer);
+	window_crowd_end(writer);
 	if (r == 0)
 		add(bench, op, 4096, mode, nr, &timing);
+	return r;
+}
+
+/* What a free costs where nobody has a window, and beside very many who have one. */
+static int measure_frees(struct bench *bench, bool in_one, bool has_crowd)
+{
+	const struct window_frees frees = { bench->daemon.socket, in_one };
+	const struct window_job job = { .names = (const void *)bench->names,
+					.nr = bench->options->names,
+					.nr_processes = 1,
+					.seconds = bench->options->seconds };
+	pid_t crowd = has_crowd ? window_crowd_start(frees.socket, &job) : 0;
+	struct timing timing;
+	int r = crowd < 0 ? crowd : window_crew(&timing, &job, window_frees_open,
+						window_frees_close, window_frees, &frees);
+
+	window_crowd_end(crowd);
+	if (r == 0)
+		add(bench, in_one ? "free of 256" : "free", 4096,
+		    has_crowd ? "1000wins" : "nowindow", 1, &timing);
 	return r;
 }
 
@@ -384,6 +381,8 @@ static int run_all(struct bench *bench)
 		return r;
 	bench->floor_us = timing.p50_us;
 	add(bench, "ping-pong", 0, "single", 1, &timing);
+	for (unsigned i = 0; r == 0 && i < 4; i++)
+		r = measure_frees(bench, i % 2, i >= 2);
 	for (size_t i = 0; r == 0 && i < sizeof(rows) / sizeof(*rows); i++)
 		r = measure(bench, rows[i].op, rows[i].mode, rows[i].work, rows[i].by_handle,
 			    rows[i].nr, rows[i].beside_writer);

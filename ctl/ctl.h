@@ -227,6 +227,13 @@ int ctl_call_all(struct json_object **all, struct ctl *ctl, const char *method, 
 int ctl_call_all_quiet(struct json_object **all, int *code, struct ctl *ctl, const char *method,
 		       const char *key, struct json_object *params);
 
+/* ---- windows.c ---- */
+
+/*
+ * Shows the "windows" of an answer, if it has any; with @with_idle also those that pin nothing.
+ */
+void ctl_show_windows(const struct ctl *ctl, struct json_object *from, bool with_idle);
+
 /* ---- owner.c ---- */
 
 struct ctl_owner {

@@ -20,7 +20,9 @@ static const char help[] =
 	"\n"
 	"HOLDER is connected; awaited: its daemon was killed, and it may come back within the\n"
 	"grace time; ending; mark: the session is over, and somebody has its descriptor or a\n"
-	"mapping through it; or nobody. PID and COMMAND are those of who connected.\n";
+	"mapping through it; or nobody. PID and COMMAND are those of who connected.\n"
+	"A window of a process that died is held by its mark as well; FREED is what would be free\n"
+	"without its pins. A window that is awaited counts as pinning all.\n";
 
 struct wish {
 	const char *arena, *name, *offset, *uid, *session;
@@ -80,6 +82,7 @@ static void show(const struct ctl *ctl, struct json_object *result)
 	for (size_t i = 0; i < json_object_array_length(rows); i++)
 		add_row(ctl, table, ctl_at(rows, i));
 	ctl_table_print(table);
+	ctl_show_windows(ctl, result, false);
 	ctl_show_withheld(ctl, result, "");
 }
 

@@ -84,6 +84,7 @@ static int run(struct ctl *ctl, int argc, char **argv)
 	if (!ctl_print_json(ctl, result)) {
 		show(ctl_get(result, "sessions"));
 		show_ended(ctl_get(result, "ended"));
+		ctl_show_windows(ctl, result, true);
 	}
 	json_object_put(result);
 	return CTL_DONE;

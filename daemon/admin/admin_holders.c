@@ -31,6 +31,7 @@ struct rows {
 	uint32_t index;
 	uint64_t limit, uid, session;
 	bool     has_uid, has_session;
+	bool     goes_on;               /* an answer before had the first page */
 	/* where to go on: at the nth hold of the allocation in the slot */
 	uint32_t slot, nth;
 	uint32_t looks;
@@ -168,6 +169,7 @@ static int read_filter(struct rows *rows)
 	rows->has_session = r > 0;
 	if (r >= 0)
 		r = admin_get_string(&cursor, call, "cursor");
+	rows->goes_on = r > 0;
 	if (r > 0 && sscanf(cursor, "%" SCNu32 ".%" SCNu32, &rows->slot, &rows->nth) != 2)
 		return why_set(&call->why, -EBADMSG,
 			       "\"cursor\" must be what the answer before had");
@@ -180,6 +182,23 @@ static bool names_one(const struct admin_call *call)
 	return json_object_object_get_ex(call->params, "name", NULL) ||
 	       json_object_object_get_ex(call->params, "name_hex", NULL) ||
 	       json_object_object_get_ex(call->params, "offset", NULL);
+}
+
+/* Adds the windows to the first page: they are no rows, and the next pages have none. */
+static int put_windows(struct json_object *to, const struct rows *rows)
+{
+	const struct admin_windows wanted = { .only = rows->only,
+					      .uid = rows->uid,
+					      .session = rows->session,
+					      .has_uid = rows->has_uid,
+					      .has_session = rows->has_session };
+	struct json_object *list = shape_array();
+	int r = 0;
+
+	if (!rows->goes_on)
+		r = admin_put_windows(list, &rows->call->service->arenas[rows->index], &wanted);
+	shape_put(to, "windows", list);
+	return r;
 }
 
 int admin_holders_run(struct json_object **result, struct admin_call *call)
@@ -208,5 +227,10 @@ int admin_holders_run(struct json_object **result, struct admin_call *call)
 	put_or_null(*result, "grace_left_ns", service_grace_left_ns(call->service));
 	shape_put(*result, "holders", rows.list);
 	shape_put_string(*result, "cursor", goes_on ? cursor : NULL);
-	return 0;
+	r = put_windows(*result, &rows);
+	if (r < 0) {
+		json_object_put(*result);
+		*result = NULL;
+	}
+	return r;
 }

@@ -126,6 +126,20 @@ void admin_unhex(char *to, const char *hex, size_t nr);
 admin_method_fn admin_list_run;                         /* the method "list" */
 admin_method_fn admin_holders_run;                      /* the method "holders" */
 
+/* ---- admin_windows.c ---- */
+
+struct admin_windows {
+	const struct alloc *only;       /* windows that pin this one; NULL: all windows */
+	uint64_t uid, session;
+	bool     has_uid, has_session;  /* of them alone */
+};
+/*
+ * Appends the windows of an arena that is there to the array @to, with what each pins. -ENOMEM:
+ * none was appended.
+ */
+int admin_put_windows(struct json_object *to, struct served *served,
+		      const struct admin_windows *wanted);
+
 /* ---- admin_users.c ---- */
 
 admin_method_fn admin_users_run;                        /* the method "users" */

@@ -157,6 +157,8 @@ int admin_list_run(struct json_object **result, struct admin_call *call)
 
 	r = admin_arena(&page.index, &arena, call);
 	if (r == 0)
+		r = arena_check_known(arena, NULL, &call->why);
+	if (r == 0)
 		r = admin_get_bytes(&prefix, call, "prefix");
 	if (r >= 0)
 		r = admin_get_size(&page.limit, call, "limit");

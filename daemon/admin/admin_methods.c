@@ -189,15 +189,35 @@ static struct json_object *ended_sessions(const struct admin_call *call)
 	return in.list;
 }
 
+/* Adds the windows of all arenas that the caller may see. */
+static int put_windows(struct json_object *to, const struct admin_call *call)
+{
+	const struct admin_windows all = { .only = NULL };
+	struct json_object *list = shape_array();
+	int r = 0;
+
+	for (uint32_t i = 0; r == 0 && i < call->service->nr_arenas; i++)
+		if (call->service->arenas[i].arena && admin_shows(call, i))
+			r = admin_put_windows(list, &call->service->arenas[i], &all);
+	shape_put(to, "windows", list);
+	return r;
+}
+
 static int run_sessions(struct json_object **result, struct admin_call *call)
 {
 	struct json_object *list = shape_array();
+	int r;
 
 	sessions_each(call->sessions, add_session, list);
 	*result = admin_shape();
 	shape_put(*result, "sessions", list);
 	shape_put(*result, "ended", ended_sessions(call));
-	return 0;
+	r = put_windows(*result, call);
+	if (r < 0) {
+		json_object_put(*result);
+		*result = NULL;
+	}
+	return r;
 }
 
 static int run_info(struct json_object **result, struct admin_call *call)

@@ -195,17 +195,14 @@ static int find_handle(struct alloc **alloc, const struct arena *arena, struct a
 				 slot);
 }
 
-int admin_alloc(struct alloc **alloc, uint32_t *index, struct admin_call *call)
+static int find_alloc(struct alloc **alloc, const struct arena *arena, uint32_t index,
+		      struct admin_call *call)
 {
 	char text[ESCAPE_SIZE(ALLOC_MAX_NAME)];
 	struct admin_bytes name;
-	struct arena *arena;
 	uint64_t number;
 	int r;
 
-	r = admin_arena(index, &arena, call);
-	if (r < 0)
-		return r;
 	r = admin_get_bytes(&name, call, "name");
 	if (r > 0) {
 		*alloc = arena_find_name(arena, name.bytes, name.len);
@@ -213,7 +210,7 @@ int admin_alloc(struct alloc **alloc, uint32_t *index, struct admin_call *call)
 		return *alloc ? 0
 			      : why_set(&call->why, -ENOENT,
 					"in arena %s there is no allocation named \"%s\"",
-					call->service->arenas[*index].name, text);
+					call->service->arenas[index].name, text);
 	}
 	if (r == 0)
 		r = admin_get_size(&number, call, "id");
@@ -227,10 +224,27 @@ int admin_alloc(struct alloc **alloc, uint32_t *index, struct admin_call *call)
 			      : why_set(&call->why, -ENOENT,
 					"no allocation covers offset %" PRIu64
 					" of the device of arena %s",
-					number, call->service->arenas[*index].name);
+					number, call->service->arenas[index].name);
 	}
 	return r < 0 ? r
 		     : why_set(&call->why, -EBADMSG,
 			       "say which allocation: \"name\", \"offset\", or \"slot\" and "
 			       "\"id\"");
+}
+
+int admin_alloc(struct alloc **alloc, uint32_t *index, struct admin_call *call)
+{
+	struct why why = { "" };
+	struct arena *arena;
+	int r = admin_arena(index, &arena, call), known;
+
+	if (r < 0)
+		return r;
+	r = find_alloc(alloc, arena, *index, call);
+	if (r != 0 && r != -ENOENT)
+		return r;
+	known = arena_check_known(arena, r == 0 ? *alloc : NULL, &why);
+	if (known < 0)
+		call->why = why;
+	return known < 0 ? known : r;
 }

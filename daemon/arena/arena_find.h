@@ -11,12 +11,15 @@
 #include "daemon/arena/alloc.h"
 #include "daemon/arena/arena.h"
 #include "daemon/arena/arena_holder.h"
+#include "lib/wire/why.h"
 
 /*
  * Is what memory says of @alloc, NULL: that it is not there, what the next start will find? false:
  * the arena is offline, and the settle that failed had a change of it, or may have had.
  */
 bool arena_knows(const struct arena *arena, const struct alloc *alloc);
+/* As arena_knows(): 0, or -EIO with a sentence. NULL: also of a list, which denies all it lacks. */
+int arena_check_known(const struct arena *arena, const struct alloc *alloc, struct why *why);
 /* Finds a reserved or published one. */
 struct alloc *arena_find(const struct arena *arena, uint32_t slot, uint64_t id);
 /* Finds an allocation that the session of @holder has open, even if somebody has freed it since. */

@@ -46,6 +46,33 @@ int arena_window_resume(struct arena_window *out, struct arena *arena, const str
 			const struct arena_window_ask *ask, int pins_fd, struct why *why);
 /* Is there a window of an earlier daemon whose pins have not come yet? */
 bool arena_awaits_pins(const struct arena *arena);
+/* ---- what windows pin, for people ---- */
+
+struct arena_window_info {
+	uint64_t number;
+	/*
+	 * connected: a session uses it; awaited: its process has not handed in its pins to this
+	 * daemon yet, so it counts as pinning everything; mark: no session uses it, and somebody
+	 * has its descriptor or a mapping through it
+	 */
+	enum arena_holder_state state;
+	uint64_t mark;                  /* the byte of its mark */
+	uint32_t uid;
+	bool     read_only;
+	/* of the session that came with it last to this daemon; 0, "": none did, or not known */
+	uint64_t session;
+	int      pid;
+	char     command[COMMAND_SIZE];
+	uint64_t nr_pins;               /* pin words in use */
+	/* what they pin, each allocation once; what is freed waits for pins and holds alone */
+	uint64_t nr_allocs, bytes, nr_freed, freed_bytes;
+};
+/*
+ * Calls @each for each window, with what it pins now. @only: of this allocation alone; NULL: of
+ * all. *info is valid only during the call. -ENOMEM: it was called for none.
+ */
+int arena_each_window(struct arena *arena, const struct alloc *only,
+		      void (*each)(void *arg, const struct arena_window_info *info), void *arg);
 /*
  * Pins @alloc in word @index of the window of the caller's session. Returns errors as
  * arena_open_alloc() does; -EBADF: the session has no window; -EINVAL: the word is not PINS_TAKEN.

@@ -32,6 +32,14 @@ bool arena_knows(const struct arena *arena, const struct alloc *alloc)
 	return arena->state != ARENA_OFFLINE || (alloc && alloc->staged != arena->txn);
 }
 
+int arena_check_known(const struct arena *arena, const struct alloc *alloc, struct why *why)
+{
+	if (arena_knows(arena, alloc))
+		return 0;
+	return why_set(why, -EIO, "arena %s is offline, and what it has is not known: %s",
+		       arena->identity.name, arena->reason);
+}
+
 /* RB_FIND() and RB_NEXT() do not take a const tree, though they only read. */
 static struct name_tree *names_of(const struct arena *arena)
 {

@@ -124,7 +124,7 @@ int pins_check_file(const struct window *window, int fd)
  */
 static void note_pin(struct arena *arena, const struct window *window, uint64_t word)
 {
-	uint64_t slot = (word >> 32) - 1;
+	uint64_t slot = pins_slot(word);
 	uint32_t version = (uint32_t)word;
 	struct alloc *alloc = slot < arena->nr_objects ? arena->objects[slot] : NULL;
 
@@ -138,19 +138,25 @@ static void note_pin(struct arena *arena, const struct window *window, uint64_t 
 	arena->nr_pins++;
 }
 
-/*
- * Reads the pins of one window. A process may have stored anything on purpose: no word is believed
- * to make sense.
- */
-static void read_pins(struct arena *arena, const struct window *window)
+/* A process may have stored anything on purpose: no word is believed to make sense. */
+uint32_t pins_high(const struct window *window)
 {
 	uint32_t high = le32toh(__atomic_load_n(&window->pins->high, __ATOMIC_ACQUIRE));
-	const uint64_t *words = words_of(window);
 
-	if (high > window->id.nr_words)
-		high = window->id.nr_words;
+	return high < window->id.nr_words ? high : window->id.nr_words;
+}
+
+uint64_t pins_load(const struct window *window, uint32_t index)
+{
+	return le64toh(__atomic_load_n(&words_of(window)[index], __ATOMIC_ACQUIRE));
+}
+
+static void read_pins(struct arena *arena, const struct window *window)
+{
+	uint32_t high = pins_high(window);
+
 	for (uint32_t i = 0; i < high; i++) {
-		uint64_t word = le64toh(__atomic_load_n(&words[i], __ATOMIC_ACQUIRE));
+		uint64_t word = pins_load(window, i);
 
 		if (word >> 32)
 			note_pin(arena, window, word);

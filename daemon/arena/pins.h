@@ -66,4 +66,13 @@ void pins_introduce(struct window *window, const struct caller *caller);
  */
 int pins_store(const struct window *window, uint64_t index, uint64_t word);
 
+/* So many words of @window, whose pins are there, may be in use; words behind them are not. */
+uint32_t pins_high(const struct window *window);
+/* Loads the word @index, below pins_high(). It is what its process stored: anything. */
+uint64_t pins_load(const struct window *window, uint32_t index);
+static inline uint64_t pins_slot(uint64_t word)         /* UINT64_MAX: it pins nothing */
+{
+	return (word >> 32) - 1;
+}
+
 #endif

@@ -38,6 +38,11 @@ static uint64_t mark_of(const struct window *window)
 	return window->id.number * 2 + window->id.read_only;
 }
 
+uint64_t window_mark_byte(const struct window *window)
+{
+	return device_mark_byte(mark_of(window));
+}
+
 bool window_is_marked(struct window *window)
 {
 	if (window->looked == window->arena->rounds)
@@ -88,6 +93,8 @@ static void use(struct holder *holder, struct window *window)
 	window_leave(holder);
 	holder->window = window;
 	window->nr_users++;
+	window->session = holder->session;
+	window->who = holder->who;
 	/* From here on the window's mark keeps what the session holds, too. */
 	ledger_set_window(holder->arena->ledger, holder->entry, window->id.number);
 	holder->looked = 0;

@@ -20,6 +20,13 @@ struct window {
 	 * in yet
 	 */
 	struct pins_header *pins;
+	/*
+	 * which session came with it last, and of which process, for `pmemarenactl holders`; not in
+	 * the ledger
+	 */
+	uint64_t session;
+	struct ledger_who who;
+	bool     is_in_use;              /* arena_each_window(): a connected session has it */
 	/* the tick at which the kernel was asked for its mark last */
 	uint64_t looked;
 	bool     was_marked;            /* what the kernel answered then */
@@ -32,6 +39,8 @@ bool window_is_marked(struct window *window);
  * more.
  */
 void window_look(struct arena *arena);
+/* Returns the byte that the descriptor of @window has locked. */
+uint64_t window_mark_byte(const struct window *window);
 /* To be called when @holder is freed: it uses its window no longer. */
 void window_leave(struct holder *holder);
 /*

@@ -155,7 +155,10 @@ int listing_run(struct wire_writer *reply, struct client *client, const struct a
 	int r;
 
 	listing_begin(&listing, arena, prefix, (uint8_t)item->name_len);
-	r = resume(&listing, client, item, why);
+	/* A list says of all that it lacks that it is not there. */
+	r = arena_check_known(arena, NULL, why);
+	if (r == 0)
+		r = resume(&listing, client, item, why);
 	if (r < 0)
 		return r;
 	for (alloc = listing_next(&listing); alloc; alloc = next) {

@@ -36,7 +36,7 @@ struct alloc *listing_next(struct listing *listing);
 
 /*
  * Writes the items of a WIRE_LISTED, for a WIRE_LIST request. Returns 0, or -errno with a sentence,
- * and nothing was added: -ESTALE the cursor leads nowhere.
+ * and nothing was added: -ESTALE the cursor leads nowhere; -EIO the arena is offline.
  */
 int listing_run(struct wire_writer *reply, struct client *client, const struct arena *arena,
 		const struct wire_request *item,

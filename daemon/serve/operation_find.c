@@ -21,15 +21,16 @@ bool operation_may_see(const struct client *client, uint32_t arena, const struct
 
 int operation_take(struct operation *op, struct alloc *alloc, int r)
 {
-	const char *reason;
+	struct why why = { "" };
+	int known = arena_check_known(op->arena, alloc, &why);
 
-	if (arena_knows(op->arena, alloc)) {
-		op->alloc = alloc;
-		return alloc ? 0 : r;
+	/* What is known keeps the sentence of @r that was set before. */
+	if (known < 0) {
+		*op->why = why;
+		return known;
 	}
-	arena_state(op->arena, &reason);
-	return why_set(op->why, -EIO, "arena %s is offline, and what it has is not known: %s",
-		       op->service->arenas[op->item.arena].name, reason);
+	op->alloc = alloc;
+	return alloc ? 0 : r;
 }
 
 int operation_find_handle(struct operation *op)

@@ -4,7 +4,10 @@
  * reuses. Each 64 bytes of an allocation have its id. Between a get and its put no reader may ever
  * see another one.
  *
- * usage: window_torture SECONDS [READERS [OBJECTS [SEED]]]     0 seconds: until one line of input
+ * usage: window_torture [--gets N] SECONDS [READERS [OBJECTS [SEED]]]
+ *
+ * 0 seconds: until one line of input. With --gets it ends earlier when the readers have made so many
+ * gets together: the long form of the proof is --gets 1000000000 with as many seconds as there are.
  *
  * The socket is $PMEMARENA_SOCKET. One line at the end: gets, hits, what the writer did. Exit status
  * 0: nobody saw anything wrong.
@@ -53,7 +56,8 @@ static struct shared {
 	struct counts counts[MAX_READERS];
 } *shared;
 
-static uint32_t nr_objects = 256;
+static uint32_t nr_objects = 256, nr_readers = 4;
+static uint64_t max_gets = UINT64_MAX;
 static uint64_t state;
 
 static uint64_t random_below(uint64_t n)
@@ -331,6 +335,15 @@ static int write_once(struct pma *pma)
 	return r == -ENOENT ? 0 : r;
 }
 
+static bool has_got_enough(void)
+{
+	uint64_t nr_gets = 0;
+
+	for (uint32_t i = 0; i < nr_readers; i++)
+		nr_gets += atomic_load_explicit(&shared->counts[i].nr_gets, memory_order_relaxed);
+	return nr_gets >= max_gets;
+}
+
 static bool is_time(double until)
 {
 	struct pollfd input = { .fd = STDIN_FILENO, .events = POLLIN };
@@ -349,7 +362,7 @@ static void write_on(struct pma *pma, double seconds)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	until = seconds ? (double)now.tv_sec + (double)now.tv_nsec / 1e9 + seconds : 0;
-	while (!atomic_load(&shared->is_over) && !is_time(until)) {
+	while (!atomic_load(&shared->is_over) && !is_time(until) && !has_got_enough()) {
 		int r = write_once(pma);
 
 		if (r < 0 && !is_passing(r))
@@ -372,7 +385,7 @@ static void free_all(struct pma *pma)
 
 /* ---- all ---- */
 
-static void say(uint32_t nr_readers)
+static void say(void)
 {
 	uint64_t nr_gets = 0, nr_got = 0, nr_local = 0, nr_absent = 0;
 
@@ -389,21 +402,37 @@ static void say(uint32_t nr_readers)
 	       shared->nr_resized, shared->nr_renamed, shared->nr_full, shared->nr_bad);
 }
 
-int main(int argc, char **argv)
+/* Reads what is asked for into the variables above. -1: that is no usage. */
+static int parse(double *seconds, uint64_t *seed, int argc, char **argv)
 {
-	double seconds = argc > 1 ? strtod(argv[1], NULL) : 5;
-	uint32_t nr_readers = argc > 2 ? (uint32_t)strtoul(argv[2], NULL, 10) : 4;
-	uint64_t seed = argc > 4 ? strtoull(argv[4], NULL, 10) : (uint64_t)time(NULL);
-	pid_t readers[MAX_READERS];
-	struct pma *pma;
-	int failed = 0, status;
-
+	if (argc > 2 && strcmp(argv[1], "--gets") == 0) {
+		max_gets = strtoull(argv[2], NULL, 10);
+		argc -= 2;
+		argv += 2;
+	}
+	*seconds = argc > 1 ? strtod(argv[1], NULL) : 5;
+	if (argc > 2)
+		nr_readers = (uint32_t)strtoul(argv[2], NULL, 10);
 	if (argc > 3)
 		nr_objects = (uint32_t)strtoul(argv[3], NULL, 10);
-	if (nr_readers > MAX_READERS || nr_objects == 0 || nr_objects > MAX_OBJECTS) {
-		fprintf(stderr, "usage: window_torture SECONDS [READERS [OBJECTS [SEED]]]\n");
+	*seed = argc > 4 ? strtoull(argv[4], NULL, 10) : (uint64_t)time(NULL);
+	if (nr_readers <= MAX_READERS && nr_objects > 0 && nr_objects <= MAX_OBJECTS)
+		return 0;
+	fprintf(stderr,
+		"usage: window_torture [--gets N] SECONDS [READERS [OBJECTS [SEED]]]\n");
+	return -1;
+}
+
+int main(int argc, char **argv)
+{
+	pid_t readers[MAX_READERS];
+	int failed = 0, status;
+	struct pma *pma;
+	double seconds;
+	uint64_t seed;
+
+	if (parse(&seconds, &seed, argc, argv) < 0)
 		return 64;
-	}
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
 		      0);
 	if (shared == MAP_FAILED)
@@ -424,6 +453,6 @@ int main(int argc, char **argv)
 		failed |= waitpid(readers[i], &status, 0) < 0 || status != 0;
 	free_all(pma);
 	pma_disconnect(pma);
-	say(nr_readers);
+	say();
 	return failed || shared->nr_bad ? 1 : 0;
 }
