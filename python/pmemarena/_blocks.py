@@ -7,6 +7,7 @@ Reading needs no message: window, get, copy. This file knows no framework and ha
 
 import errno
 import hashlib
+import logging
 import struct
 import threading
 import time
@@ -26,6 +27,8 @@ KEYS_AT_ONCE = 128
 BYTES_AT_ONCE = 64 << 20
 # What is reserved ahead by default, but at most a thirty-second part of the arena.
 READY_BYTES = 256 << 20
+# A part of a block's length: who wastes more by the arena's pages is told so, once for each length.
+WASTE = 0.05
 # How long nobody tries again to reach a daemon that is not there, in seconds.
 TRY_AGAIN = 1
 
@@ -170,6 +173,7 @@ class Blocks:
         self.link = _Link(*self.where)
         info = self.link.arena.info
         self.page = info.page_size
+        self.advised = set()
         self.bytes_at_once = max(self.page, min(BYTES_AT_ONCE, info.size // 16))
         if ready_bytes is None:
             ready_bytes = min(READY_BYTES, info.size // 32)
@@ -331,7 +335,20 @@ class Blocks:
                     errors[i] = it.error
         return errors
 
+    def _advise(self, size):
+        """What is shorter than a page takes base pages."""
+        taken = -(-size // self.page) * self.page
+        if size in self.advised or size < self.page:
+            return
+        self.advised.add(size)
+        if taken - size > WASTE * size:
+            logging.getLogger("pmemarena").warning(
+                "blocks of %d bytes take %d each in this arena, whose pages are of %d bytes: one that was made with page-size=4K "
+                "does not waste the difference", size, taken, self.page)
+
     def _store(self, wanted):
+        for size in {len(it.buffer) for it in wanted}:
+            self._advise(size)
         self.ready.begin()
         try:
             for group in self._groups(wanted):

@@ -373,6 +373,15 @@ class TestSpace(LMCacheStage):
                 print(f"FIGURE blocks of {size / MiB:.2f} MiB: {waste:.1%} of a device with pages of 4 KiB is not theirs")
                 self.assertLess(waste, 0.05)
 
+    def test_who_wastes_is_told_once(self):
+        driver = self.driver()
+        with self.assertLogs("pmemarena") as logs:
+            for i in range(2):
+                self.stored(driver, [name_of(i)], 3 * MiB)
+                self.stored(driver, [name_of(i)], 4 * MiB)
+        self.assertEqual(len(logs.output), 1)
+        self.assertIn("page-size=4K", logs.output[0])
+
     def test_full_of_what_may_not_go(self):
         self.arena.create("kept", 80 * MiB).close()
         driver = self.driver()
