@@ -7,6 +7,7 @@ Reading needs no message: window, get, copy. This file knows no framework and ha
 
 import errno
 import hashlib
+import logging
 import struct
 import threading
 import time
@@ -15,6 +16,7 @@ from typing import NamedTuple
 from pmemarena._errors import ClosedError, Error, LostError, StaleError, make_error
 from pmemarena._native import Mapping, Window
 from pmemarena._operations import ABORT, CLOSE, Op, PUBLISH, REPLACE
+from pmemarena._ready import Ready
 from pmemarena._session import Session
 
 EVICTABLE = 1 << 6
@@ -23,6 +25,10 @@ MAX_ATTRIBUTES = 256
 # arena is not full of what is being written.
 KEYS_AT_ONCE = 128
 BYTES_AT_ONCE = 64 << 20
+# What is reserved ahead by default, but at most a thirty-second part of the arena.
+READY_BYTES = 256 << 20
+# A part of a block's length: who wastes more by the arena's pages is told so, once for each length.
+WASTE = 0.05
 # How long nobody tries again to reach a daemon that is not there, in seconds.
 TRY_AGAIN = 1
 
@@ -62,6 +68,11 @@ def label_unpack(attributes):
     return (kind, attributes[LABEL.size:]), size
 
 
+def write_block(memory, buffer):
+    for offset, view in each_piece(buffer):
+        memory.write(offset, view)
+
+
 def check_pins(pins, threads):
     """ValueError: so many threads would take each other's pins. Half of them are for what is held."""
     least = 2 * KEYS_AT_ONCE * (threads + 1)
@@ -99,7 +110,7 @@ def each_piece(buffer):
 class Wanted:
     """A block that is being put."""
 
-    __slots__ = ("name", "label", "buffer", "replaces", "handle", "error")
+    __slots__ = ("name", "label", "buffer", "replaces", "handle", "place", "error")
 
     def __init__(self, name, label, buffer, replaces):
         self.name = name
@@ -107,6 +118,7 @@ class Wanted:
         self.buffer = buffer
         self.replaces = replaces        # what has the name is another block: it goes
         self.handle = None              # None: it is not reserved
+        self.place = None               # a Place of which that is the handle
         self.error = None               # why it is not put, or None
 
 
@@ -120,7 +132,8 @@ class _Link:
         try:
             self.arena = self.session.arena(arena)
             self.index = self.arena.index
-            self.window = Window(self.session, self.index, pins=pins)
+            # A file would take memory for all of its length at once.
+            self.window = Window(self.session, self.index, populate=self.arena.info.is_dax, pins=pins)
         except BaseException:
             self.session.close(True)
             raise
@@ -189,7 +202,8 @@ class Blocks:
     """All threads may use one. Keys are bytes, buffers memoryviews of one dimension or Pieces of them; results are in the order of
     the keys."""
 
-    def __init__(self, socket=None, arena=0, namespace="lmcache", mode=0, pins=4096, reconnect_ms=5000, hold_seconds=30):
+    def __init__(self, socket=None, arena=0, namespace="lmcache", mode=0, pins=4096, reconnect_ms=5000, hold_seconds=30,
+                 ready_bytes=None):
         self.namespace = namespace + "/"
         self.mode = mode
         self.where = socket, arena, reconnect_ms, pins
@@ -197,7 +211,11 @@ class Blocks:
         self.link = _Link(*self.where)
         info = self.link.arena.info
         self.page = info.page_size
+        self.advised = set()
         self.bytes_at_once = max(self.page, min(BYTES_AT_ONCE, info.size // 16))
+        if ready_bytes is None:
+            ready_bytes = min(READY_BYTES, info.size // 32)
+        self.ready = Ready(ready_bytes, mode)
         self.holds = Holds(hold_seconds, info.size // 4, pins // 2)
 
     # ---- the link ----
@@ -263,6 +281,7 @@ class Blocks:
 
     def close(self):
         self.holds.clear()
+        self.ready.close()
         self.link.close()
 
     # ---- finding ----
@@ -368,13 +387,33 @@ class Blocks:
                     it.pin.put()
                 if not it or it.size != len(buffer):
                     wanted[first + i] = Wanted(names[i], labels[i], buffer, it is not None)
-            for group in self._groups(wanted.values()):
-                self._with_link(self._write, group)
+            self._store(wanted.values())
             for i, it in wanted.items():
                 # Of one name somebody else was faster, or is at it: no failure.
                 if it.error and it.error.errno not in (errno.EEXIST, errno.EBUSY):
                     errors[i] = it.error
         return errors
+
+    def _advise(self, size):
+        """What is shorter than a page takes base pages."""
+        taken = -(-size // self.page) * self.page
+        if size in self.advised or size < self.page:
+            return
+        self.advised.add(size)
+        if taken - size > WASTE * size:
+            logging.getLogger("pmemarena").warning(
+                "blocks of %d bytes take %d each in this arena, whose pages are of %d bytes: one that was made with page-size=4K "
+                "does not waste the difference", size, taken, self.page)
+
+    def _store(self, wanted):
+        for size in {len(it.buffer) for it in wanted}:
+            self._advise(size)
+        self.ready.begin()
+        try:
+            for group in self._groups(wanted):
+                self._with_link(self._write, group)
+        finally:
+            self.ready.end()
 
     def _groups(self, wanted):
         """Lists of not too many bytes."""
@@ -391,16 +430,29 @@ class Blocks:
     def _write(self, link, group):
         """Reserve, copy and make durable, publish, close. Whatever happens, no reservation is left."""
         try:
-            self._reserve(link, group)
+            self._take(link, group)
+            self._reserve(link, [it for it in group if it.handle is None])
             for it in group:
-                if it.handle is not None:
-                    with Mapping(link.session, it.handle, True) as memory:
-                        for offset, view in each_piece(it.buffer):
-                            memory.write(offset, view)
+                self._fill(link, it)
             self._publish(link, [it for it in group if it.handle is not None])
         except BaseException:
             self._give_back(link, group)
             raise
+
+    def _take(self, link, group):
+        """What is ready."""
+        for it in group:
+            it.error = None
+            it.place = self.ready.take(link, len(it.buffer))
+            it.handle = it.place and it.place.handle
+
+    def _fill(self, link, it):
+        if it.place:
+            write_block(it.place.memory, it.buffer)
+        elif it.handle is not None:
+            with Mapping(link.session, it.handle, True) as memory:
+                memory.populate()
+                write_block(memory, it.buffer)
 
     def _reserve(self, link, group):
         for wait in (*WAITS_FOR_ROOM, None):
@@ -414,19 +466,26 @@ class Blocks:
             time.sleep(wait)
 
     def _publish(self, link, group):
-        ops = [Op(PUBLISH, it.handle, it.name if it.replaces else None, flags=EVICTABLE | (REPLACE if it.replaces else 0),
-                  attributes=label_pack(it.label, len(it.buffer))) for it in group]
+        ops = []
+        for it in group:
+            # What was reserved without a name gets it now.
+            name, flags = (it.name, REPLACE) if it.replaces or it.place else (None, 0)
+            ops.append(Op(PUBLISH, it.handle, name, flags=flags | EVICTABLE, attributes=label_pack(it.label, len(it.buffer))))
         for it, result in zip(group, self._run(link, ops)):
             it.error = result.error(it.name)
         self._give_back(link, [it for it in group if it.error])
         # What is open is not evicted.
-        self._run(link, [Op(CLOSE, it.handle) for it in group if it.handle is not None])
+        self._run(link, [Op(CLOSE, it.handle) for it in group if it.handle is not None and not it.place])
+        self.ready.give([it.place for it in group if it.handle is not None and it.place])
 
     def _give_back(self, link, group):
         """Reservations of what failed. A lost session has none."""
         handles = [it.handle for it in group if it.handle is not None]
         for it in group:
             it.handle = None
+            if it.place:
+                it.place.memory.close()
+                it.place = None
         try:
             self._run(link, [Op(ABORT, handle) for handle in handles])
         except Error:

@@ -58,22 +58,26 @@ class _Batch:
 
 
 class Client:
-    """Client(*, socket=None, arena=0, namespace="lmcache", workers=4, mode=0, pins=4096, lock_seconds=30, reconnect_ms=5000)
+    """Client(*, socket=None, arena=0, namespace="lmcache", workers=4, mode=0, pins=4096, lock_seconds=30, reconnect_ms=5000,
+    ready_mb=None)
 
     socket: of the daemon; None: $PMEMARENA_SOCKET, else the usual place. arena: its number, name or UUID. namespace: servers of the
     same one share blocks; others do not see them. workers: threads that copy; one more answers what needs no copy. mode: who else
     may read blocks, as of a file; 0: this user alone. pins: how many blocks may be in use at a time. lock_seconds: what was looked
     up stays so long, whoever deletes it, unless it is loaded earlier. reconnect_ms: how long a store waits for a daemon that was
-    restarted.
+    restarted. ready_mb: how many MiB are reserved ahead, so that a store need not wait for room; None: 256, at most a thirty-second
+    part of the arena; 0: none.
 
     FileNotFoundError, ConnectionError: there is no daemon; and what Session() and Session.arena() raise."""
 
-    def __init__(self, *, socket=None, arena=0, namespace="lmcache", workers=4, mode=0, pins=4096, lock_seconds=30, reconnect_ms=5000):
+    def __init__(self, *, socket=None, arena=0, namespace="lmcache", workers=4, mode=0, pins=4096, lock_seconds=30, reconnect_ms=5000,
+                 ready_mb=None):
         if workers < 1:
             raise ValueError(f"workers is {workers}: at least one thread must do the work")
         if isinstance(mode, str):
             mode = int(mode, 8)
-        self._blocks = Blocks(socket, arena, namespace, mode, pins, reconnect_ms, lock_seconds)
+        self._blocks = Blocks(socket, arena, namespace, mode, pins, reconnect_ms, lock_seconds,
+                              None if ready_mb is None else int(ready_mb) << 20)
         self._event = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()   # of all that follows
