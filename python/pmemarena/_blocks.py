@@ -7,12 +7,14 @@ Reading needs no message: window, get, copy. This file knows no framework and ha
 
 import errno
 import hashlib
+import logging
 import struct
 import threading
 import time
 from typing import NamedTuple
 
 from pmemarena._errors import ClosedError, Error, LostError, StaleError, make_error
+from pmemarena._holds import Holds
 from pmemarena._native import Mapping, Window
 from pmemarena._operations import ABORT, CLOSE, Op, PUBLISH, REPLACE
 from pmemarena._ready import Ready
@@ -26,6 +28,8 @@ KEYS_AT_ONCE = 128
 BYTES_AT_ONCE = 64 << 20
 # What is reserved ahead by default, but at most a thirty-second part of the arena.
 READY_BYTES = 256 << 20
+# A part of a block's length: who wastes more by the arena's pages is told so, once for each length.
+WASTE = 0.05
 # How long nobody tries again to reach a daemon that is not there, in seconds.
 TRY_AGAIN = 1
 
@@ -63,6 +67,11 @@ def label_unpack(attributes):
         return None
     _, kind, size = LABEL.unpack_from(attributes)
     return (kind, attributes[LABEL.size:]), size
+
+
+def write_block(memory, buffer):
+    for offset, view in each_piece(buffer):
+        memory.write(offset, view)
 
 
 def check_pins(pins, threads):
@@ -135,61 +144,6 @@ class _Link:
         self.session.close(True)
 
 
-class Holds:
-    """Pins of blocks that were looked up and are about to be loaded: until then nobody's delete and no eviction takes them away.
-    They end after `seconds`, or earlier where they would be more than `max_bytes` or `max_pins`."""
-
-    def __init__(self, seconds, max_bytes, max_pins):
-        self.seconds, self.max_bytes, self.max_pins = seconds, max_bytes, max_pins
-        self.lock = threading.Lock()
-        self.held = {}                  # name: (deadline, Found), the oldest first
-        self.bytes = 0
-
-    def _drop(self, name):
-        _, found = self.held.pop(name)
-        self.bytes -= found.size
-        found.pin.put()
-
-    def add(self, name, found):
-        """Takes `found`."""
-        with self.lock:
-            if name in self.held:
-                self._drop(name)
-            self.held[name] = time.monotonic() + self.seconds, found
-            self.bytes += found.size
-            self._trim()
-
-    def __contains__(self, name):
-        with self.lock:
-            return name in self.held
-
-    def take(self, name):
-        """The block, which is the caller's to put; None: it is not held."""
-        with self.lock:
-            _, found = self.held.pop(name, (0, None))
-            if found is not None:
-                self.bytes -= found.size
-            return found
-
-    def _trim(self):
-        now = time.monotonic()
-        while self.held:
-            name, (deadline, _) = next(iter(self.held.items()))
-            if deadline > now and self.bytes <= self.max_bytes and len(self.held) <= self.max_pins:
-                return
-            self._drop(name)
-
-    def trim(self):
-        """Ends those that are over."""
-        with self.lock:
-            self._trim()
-
-    def clear(self):
-        with self.lock:
-            while self.held:
-                self._drop(next(iter(self.held)))
-
-
 class Blocks:
     """All threads may use one. Keys are bytes, buffers memoryviews of one dimension or Pieces of them; results are in the order of
     the keys."""
@@ -203,6 +157,7 @@ class Blocks:
         self.link = _Link(*self.where)
         info = self.link.arena.info
         self.page = info.page_size
+        self.advised = set()
         self.bytes_at_once = max(self.page, min(BYTES_AT_ONCE, info.size // 16))
         if ready_bytes is None:
             ready_bytes = min(READY_BYTES, info.size // 32)
@@ -385,7 +340,20 @@ class Blocks:
                     errors[i] = it.error
         return errors
 
+    def _advise(self, size):
+        """What is shorter than a page takes base pages."""
+        taken = -(-size // self.page) * self.page
+        if size in self.advised or size < self.page:
+            return
+        self.advised.add(size)
+        if taken - size > WASTE * size:
+            logging.getLogger("pmemarena").warning(
+                "blocks of %d bytes take %d each in this arena, whose pages are of %d bytes: one that was made with page-size=4K "
+                "does not waste the difference", size, taken, self.page)
+
     def _store(self, wanted):
+        for size in {len(it.buffer) for it in wanted}:
+            self._advise(size)
         self.ready.begin()
         try:
             for group in self._groups(wanted):
@@ -426,16 +394,11 @@ class Blocks:
 
     def _fill(self, link, it):
         if it.place:
-            self._copy(it.place.memory, it.buffer)
+            write_block(it.place.memory, it.buffer)
         elif it.handle is not None:
             with Mapping(link.session, it.handle, True) as memory:
                 memory.populate()
-                self._copy(memory, it.buffer)
-
-    @staticmethod
-    def _copy(memory, buffer):
-        for offset, view in each_piece(buffer):
-            memory.write(offset, view)
+                write_block(memory, it.buffer)
 
     def _reserve(self, link, group):
         for wait in (*WAITS_FOR_ROOM, None):

@@ -106,7 +106,7 @@ class Ready:
             handle = link.session.run_one(Op.reserve(None, size, arena=link.index, mode=self.mode)).handle
             place = Place(link, handle, Mapping(link.session, handle, True))
             place.memory.populate()
-        except Error:
+        except (Error, MemoryError):
             with self.change:
                 self.is_full = True
             return

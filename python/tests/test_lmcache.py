@@ -314,7 +314,7 @@ class TestSeam(LMCacheStage):
 class TestSpace(LMCacheStage):
     ARENA = {"size": "96M", "page_size": "2M"}
 
-    def fresh(self, **arena):
+    def fresh(self, ready_mb=None, **arena):
         """Another daemon with another arena."""
         self.lab.stop()
         for name in os.listdir(self.directory):
@@ -322,7 +322,7 @@ class TestSpace(LMCacheStage):
                 os.unlink(os.path.join(self.directory, name))
         self.lab.arena(**arena)
         self.lab.start()
-        return self.driver()
+        return self.driver(ready_mb=ready_mb)
 
     def push(self, size, page, total=960 * MiB):
         """Many times what there is goes through: nothing fails, nothing is torn, what is used stays."""
@@ -353,9 +353,10 @@ class TestSpace(LMCacheStage):
         self.push(600 * KiB, "2M")
 
     def waste_of(self, size, page):
-        """The part of the device that blocks of this size cannot use, metadata included, and which is their length's fault."""
+        """The part of the device that blocks of this size cannot use, metadata included. What is reserved ahead is left out: it is
+        much of such a small arena."""
         device = 256 * MiB
-        driver = self.fresh(size=str(device), page_size=page, metadata="device")
+        driver = self.fresh(ready_mb=0, size=str(device), page_size=page, metadata="device")
         nr, evictions = 0, 0
         while not evictions:
             self.stored(driver, [name_of(nr)], size)
@@ -371,6 +372,15 @@ class TestSpace(LMCacheStage):
                 waste = self.waste_of(size, "4K")
                 print(f"FIGURE blocks of {size / MiB:.2f} MiB: {waste:.1%} of a device with pages of 4 KiB is not theirs")
                 self.assertLess(waste, 0.05)
+
+    def test_who_wastes_is_told_once(self):
+        driver = self.driver()
+        with self.assertLogs("pmemarena") as logs:
+            for i in range(2):
+                self.stored(driver, [name_of(i)], 3 * MiB)
+                self.stored(driver, [name_of(i)], 4 * MiB)
+        self.assertEqual(len(logs.output), 1)
+        self.assertIn("page-size=4K", logs.output[0])
 
     def test_full_of_what_may_not_go(self):
         self.arena.create("kept", 80 * MiB).close()
