@@ -106,8 +106,10 @@ set_up() {
 
 # Devices are left to whoever comes next: they cannot be taken away while a client that failed still has them mapped.
 tidy_up() {
-	systemctl stop "${units[@]}"
-	rm -rf /run/pmemarena/* /run/systemd/system/pmemarenad.service.d
+	systemctl stop "${units[@]}" cxl-region.service
+	rm -rf /run/pmemarena/* /run/systemd/system/pmemarenad.service.d /run/systemd/system/cxl-region.service
+	rm -f /run/udev/rules.d/59-pmemarena-badblocks.rules
+	udevadm control --reload
 	systemctl daemon-reload
 	systemctl reset-failed
 }
