@@ -169,6 +169,8 @@ struct arena {
 	 */
 	uint64_t hides_seen, pin_scan, pins_round, nr_pins;
 	const struct window *pins_missing;
+	/* when the pins were read last, and how long that took; CLOCK_MONOTONIC */
+	uint64_t pins_read_ns, pins_cost_ns;
 	struct holder_list ending, over;
 	uint64_t rounds;                        /* how often ending_look() was called */
 	/* questions to the kernel about marks that are left in this round */

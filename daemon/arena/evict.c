@@ -183,14 +183,23 @@ static int make_room(struct arena *arena, const struct evict_ask *ask, uint32_t 
 	return r > 0 ? 0 : r == 0 ? -ENOSPC : r;
 }
 
+/* Is there no place for one more allocation, whose record takes @nr_records slots? */
+static bool is_full(const struct arena *arena, uint32_t nr_records)
+{
+	return !object_is_room(arena) ||
+	       table_nr_used(arena->table) + nr_records > table_nr_slots(arena->table);
+}
+
 int evict_for_slots(struct arena *arena, uint32_t uid, uint32_t nr_records)
 {
 	const struct evict_ask ask = { .uid = uid };
 	uint32_t left = MAX_VICTIMS;
 	int r = 1;
 
-	while (r > 0 && (!object_is_room(arena) ||
-			 table_nr_used(arena->table) + nr_records > table_nr_slots(arena->table)))
+	/* What was freed keeps its place while somebody may have it pinned. */
+	if (is_full(arena, nr_records))
+		ending_release_unpinned(arena);
+	while (r > 0 && is_full(arena, nr_records))
 		r = free_durably(arena, &ask, 1, &left);
 	return r < 0 ? r : 0;
 }

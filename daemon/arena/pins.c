@@ -22,6 +22,10 @@
 
 #include "daemon/arena/charge.h"
 #include "daemon/arena/window.h"
+#include "daemon/clock.h"
+
+/* So long the reading of all pins may take to be done for each settle. */
+#define CHEAP_NS UINT64_C(50000)
 
 /* ---- the file of the pins ---- */
 
@@ -177,6 +181,7 @@ static void full_fence(void)
 
 static void read_all_pins(struct arena *arena)
 {
+	uint64_t begun_ns = clock_ns(CLOCK_MONOTONIC);
 	struct window *window;
 
 	arena->pin_scan++;
@@ -196,6 +201,19 @@ static void read_all_pins(struct arena *arena)
 		else
 			arena->pins_missing = window;
 	}
+	arena->pins_read_ns = clock_ns(CLOCK_MONOTONIC);
+	arena->pins_cost_ns = arena->pins_read_ns - begun_ns;
+}
+
+/*
+ * To read the pins of a thousand windows takes half a millisecond, which others wait for: then they
+ * are read at most a sixteenth of the time, and what is freed meanwhile waits for the next tick, or
+ * for a request that finds no space. The pins of a few windows are read for each settle.
+ */
+static bool is_too_soon(const struct arena *arena)
+{
+	return arena->pins_cost_ns > CHEAP_NS && arena->pins_round == arena->rounds &&
+	       clock_ns(CLOCK_MONOTONIC) - arena->pins_read_ns < 16 * arena->pins_cost_ns;
 }
 
 /* Was @alloc pinned when all pins were read last? *uid is the user of the window that pins it. */
@@ -229,8 +247,11 @@ bool pins_let_go(struct arena *arena, struct alloc *alloc)
 
 	if (TAILQ_EMPTY(&arena->windows))
 		return true;
-	if (alloc->hidden > arena->hides_seen)
+	if (alloc->hidden > arena->hides_seen) {
+		if (is_too_soon(arena))
+			return false;
 		read_all_pins(arena);
+	}
 	pinned = is_pinned(&uid, arena, alloc);
 	if (pinned && arena->pins_round != arena->rounds) {
 		read_all_pins(arena);

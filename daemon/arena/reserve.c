@@ -15,6 +15,7 @@
 #include "daemon/arena/arena_trace.h"
 #include "daemon/arena/charge.h"
 #include "daemon/arena/deed.h"
+#include "daemon/arena/ending.h"
 #include "daemon/arena/events.h"
 #include "daemon/arena/evict.h"
 #include "daemon/arena/evictable.h"
@@ -146,6 +147,9 @@ static int take_charge(struct arena *arena, uint32_t uid, enum quota_kind kind, 
 {
 	int r = charge_take(arena, uid, kind, nr_pfns << DESC_SHIFT, why);
 
+	/* What the user freed is charged to it while somebody may have it pinned. */
+	if (r == -EDQUOT && ending_release_unpinned(arena))
+		r = charge_take(arena, uid, kind, nr_pfns << DESC_SHIFT, why);
 	while (r == -EDQUOT && kind == QUOTA_BYTES && evict_for_quota(arena, uid, nr_pfns) > 0)
 		r = charge_take(arena, uid, kind, nr_pfns << DESC_SHIFT, why);
 	return r;
