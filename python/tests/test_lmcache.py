@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""pmemarena.lmcache at its seam: what LMCache calls, by a driver that does as its server does. LMCache itself is in
-tests/integrations."""
+"""pmemarena.lmcache at its seam: a driver calls what LMCache's server calls. LMCache itself is in tests/integrations."""
 
 import hashlib
 import os
