@@ -128,6 +128,16 @@ static void finish(struct space *space, const struct space_job *job)
 	space_trace_scrubbed(space, job->range, job->is_run, job->job.result);
 	if (job->job.result < 0)
 		find_bad(space, job->range);
+	/*
+	 * The device has failed: what was there may still be there. The range stays in no list, and
+	 * its zero bits stay clear; its arena goes offline, and the next start scrubs it. Taken for
+	 * clean here, it would be handed out after that start with the contents of its last owner.
+	 */
+	if (job->job.result < 0 && media_broken(space->p.data) < 0) {
+		if (!job->is_run)
+			pages_set_scrubbing(space, pages, false);
+		return;
+	}
 	space->scrubbed_pfns += job->range.len;
 	if (job->is_run) {
 		run_release_clean(space, job->range);
