@@ -11,9 +11,11 @@
 #include "daemon/service/service.h"
 #include "lib/wire/wire.h"
 
-/* The buffers for one message, its reply, and one more. The daemon has one desk. */
+/*
+ * The buffers for one reply, and one more message. The daemon has one desk. What is received lies
+ * in the inbox (daemon/service/inbox.h).
+ */
 struct desk {
-	uint8_t in[WIRE_MAX] __attribute__((aligned(8)));
 	uint8_t out[WIRE_MAX] __attribute__((aligned(8)));
 	uint8_t spare[WIRE_MAX] __attribute__((aligned(8)));
 	struct wire_extent extents[ALLOC_MAX_EXTENTS];
@@ -23,7 +25,7 @@ struct job {
 	struct service *service;        /* borrowed, like all pointers here */
 	struct client  *client;
 	struct desk    *desk;
-	/* The request: in desk.in, or in the copy of a job that was put aside. */
+	/* The request: in the inbox, or in the copy of a job that was put aside. */
 	const uint8_t  *message;
 	size_t          length;
 	/* request_run() returns after this many items; 0: it runs to the end */

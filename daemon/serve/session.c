@@ -152,7 +152,7 @@ static int greet(struct session *session, size_t length)
 	bool resumed = false;
 	int refusal, r;
 
-	r = greeting_read(&hello, desk->in, length);
+	r = greeting_read(&hello, session->sessions->service->inbox->message, length);
 	if (r < 0)
 		return r;
 	if (session->is_unknown) {
@@ -189,9 +189,13 @@ static int greet(struct session *session, size_t length)
 int session_go_on(struct session *session, struct seat *seat)
 {
 	struct desk *desk = session->sessions->desk;
+	uint64_t taken = inbox_taken(session->sessions->service->inbox, seat->number);
 	size_t length;
 	int r;
 
+	/* The daemon before may have been killed between taking a message and noting it. */
+	if (taken > seat->read_tag)
+		__atomic_store_n(&seat->read_tag, taken, __ATOMIC_RELEASE);
 	session->client.seat = seat;
 	welcome_back(session);
 	length = greeting_answer(&r, desk->out, session->sessions->service, &session->client, NULL,
@@ -220,7 +224,7 @@ static struct job job_of(struct session *session, size_t length, int stranger_fd
 		.service = sessions->service,
 		.client = &session->client,
 		.desk = sessions->desk,
-		.message = sessions->desk->in,
+		.message = sessions->service->inbox->message,
 		.length = length,
 		.slice = is_alone(session) ? 0 : SLICE_ITEMS,
 		.stranger_fd = stranger_fd,
@@ -242,7 +246,7 @@ static void note_read(struct session *session, const struct job *job)
 }
 
 /*
- * Carries out one message of @length bytes in desk.in. Returns the number of items done plus one
+ * Carries out the message of @length bytes in the inbox. Returns the number of items done plus one
  * for the message, or -errno: then the session must end.
  */
 static int handle(struct session *session, size_t length, int stranger_fd)
@@ -264,11 +268,13 @@ static int handle(struct session *session, size_t length, int stranger_fd)
  */
 static ssize_t receive_message(struct session *session, int *stranger_fd)
 {
-	void *in = session->sessions->desk->in;
+	struct inbox *inbox = session->sessions->service->inbox;
+	void *in = inbox->message;
 	ssize_t length;
 	int nr = 0;
 
 	*stranger_fd = -1;
+	inbox_expect(inbox, session->is_greeted ? session->client.seat->number : 0);
 	if (!session->is_greeted || !(session->client.seat->features & WIRE_WINDOWS))
 		return conn_recv_none(session->sock, in, WIRE_MAX, MSG_DONTWAIT);
 	if (!stranger_is_welcome()) {

@@ -180,6 +180,9 @@ static int open_parts(struct service *service, struct why *why)
 	r = roster_open(&service->roster, config->runtime_directory, 2 * config->max_sessions, why);
 	if (r < 0)
 		return r;
+	r = inbox_open(&service->inbox, config->runtime_directory, why);
+	if (r < 0)
+		return r;
 	service->number = roster_take_number(service->roster);
 	vma_budget_init(&service->vma_budget, 0);
 	if (config->max_mappings && config->max_mappings < service->vma_budget.limit)
@@ -236,6 +239,7 @@ void service_close(struct service *service)
 	free(service->arenas);
 	scrubber_free(service->scrubber);
 	quota_free(service->quota);
+	inbox_close(service->inbox);
 	roster_close(service->roster);
 	config_fini(&service->config);
 	free(service);

@@ -20,6 +20,7 @@
 #include "daemon/service/counters.h"
 #include "daemon/service/idmap.h"
 #include "daemon/memmap/vma_budget.h"
+#include "daemon/service/inbox.h"
 #include "daemon/service/roster.h"
 #include "daemon/service/served.h"
 #include "lib/wire/why.h"
@@ -48,6 +49,7 @@ struct service {
 	struct scrubber *scrubber;
 	struct vma_budget vma_budget;   /* a part of this structure, and not a pointer */
 	struct roster *roster;
+	struct inbox  *inbox;           /* owned; every message is received into it */
 	uint64_t number;                /* number of the session that the daemon itself has */
 	struct served *arenas;
 	uint32_t nr_arenas;

@@ -214,17 +214,17 @@ static enum outcome run(struct job *job)
 
 static void ask(struct history *history, struct client *client)
 {
-	size_t length = choose_message(desk.in, history);
+	size_t length = choose_message(service->inbox->message, history);
 	struct job job = { .service = service,
 			   .client = client,
 			   .desk = &desk,
-			   .message = desk.in,
+			   .message = service->inbox->message,
 			   .stranger_fd = -1,
 			   .length = length };
 	struct wire_reader reader;
 
 	job.slice = (uint32_t)(length / 8 % 5);
-	must(wire_open(&reader, desk.in, length) == 0);
+	must(wire_open(&reader, service->inbox->message, length) == 0);
 	must(run(&job) == JOB_DONE);
 	check_reply(history, &job, reader.header.count);
 }
@@ -247,14 +247,14 @@ static void ask_as_it_stands(struct client *client, const uint8_t *data, size_t 
 	struct job job = { .service = service,
 			   .client = client,
 			   .desk = &desk,
-			   .message = desk.in,
+			   .message = service->inbox->message,
 			   .stranger_fd = -1,
 			   .length = size };
 
 	job.slice = (uint32_t)(size / 8 % 5);
 	if (size > WIRE_MAX)
 		return;
-	memcpy(desk.in, data, size);
+	memcpy(service->inbox->message, data, size);
 	if (run(&job) == JOB_DONE)
 		must(job.reply.length >= sizeof(struct wire_header));
 	for (int i = 0; i < job.nr_fds; i++)
