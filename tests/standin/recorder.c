@@ -30,6 +30,7 @@ static void forget_trouble(struct recorder *rec)
 	rec->env = NULL;
 	rec->failed = false;
 	rec->nr_poison = rec->nr_notices = 0;
+	rec->broken = 0;
 }
 
 struct recorder *recorder_new(void)
@@ -176,6 +177,11 @@ void recorder_refuse(struct recorder *rec, enum recorder_op op, uint64_t n, int 
 	rec->refused_op = op;
 	rec->until_refused = err ? n : NEVER;
 	rec->refused_err = err;
+}
+
+void recorder_break(struct recorder *rec, int err)
+{
+	rec->broken = err;
 }
 
 void recorder_forget(struct recorder *rec, enum recorder_op op, uint64_t n)

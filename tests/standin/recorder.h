@@ -111,6 +111,11 @@ void recorder_revive(struct recorder *rec);
  */
 void recorder_refuse(struct recorder *rec, enum recorder_op op, uint64_t n, int err);
 /*
+ * From now on media_broken() says @err, on all media: what was written back got lost. Nothing is
+ * refused for that. 0, and recorder_load(), take it back.
+ */
+void recorder_break(struct recorder *rec, int err);
+/*
  * Planted bug: the @n-th of its kind from now on takes place for the program, but not for the
  * device, as if the code had forgotten it (flush, fence). UINT64_MAX: none; RECORDER_ALL: each.
  */

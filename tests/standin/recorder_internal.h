@@ -33,6 +33,7 @@ struct recorder {
 	enum recorder_op refused_op, forgotten_op;
 	uint64_t until_refused, until_forgotten;
 	int refused_err;
+	int broken;                     /* what media_broken() says */
 	struct poison poison[MAX_POISON];
 	unsigned nr_poison;
 	struct poison notices[MAX_POISON];

@@ -124,6 +124,38 @@ START_TEST(test_arena_freed_name_and_space_come_back)
 }
 END_TEST
 
+/* A page (0) and a run (1), of which the scrub fails when the device has failed already. */
+START_TEST(test_arena_what_a_failed_device_could_not_scrub_is_not_zero)
+{
+	struct arena_stats before, after;
+	struct caller caller;
+	struct alloc *alloc;
+
+	new_params(DEVICE_FILE, 256 * MiB, 0);
+	open_arena();
+	caller = caller_of(1000);
+	alloc = create("a", _i ? 128 * KiB : 4 * MiB);
+	arena_stats(arena, &before);
+	recorder_refuse(rec, RECORDER_PUNCH, 0, -EIO);
+	recorder_break(rec, -EIO);
+	ck_assert_int_eq(arena_free_alloc(arena, &caller, alloc, true, &why), 0);
+	arena_settle(arena);
+	while (arena_collect(scrubber))
+		;
+	arena_stats(arena, &after);
+	ck_assert_uint_eq(after.known_zero, before.known_zero);
+	/* The next start finds it free and not zero, and scrubs it. */
+	crash(true);
+	open_arena();
+	while (arena_collect(scrubber))
+		;
+	arena_stats(arena, &after);
+	ck_assert_ptr_null(find("a"));
+	ck_assert_uint_eq(after.known_zero, after.free);
+	assert_clean();
+}
+END_TEST
+
 START_TEST(test_arena_full_says_largest_free_extent)
 {
 	struct alloc *alloc;
@@ -361,6 +393,7 @@ static void add_tests(TCase *t)
 	tcase_add_test(t, test_arena_reservation_survives_the_daemon_not_the_machine);
 	tcase_add_test(t, test_arena_name_twice_is_refused);
 	tcase_add_test(t, test_arena_freed_name_and_space_come_back);
+	tcase_add_loop_test(t, test_arena_what_a_failed_device_could_not_scrub_is_not_zero, 0, 2);
 	tcase_add_test(t, test_arena_full_says_largest_free_extent);
 	tcase_add_test(t, test_arena_free_split_page_is_whole_after_upkeep);
 	tcase_add_test(t, test_arena_only_one_free_page_stays_split);
