@@ -169,16 +169,19 @@ static int make_room(struct arena *arena, const struct evict_ask *ask, uint32_t 
 {
 	const struct clock *clock = evictable_clock(arena, ask->uid);
 	uint64_t nr_free = nr_free_pfns(arena);
+	bool is_long;
 	int r;
 
 	if (!clock || clock->nr_pfns + nr_free < ask->nr_pfns)
 		return -ENOSPC;
+	/* Asked now: the settles below may end the clock with its last allocation. */
+	is_long = clock->nr > MAX_LOOKS;
 	/*
 	 * If there is enough free space and the claim failed all the same, that space is too
 	 * scattered: then allocations are freed one at a time until the claim succeeds.
 	 */
 	r = free_durably(arena, ask, ask->nr_pfns > nr_free ? ask->nr_pfns - nr_free : 1, left);
-	if (r == 0 && (*left == 0 || arena->pins_missing || clock->nr > MAX_LOOKS))
+	if (r == 0 && (*left == 0 || arena->pins_missing || is_long))
 		return say_later(arena, ask, why);
 	return r > 0 ? 0 : r == 0 ? -ENOSPC : r;
 }
