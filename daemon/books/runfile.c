@@ -58,15 +58,15 @@ static int refuse(const char *path, const char *dir, int err, struct why *why)
 		       (unsigned)geteuid(), dir);
 }
 
-int runfile_open(int *fd, const char *dir, const uint8_t uuid[16], const char *suffix, int flags,
-		 struct why *why)
+static int refuse_long(const char *dir, struct why *why)
 {
-	char path[PATH_MAX];
+	return why_set(why, -ENAMETOOLONG, "the path of the runtime directory %s is too long", dir);
+}
+
+static int open_path(int *fd, const char *path, const char *dir, int flags, struct why *why)
+{
 	int opened, r;
 
-	r = make_path(path, dir, uuid, suffix);
-	if (r < 0)
-		return why_set(why, r, "the path of the runtime directory %s is too long", dir);
 	/*
 	 * O_NONBLOCK: opening a FIFO that somebody put there would wait for a writer; so it is
 	 * opened and refused.
@@ -84,13 +84,30 @@ int runfile_open(int *fd, const char *dir, const uint8_t uuid[16], const char *s
 	return 0;
 }
 
+int runfile_open(int *fd, const char *dir, const uint8_t uuid[16], const char *suffix, int flags,
+		 struct why *why)
+{
+	char path[PATH_MAX];
+
+	return make_path(path, dir, uuid, suffix) < 0 ? refuse_long(dir, why)
+						      : open_path(fd, path, dir, flags, why);
+}
+
+int runfile_open_named(int *fd, const char *dir, const char *name, int flags, struct why *why)
+{
+	char path[PATH_MAX];
+
+	return snprintf(path, sizeof(path), "%s/%s", dir, name) >= (int)sizeof(path)
+		       ? refuse_long(dir, why)
+		       : open_path(fd, path, dir, flags, why);
+}
+
 int runfile_remove(const char *dir, const uint8_t uuid[16], const char *suffix, struct why *why)
 {
 	char path[PATH_MAX];
-	int r = make_path(path, dir, uuid, suffix);
 
-	if (r < 0)
-		return why_set(why, r, "the path of the runtime directory %s is too long", dir);
+	if (make_path(path, dir, uuid, suffix) < 0)
+		return refuse_long(dir, why);
 	return unlink(path) == 0 ? 0
 				 : why_set(why, -errno, "%s cannot be removed: %s", path,
 					   strerror(errno));

@@ -19,6 +19,8 @@
  */
 int runfile_open(int *fd, const char *dir, const uint8_t uuid[16], const char *suffix, int flags,
 		 struct why *why);
+/* The same for a file that is of no arena: <dir>/<name>. */
+int runfile_open_named(int *fd, const char *dir, const char *name, int flags, struct why *why);
 /* Removes the file. On failure *why says what to do. Errors of unlink(). */
 int runfile_remove(const char *dir, const uint8_t uuid[16], const char *suffix, struct why *why);
 /*

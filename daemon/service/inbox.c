@@ -7,11 +7,11 @@
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include "daemon/books/runfile.h"
 
 _Static_assert(sizeof(struct inbox) == 64 + WIRE_MAX, "the message begins a cache line");
 
@@ -36,20 +36,15 @@ static int map(struct inbox **out, int fd)
 
 int inbox_open(struct inbox **out, const char *dir, struct why *why)
 {
-	char path[PATH_MAX];
-	int fd, r;
+	int fd, r = runfile_open_named(&fd, dir, "inbox", O_RDWR | O_CREAT, why);
 
-	if (snprintf(path, sizeof(path), "%s/inbox", dir) >= (int)sizeof(path))
-		return why_set(why, -ENAMETOOLONG, "runtime directory %s: the name is too long",
-			       dir);
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	r = fd < 0 ? -errno : map(out, fd);
-	if (fd >= 0)
-		close(fd);
+	if (r < 0)
+		return r;
+	r = map(out, fd);
+	close(fd);
 	return r < 0 ? why_set(why, r,
-			       "%s: %s; the runtime directory must be writable for the daemon and "
-			       "have room for %zu bytes more",
-			       path, strerror(-r), sizeof(struct inbox))
+			       "%s/inbox: %s; the runtime directory needs room for %zu bytes more",
+			       dir, strerror(-r), sizeof(struct inbox))
 		     : 0;
 }
 

@@ -27,7 +27,8 @@ struct inbox {
 
 /*
  * Opens or creates <dir>/inbox, mode 0600, and maps it. Call it after roster_open(), whose lock
- * keeps other daemons out. Errors of open() and mmap(), -ENOSPC: the directory is full.
+ * keeps other daemons out. Errors of runfile_open_named() and mmap(); -ENOSPC: the directory is
+ * full.
  */
 int inbox_open(struct inbox **out, const char *dir, struct why *why);
 void inbox_close(struct inbox *inbox);          /* The file stays. NULL is fine. */
