@@ -26,19 +26,12 @@ static struct sessions *sessions;
 
 static void clean_up(void)
 {
-	static const char *const files[] = { "arena", "arena.meta", "sessions" };
-	char path[256], command[300];
+	char command[200];
 
 	sessions_free(sessions);
 	service_close(service);
 	event_base_free(base);
-	for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++) {
-		snprintf(path, sizeof(path), "%s/%s", dir, files[i]);
-		unlink(path);
-	}
-	/* The ledger, the plane and the catalog are named for the arena's UUID. */
-	snprintf(command, sizeof(command), "rm -f %s/*.ledger %s/*.plane %s/*.catalog; rmdir %s", dir, dir,
-		 dir, dir);
+	snprintf(command, sizeof(command), "rm -rf %s", dir);
 	must(system(command) == 0);
 }
 
