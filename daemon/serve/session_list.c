@@ -239,7 +239,10 @@ void sessions_adopt(struct sessions *sessions, int sock, uint64_t number)
 	if (r == 0)
 		return;
 	shutdown(sock, SHUT_RDWR);
-	/* Of two with one name it would forget the one that goes on; what was shut down goes by itself. */
+	/*
+	 * Of two with one name it would forget the one that goes on; what was shut down goes by
+	 * itself.
+	 */
 	if (r != -EBUSY)
 		notify_forget(number);
 	session_end(session, r);
