@@ -16,17 +16,13 @@ import threading
 import time
 
 from pmemarena._blocks import Blocks
+from pmemarena._buffers import flat
+from pmemarena._labels import as_key
 
 # What one thread copies at a time: less is not worth a switch of threads, more keeps others waiting.
 SHARE = 8 << 20
 # How often a thread tends what needs it, in seconds: locks that are over, a daemon that was restarted.
 TEND = 0.5
-
-
-def _flat(buffer):
-    """A view of bytes in one dimension, whatever it was."""
-    view = memoryview(buffer)
-    return view if view.ndim == 1 and view.itemsize == 1 else view.cast("B")
 
 
 def _shares(sizes, workers):
@@ -98,11 +94,11 @@ class Client:
 
     def submit_batch_set(self, keys, buffers):
         """Store blocks: the number of the batch. What is there already is success."""
-        return self._submit(self._copies, self._blocks.put, keys, [_flat(buffer) for buffer in buffers])
+        return self._submit(self._copies, self._blocks.put, keys, [flat(buffer) for buffer in buffers])
 
     def submit_batch_get(self, keys, buffers):
         """Fill the buffers with what was stored; a block of another length is none."""
-        return self._submit(self._copies, self._blocks.get, keys, [_flat(buffer) for buffer in buffers])
+        return self._submit(self._copies, self._blocks.get, keys, [flat(buffer) for buffer in buffers])
 
     def submit_batch_exists(self, keys):
         """Look up. What is there is pinned until it is loaded, at most lock_seconds."""
@@ -115,7 +111,7 @@ class Client:
     def look(self, key, size=None):
         """Is it there, and of this size, as far as shared memory shows? The answer comes at once, and without a message. What is there is pinned as by
         submit_batch_exists()."""
-        return self._blocks.look(key.encode() if isinstance(key, str) else key, size)
+        return self._blocks.look(as_key(key), size)
 
     def check_size(self, size):
         """ValueError: blocks of this size never fit."""
@@ -153,7 +149,7 @@ class Client:
     # ---- the work ----
 
     def _submit(self, tasks, function, keys, buffers):
-        keys = [key.encode() if isinstance(key, str) else bytes(key) for key in keys]
+        keys = [as_key(key) for key in keys]
         if buffers is not None and len(keys) != len(buffers):
             raise ValueError(f"{len(keys)} keys and {len(buffers)} buffers: each key needs one")
         batch = _Batch(next(self._numbers), function, keys, buffers)

@@ -13,7 +13,7 @@ import time
 
 import stage
 from stage import KiB, MiB, Stage
-from pmemarena import _blocks
+from pmemarena import _labels
 from pmemarena.lmcache import Client
 
 WAIT = 60
@@ -166,7 +166,7 @@ class TestSeam(LMCacheStage):
 
     def test_being_written_by_another_is_success(self):
         driver = self.driver()
-        name = _blocks.key_name("lmcache/", name_of(1).encode())
+        name = _labels.key_name("lmcache/", name_of(1).encode())
         other = self.arena.reserve(name, MiB)
         self.stored(driver, [name_of(1)], MiB)
         self.assertEqual(driver.exists([name_of(1)]), [False])
@@ -193,10 +193,10 @@ class TestSeam(LMCacheStage):
     def test_a_name_of_another_key_is_no_hit(self):
         """As if two keys had one digest."""
         driver = self.driver()
-        name = _blocks.key_name("lmcache/", b"wanted")
-        for attributes in (b"", b"x", _blocks.label_pack(_blocks.key_label(b"other"), 4096),
-                           _blocks.label_pack(_blocks.key_label(b"x" * 999), 4096),
-                           _blocks.label_pack(_blocks.key_label(b"wanted"), 4097)):
+        name = _labels.key_name("lmcache/", b"wanted")
+        for attributes in (b"", b"x", _labels.label_pack(_labels.key_label(b"other"), 4096),
+                           _labels.label_pack(_labels.key_label(b"x" * 999), 4096),
+                           _labels.label_pack(_labels.key_label(b"wanted"), 4097)):
             self.arena.create(name, 4096, attributes=attributes, replace=True).close()
             self.assertEqual((driver.exists(["wanted"]), driver.get(["wanted"], 4096), driver.delete(["wanted"])),
                              ([False], [None], [False]))
