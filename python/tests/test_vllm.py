@@ -233,12 +233,12 @@ class TestPins(TierStage):
     ARENA = {"size": "64M", "page_size": "4K"}
 
     def test_more_looked_up_than_may_be_pinned(self):
-        engine = self.engine(4096, nr=1500, pins=1280)
+        engine = self.engine(4096, nr=1500, pins=2304)
         keys = [key_of(i) for i in range(1500)]
         self.assertTrue(engine.store(keys).success)
         self.assertEqual(engine.lookup(keys), [True] * 1500)
         self.assertTrue(engine.load(keys).success)
-        self.assertIn("1280 at least", self.refused(ValueError, Engine, socket=self.lab.socket, pins=1279))
+        self.assertIn("2304 at least", self.refused(ValueError, Engine, socket=self.lab.socket, pins=2303))
 
 
 class TestTenTimes(TierStage):
