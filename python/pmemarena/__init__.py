@@ -29,11 +29,12 @@ _native.adopt(_records, _errors.make_error)
 
 from pmemarena._allocation import Allocation
 from pmemarena._arena import Arena
+from pmemarena._cache import Cache, CachePins
 from pmemarena._errors import (BusyError, ClosedError, DeniedError, Error, ExistsError, FullError, InvalidError, LostError,
                                NotFoundError, ProtocolError, QuotaError, StaleError)
 from pmemarena._events import EventStream
 from pmemarena._native import Mapping, Pin, Pins, Window
-from pmemarena._operations import CONTIGUOUS, DONE, Op, READ_ONLY, REPLACE, Result
+from pmemarena._operations import CONTIGUOUS, DONE, EVICTABLE, Op, READ_ONLY, REPLACE, Result
 from pmemarena._records import ArenaInfo, Charge, Event, EventKind, Granularity, Handle, Info, Usage
 from pmemarena._session import Session
 
@@ -42,10 +43,11 @@ __version__ = "0.1.0"
 MAX_NAME = 255
 MAX_ATTRIBUTES = 256
 
-__all__ = ["Allocation", "Arena", "ArenaInfo", "BusyError", "CONTIGUOUS", "Charge", "ClosedError", "DONE", "DeniedError", "Error",
-           "Event", "EventKind", "EventStream", "ExistsError", "FullError", "Granularity", "Handle", "Info", "InvalidError",
-           "LostError", "MAX_ATTRIBUTES", "MAX_NAME", "Mapping", "NotFoundError", "Op", "Pin", "Pins", "ProtocolError",
-           "QuotaError", "READ_ONLY", "REPLACE", "Result", "Session", "StaleError", "Usage", "Window", "library_version"]
+__all__ = ["Allocation", "Arena", "ArenaInfo", "BusyError", "CONTIGUOUS", "Cache", "CachePins", "Charge",
+           "ClosedError", "DONE", "DeniedError", "EVICTABLE", "Error", "Event", "EventKind", "EventStream", "ExistsError",
+           "FullError", "Granularity", "Handle", "Info", "InvalidError", "LostError", "MAX_ATTRIBUTES", "MAX_NAME",
+           "Mapping", "NotFoundError", "Op", "Pin", "Pins", "ProtocolError", "QuotaError", "READ_ONLY", "REPLACE",
+           "Result", "Session", "StaleError", "Usage", "Window", "library_version"]
 
 
 def library_version():

@@ -3,7 +3,7 @@
 
 from pmemarena._errors import BusyError
 from pmemarena._native import Mapping
-from pmemarena._operations import DONE, Op, REPLACE
+from pmemarena._operations import DONE, EVICTABLE, Op, REPLACE
 
 
 class Allocation:
@@ -37,15 +37,16 @@ class Allocation:
 
     # ---- from a reservation to something permanent, or to nothing ----
 
-    def publish(self, name=None, *, replace=False, attributes=None, token=0):
+    def publish(self, name=None, *, replace=False, attributes=None, token=0, evictable=False):
         """Make it permanent: when this returns it survives power loss. With replace=True it takes the place of what has `name`
-        (None: its own name), so that whoever asks for that name sees the one or the other at every moment."""
+        (None: its own name), so that whoever asks for that name sees the one or the other at every moment; with
+        evictable=True the daemon may free it to make room, while nobody has it open or pinned."""
         if name is not None and not replace:
             raise TypeError("a name is for replace=True; a reservation has its own")
         target = (self.name if name is None else name) if replace else None
         if replace and target is None:
             raise TypeError("replace=True needs a name")
-        result = self._run(Op.publish(self, replace=target, attributes=attributes, token=token))
+        result = self._run(Op.publish(self, replace=target, flags=EVICTABLE if evictable else 0, attributes=attributes, token=token))
         self.is_reserved = False
         self.name = self.name if target is None else target
         self.was_done = result.was_done

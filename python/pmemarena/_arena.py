@@ -5,11 +5,11 @@ import errno
 
 from pmemarena._allocation import Allocation
 from pmemarena._native import Window
-from pmemarena._operations import CONTIGUOUS, DONE, Op, READ_ONLY, REPLACE, Result, is_name
+from pmemarena._operations import CONTIGUOUS, DONE, EVICTABLE, Op, READ_ONLY, REPLACE, Result, is_name
 
 
-def _flags(contiguous=False, replace=False):
-    return (CONTIGUOUS if contiguous else 0) | (REPLACE if replace else 0)
+def _flags(contiguous=False, replace=False, evictable=False):
+    return (CONTIGUOUS if contiguous else 0) | (REPLACE if replace else 0) | (EVICTABLE if evictable else 0)
 
 
 class Arena:
@@ -31,11 +31,13 @@ class Arena:
         # What an earlier request under the same token did is published already.
         return Allocation(self.session, result.handle, name, result.len, is_reserved and not result.was_done, result.was_done)
 
-    def create(self, name, len, *, contiguous=False, replace=False, mode=0, token=0, attributes=None):
+    def create(self, name, len, *, contiguous=False, replace=False, mode=0, token=0, attributes=None,
+               evictable=False):
         """Make an allocation of `len` bytes, rounded up to base pages or, from one page of the arena on, to whole pages: durable,
         it reads as zeroes. name None: none. mode 0 means 0o600. FileExistsError: the name is taken (replace=True frees that one
-        in the same step). FullError, QuotaError."""
-        op = Op.create(name, len, arena=self.index, flags=_flags(contiguous, replace), mode=mode, token=token, attributes=attributes)
+        in the same step). evictable=True: the daemon may free it to make room, while nobody has it open or pinned. FullError,
+        QuotaError."""
+        op = Op.create(name, len, arena=self.index, flags=_flags(contiguous, replace, evictable), mode=mode, token=token, attributes=attributes)
         return self._made(self.session.run_one(op), name, False)
 
     def reserve(self, name, len, *, contiguous=False, mode=0, token=0):
@@ -44,7 +46,7 @@ class Arena:
         op = Op.reserve(name, len, arena=self.index, flags=_flags(contiguous), mode=mode, token=token)
         return self._made(self.session.run_one(op), name, True)
 
-    def put(self, name, data, *, replace=False, contiguous=False, mode=0, attributes=None):
+    def put(self, name, data, *, replace=False, contiguous=False, mode=0, attributes=None, evictable=False):
         """Make an allocation that holds `data` (bytes-like, not empty): nobody sees it before it is complete and durable. With
         replace=True it takes the place of what has the name. Returns its handle; it is not open afterwards."""
         view = memoryview(data)
@@ -53,7 +55,7 @@ class Arena:
         with self.reserve(None if replace else name, view.nbytes, contiguous=contiguous, mode=mode) as it:
             with it.map(write=True) as memory:
                 memory.write(0, view)
-            it.publish(name if replace else None, replace=replace, attributes=attributes)
+            it.publish(name if replace else None, replace=replace, attributes=attributes, evictable=evictable)
             return it.handle
 
     # ---- finding ----
@@ -105,9 +107,9 @@ class Arena:
         results = self.session.run_ops(operations)
         return [make(i, Result(*r)) if r[0] == 0 else Result(*r).error(operations[i].name) for i, r in enumerate(results)]
 
-    def create_many(self, items, *, contiguous=False, replace=False, mode=0):
+    def create_many(self, items, *, contiguous=False, replace=False, mode=0, evictable=False):
         """create() of each (name, len) or (name, len, attributes): a list of Allocation, or of the Error of those that failed."""
-        flags = _flags(contiguous, replace)
+        flags = _flags(contiguous, replace, evictable)
         ops = [Op.create(item[0], item[1], arena=self.index, flags=flags, mode=mode, attributes=item[2] if len(item) > 2 else None)
                for item in items]
         return self._many(ops, lambda i, result: self._made(result, ops[i].name, False))

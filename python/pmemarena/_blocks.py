@@ -6,22 +6,20 @@ A block is an allocation whose name is a digest of its key, and whose attributes
 Reading needs no message: window, get, copy. This file knows no framework and has no thread."""
 
 import errno
-import hashlib
 import logging
-import struct
 import threading
 import time
 from typing import NamedTuple
 
+from pmemarena._buffers import each_piece, write_block
 from pmemarena._errors import ClosedError, Error, LostError, StaleError, make_error
 from pmemarena._holds import Holds
+from pmemarena._labels import key_label, key_name, label_pack, label_unpack
 from pmemarena._native import Mapping, Window
-from pmemarena._operations import ABORT, CLOSE, Op, PUBLISH, REPLACE
+from pmemarena._operations import ABORT, CLOSE, EVICTABLE, Op, PUBLISH, REPLACE
 from pmemarena._ready import Ready
 from pmemarena._session import Session
 
-EVICTABLE = 1 << 6
-MAX_ATTRIBUTES = 256
 # So many keys are looked up at a time, and so many bytes are reserved at a time: others are not kept waiting for longer, and a small
 # arena is not full of what is being written.
 KEYS_AT_ONCE = 128
@@ -30,6 +28,8 @@ BYTES_AT_ONCE = 64 << 20
 READY_BYTES = 256 << 20
 # A part of a block's length: who wastes more by the arena's pages is told so, once for each length.
 WASTE = 0.05
+BASE_PAGE = 4096
+MAX_ADVICE = 8
 # How long nobody tries again to reach a daemon that is not there, in seconds.
 TRY_AGAIN = 1
 
@@ -38,40 +38,6 @@ TRY_AGAIN = 1
 ASK_AGAIN = "ask again"
 WAITS_FOR_ROOM = (0.01, 0.04, 0.16, 0.64, 1.28)
 
-# Version, kind of key, bytes. The key follows.
-LABEL = struct.Struct("<BBQ")
-LABEL_VERSION = 1
-WHOLE, DIGEST = range(2)
-
-
-def key_name(namespace, key):
-    """The name of a key's allocation."""
-    return namespace + hashlib.blake2b(key, digest_size=20).hexdigest()
-
-
-def key_label(key):
-    """What the attributes have of a key: all of it, or where it is too long a digest, of another kind than the name's."""
-    if LABEL.size + len(key) <= MAX_ATTRIBUTES:
-        return WHOLE, key
-    return DIGEST, hashlib.sha256(key).digest()
-
-
-def label_pack(label, size):
-    kind, text = label
-    return LABEL.pack(LABEL_VERSION, kind, size) + text
-
-
-def label_unpack(attributes):
-    """(label, size); None: this is no block."""
-    if len(attributes) < LABEL.size or attributes[0] != LABEL_VERSION:
-        return None
-    _, kind, size = LABEL.unpack_from(attributes)
-    return (kind, attributes[LABEL.size:]), size
-
-
-def write_block(memory, buffer):
-    for offset, view in each_piece(buffer):
-        memory.write(offset, view)
 
 
 def check_pins(pins, threads):
@@ -85,27 +51,6 @@ class Found(NamedTuple):
     """A block, pinned."""
     pin: object
     size: int
-
-
-class Pieces:
-    """A buffer that lies in several places. The block has them one after the other."""
-
-    __slots__ = ("views", "size")
-
-    def __init__(self, views):
-        self.views = views
-        self.size = sum(len(view) for view in views)
-
-    def __len__(self):
-        return self.size
-
-
-def each_piece(buffer):
-    """(offset in the block, view) of a buffer, be it one or Pieces."""
-    offset = 0
-    for view in buffer.views if isinstance(buffer, Pieces) else (buffer,):
-        yield offset, view
-        offset += len(view)
 
 
 class Wanted:
@@ -149,9 +94,9 @@ class Blocks:
     the keys."""
 
     def __init__(self, socket=None, arena=0, namespace="lmcache", mode=0, pins=4096, reconnect_ms=5000, hold_seconds=30,
-                 ready_bytes=None):
+                 ready_bytes=None, flags=0):
         self.namespace = namespace + "/"
-        self.mode = mode
+        self.mode, self.flags = mode, flags
         self.where = socket, arena, reconnect_ms, pins
         self.lock = threading.Lock()
         self.link = _Link(*self.where)
@@ -161,7 +106,7 @@ class Blocks:
         self.bytes_at_once = max(self.page, min(BYTES_AT_ONCE, info.size // 16))
         if ready_bytes is None:
             ready_bytes = min(READY_BYTES, info.size // 32)
-        self.ready = Ready(ready_bytes, mode)
+        self.ready = Ready(ready_bytes, mode, flags)
         self.holds = Holds(hold_seconds, info.size // 4, pins // 2)
 
     # ---- the link ----
@@ -295,6 +240,16 @@ class Blocks:
 
     # ---- reading ----
 
+    def pin(self, keys):
+        """Of each a Pin of exactly its bytes, which is the caller's to put, or None."""
+        pins = []
+        for _, names, labels in self._each_chunk(keys):
+            for found in self._with_link(self._find, names, labels):
+                if found:
+                    found.pin.shorten(found.size)
+                pins.append(found.pin if found else None)
+        return pins
+
     def get(self, keys, buffers):
         """Fills each buffer whose block is there and has its length: a list of bool."""
         got = []
@@ -321,11 +276,13 @@ class Blocks:
 
     # ---- writing ----
 
-    def put(self, keys, buffers):
-        """Of each key None, or the Error for which it is not there. What is there, or is being written by another, is left alone."""
+    def put(self, keys, buffers, replace=False):
+        """Of each key None, or the Error for which it is not there. What is there, or is being written by another, is left alone, unless
+        it shall be replaced."""
         errors = [None] * len(keys)
         for first, names, labels in self._each_chunk(keys):
-            found = self._with_link(self._find, names, labels)
+            # What the name has now counts as another block, which goes.
+            found = [False] * len(names) if replace else self._with_link(self._find, names, labels)
             wanted = {}
             for i, it in enumerate(found):
                 buffer = buffers[first + i]
@@ -341,9 +298,9 @@ class Blocks:
         return errors
 
     def _advise(self, size):
-        """What is shorter than a page takes base pages."""
+        """What is shorter than a page takes base pages. Nobody reads advice about many sizes."""
         taken = -(-size // self.page) * self.page
-        if size in self.advised or size < self.page:
+        if size in self.advised or size < self.page or self.page <= BASE_PAGE or len(self.advised) >= MAX_ADVICE:
             return
         self.advised.add(size)
         if taken - size > WASTE * size:
@@ -402,7 +359,8 @@ class Blocks:
 
     def _reserve(self, link, group):
         for wait in (*WAITS_FOR_ROOM, None):
-            ops = [Op.reserve(None if it.replaces else it.name, len(it.buffer), arena=link.index, mode=self.mode) for it in group]
+            ops = [Op.reserve(None if it.replaces else it.name, len(it.buffer), arena=link.index, mode=self.mode, flags=self.flags)
+                   for it in group]
             for it, result in zip(group, self._run(link, ops)):
                 it.error = result.error(it.name)
                 it.handle = None if it.error else result.handle
@@ -445,6 +403,14 @@ class Blocks:
         for _, names, labels in self._each_chunk(keys):
             gone += self._with_link(self._delete, names, labels)
         return gone
+
+    def count(self):
+        """How many blocks this namespace has."""
+        return self._with_link(lambda link: sum(not info.is_reserved for info in link.arena.list(prefix=self.namespace)))
+
+    def usage(self):
+        """How full the arena is, whoever fills it."""
+        return self._with_link(lambda link: link.arena.usage())
 
     def clear(self):
         """Free all blocks of this namespace: how many."""

@@ -10,6 +10,7 @@ CONTIGUOUS = 1 << 1     # one extent, or the call fails with ENOSPC
 READ_ONLY = 1 << 2      # mappings will be read-only
 DONE = 1 << 4           # everybody is done with it: its space can be used again at once, although it was lent
 REPLACE = 1 << 5        # what has the name is freed in the same step
+EVICTABLE = 1 << 6      # create, publish: the daemon may free it to make room, while nobody has it open or pinned
 
 RESERVE, CREATE, PUBLISH, ABORT, FREE, OPEN, CLOSE, RESIZE, RENAME, STAT = range(1, 11)
 
@@ -50,9 +51,9 @@ class Op(NamedTuple):
         return cls(CREATE, Handle(arena, 0, 0), name, len, flags, mode, token, attributes)
 
     @classmethod
-    def publish(cls, what, *, replace=None, token=0, attributes=None):
+    def publish(cls, what, *, replace=None, flags=0, token=0, attributes=None):
         """Make a reservation permanent. `replace`: the name under which it takes the place of what has that name."""
-        return cls(PUBLISH, handle_of(what), replace, 0, 0 if replace is None else REPLACE, 0, token, attributes)
+        return cls(PUBLISH, handle_of(what), replace, 0, flags | (0 if replace is None else REPLACE), 0, token, attributes)
 
     @classmethod
     def abort(cls, what, *, flags=0):

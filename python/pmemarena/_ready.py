@@ -28,8 +28,8 @@ class Place:
 
 
 class Ready:
-    def __init__(self, max_bytes, mode):
-        self.max_bytes, self.mode = max_bytes, mode
+    def __init__(self, max_bytes, mode, flags=0):
+        self.max_bytes, self.mode, self.flags = max_bytes, mode, flags
         self.change = threading.Condition()     # of all that follows
         self.link = None
         self.size = 0
@@ -103,7 +103,7 @@ class Ready:
 
     def _make_one(self, link, size):
         try:
-            handle = link.session.run_one(Op.reserve(None, size, arena=link.index, mode=self.mode)).handle
+            handle = link.session.run_one(Op.reserve(None, size, arena=link.index, mode=self.mode, flags=self.flags)).handle
             place = Place(link, handle, Mapping(link.session, handle, True))
             place.memory.populate()
         except (Error, MemoryError):

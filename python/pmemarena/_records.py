@@ -27,6 +27,7 @@ class Info(NamedTuple):
     is_reserved: bool
     is_poisoned: bool
     attributes: bytes
+    is_evictable: bool  # the daemon may free it to make room
 
 
 class Granularity(enum.IntEnum):
@@ -84,6 +85,7 @@ class EventKind(enum.IntEnum):
     RECALL = 7
     ARENA_OFFLINE = 8
     LOST = 9            # some were dropped: look at the arena anew
+    EVICTED = 10        # the daemon freed it to make room
 
 
 class Event(NamedTuple):

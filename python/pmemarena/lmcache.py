@@ -16,17 +16,13 @@ import threading
 import time
 
 from pmemarena._blocks import Blocks
+from pmemarena._buffers import flat
+from pmemarena._labels import as_key
 
 # What one thread copies at a time: less is not worth a switch of threads, more keeps others waiting.
 SHARE = 8 << 20
 # How often a thread tends what needs it, in seconds: locks that are over, a daemon that was restarted.
 TEND = 0.5
-
-
-def _flat(buffer):
-    """A view of bytes in one dimension, whatever it was."""
-    view = memoryview(buffer)
-    return view if view.ndim == 1 and view.itemsize == 1 else view.cast("B")
 
 
 def _shares(sizes, workers):
@@ -62,11 +58,11 @@ class Client:
     ready_mb=None)
 
     socket: of the daemon; None: $PMEMARENA_SOCKET, else the usual place. arena: its number, name or UUID. namespace: servers of the
-    same one share blocks; others do not see them. workers: threads that copy; one more answers what needs no copy. mode: who else
-    may read blocks, as of a file; 0: this user alone. pins: how many blocks may be in use at a time. lock_seconds: what was looked
-    up stays so long, whoever deletes it, unless it is loaded earlier. reconnect_ms: how long a store waits for a daemon that was
-    restarted. ready_mb: how many MiB are reserved ahead, so that a store need not wait for room; None: 256, at most a thirty-second
-    part of the arena; 0: none.
+    same one share blocks; others do not see them. workers: threads that load, and as many that store, so that no load waits for a
+    store that finds no room; one more looks up. mode: who else may read blocks, as of a file; 0: this user alone. pins: how many
+    blocks may be in use at a time. lock_seconds: what was looked up stays so long, whoever deletes it, unless it is loaded earlier.
+    reconnect_ms: how long a store waits for a daemon that was restarted. ready_mb: how many MiB are reserved ahead, so that a store
+    need not wait for room; None: 256, at most a thirty-second part of the arena; 0: none.
 
     FileNotFoundError, ConnectionError: there is no daemon; and what Session() and Session.arena() raise."""
 
@@ -83,9 +79,11 @@ class Client:
         self._lock = threading.Lock()   # of all that follows
         self._done = collections.deque()
         self._is_closed = False
-        self._copies, self._looks = queue.SimpleQueue(), queue.SimpleQueue()
+        # A store and a delete may wait for the daemon; whoever loads or looks up does not stand behind them.
+        self._loads, self._stores, self._looks = queue.SimpleQueue(), queue.SimpleQueue(), queue.SimpleQueue()
         self._workers = workers
-        self._threads = [threading.Thread(target=self._copy, name=f"pmemarena-copy-{i}", daemon=True) for i in range(workers)]
+        self._threads = [threading.Thread(target=self._work, args=(tasks,), name=f"pmemarena-{name}-{i}", daemon=True)
+                         for name, tasks in (("load", self._loads), ("store", self._stores)) for i in range(workers)]
         self._threads.append(threading.Thread(target=self._look, name="pmemarena-look", daemon=True))
         for thread in self._threads:
             thread.start()
@@ -98,11 +96,11 @@ class Client:
 
     def submit_batch_set(self, keys, buffers):
         """Store blocks: the number of the batch. What is there already is success."""
-        return self._submit(self._copies, self._blocks.put, keys, [_flat(buffer) for buffer in buffers])
+        return self._submit(self._stores, self._blocks.put, keys, [flat(buffer) for buffer in buffers])
 
     def submit_batch_get(self, keys, buffers):
         """Fill the buffers with what was stored; a block of another length is none."""
-        return self._submit(self._copies, self._blocks.get, keys, [_flat(buffer) for buffer in buffers])
+        return self._submit(self._loads, self._blocks.get, keys, [flat(buffer) for buffer in buffers])
 
     def submit_batch_exists(self, keys):
         """Look up. What is there is pinned until it is loaded, at most lock_seconds."""
@@ -110,12 +108,12 @@ class Client:
 
     def submit_batch_delete(self, keys):
         """Free the blocks. Who is loading one goes on."""
-        return self._submit(self._looks, self._blocks.delete, keys, None)
+        return self._submit(self._stores, self._blocks.delete, keys, None)
 
     def look(self, key, size=None):
         """Is it there, and of this size, as far as shared memory shows? The answer comes at once, and without a message. What is there is pinned as by
         submit_batch_exists()."""
-        return self._blocks.look(key.encode() if isinstance(key, str) else key, size)
+        return self._blocks.look(as_key(key), size)
 
     def check_size(self, size):
         """ValueError: blocks of this size never fit."""
@@ -143,7 +141,8 @@ class Client:
                 return
             self._is_closed = True
             for _ in range(self._workers):
-                self._copies.put(None)
+                self._loads.put(None)
+                self._stores.put(None)
             self._looks.put(None)
         for thread in self._threads:
             thread.join()
@@ -153,7 +152,7 @@ class Client:
     # ---- the work ----
 
     def _submit(self, tasks, function, keys, buffers):
-        keys = [key.encode() if isinstance(key, str) else bytes(key) for key in keys]
+        keys = [as_key(key) for key in keys]
         if buffers is not None and len(keys) != len(buffers):
             raise ValueError(f"{len(keys)} keys and {len(buffers)} buffers: each key needs one")
         batch = _Batch(next(self._numbers), function, keys, buffers)
@@ -168,8 +167,8 @@ class Client:
                 self._complete(batch)
         return batch.number
 
-    def _copy(self):
-        while (task := self._copies.get()) is not None:
+    def _work(self, tasks):
+        while (task := tasks.get()) is not None:
             self._do(*task)
             task = None                 # it has views of the server's memory
 

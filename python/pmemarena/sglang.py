@@ -16,7 +16,8 @@ import json
 import logging
 import threading
 
-from pmemarena._blocks import Blocks, check_pins, Pieces
+from pmemarena._blocks import Blocks, check_pins
+from pmemarena._buffers import Pieces
 from pmemarena._errors import Error
 
 try:

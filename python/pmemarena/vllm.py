@@ -122,9 +122,9 @@ class PmemarenaTier(SecondaryTierManager):
 
     The first four are vLLM's, the others come from its configuration. socket: of the daemon; None: $PMEMARENA_SOCKET, else the usual
     place. arena: its number, name or UUID. namespace: engines of the same one, with the same model and layout, share chunks.
-    workers: threads that copy. mode: who else may read chunks, as of a file ("0640"); 0: this user alone. pins: how many chunks may
-    be in use at a time. hold_seconds: what was looked up stays so long, unless it is loaded earlier. reconnect_ms: how long a store
-    waits for a daemon that was restarted.
+    workers: threads that load, and as many that store. mode: who else may read chunks, as of a file ("0640"); 0: this user alone.
+    pins: how many chunks may be in use at a time. hold_seconds: what was looked up stays so long, unless it is loaded earlier.
+    reconnect_ms: how long a store waits for a daemon that was restarted.
 
     ValueError: memory or jobs of a wrong size; FileNotFoundError, ConnectionError: there is no daemon; and what Session() and
     Session.arena() raise."""
@@ -135,7 +135,7 @@ class PmemarenaTier(SecondaryTierManager):
                  namespace="vllm", workers=4, mode=0, pins=4096, hold_seconds=30, reconnect_ms=5000, locality="LOCAL"):
         super().__init__(offloading_spec, primary_kv_view, tier_type, backpressure_detector)
         self.locality = Locality(locality)
-        check_pins(pins, workers)
+        check_pins(pins, 2 * workers)
         self._memory, self._chunk = _flat(primary_kv_view)
         self._client = Client(socket=socket, arena=arena, namespace=f"{namespace}/{layout_of(offloading_spec, self._chunk)}",
                               workers=workers, mode=mode, pins=pins, lock_seconds=hold_seconds, reconnect_ms=reconnect_ms)

@@ -18,6 +18,7 @@ struct pin {
 	struct block *block;
 	size_t i; /* its number in the block */
 	bool has_block; /* owned; else borrowed from the Pins */
+	uint64_t limit; /* so many of its bytes are shown, at most */
 };
 
 static PyObject *pin_class, *piece_class; /* owned */
@@ -37,6 +38,7 @@ PyObject *pin_new(PyObject *owner, struct block *block, size_t i, bool takes_blo
 	pin->block = block;
 	pin->i = i;
 	pin->has_block = takes_block;
+	pin->limit = UINT64_MAX;
 	return (PyObject *)pin;
 }
 
@@ -66,6 +68,14 @@ static struct pma_pin *pin_of(PyObject *self)
 	struct pin *pin = (struct pin *)self;
 
 	return block_check(pin->block, pin->i) ? &pin->block->pins[pin->i] : NULL;
+}
+
+/* How many of its bytes it shows. */
+static uint64_t shown(PyObject *self, const struct pma_pin *it)
+{
+	uint64_t limit = ((struct pin *)self)->limit;
+
+	return it->total < limit ? it->total : limit;
 }
 
 /* ---- putting ---- */
@@ -127,14 +137,14 @@ static int pin_get_buffer(PyObject *self, Py_buffer *view, int flags)
 	view->obj = NULL;
 	if (!it)
 		return -1;
-	if (it->nr_pieces != 1) {
+	if (it->len < shown(self, it)) {
 		PyErr_Format(
 			PyExc_BufferError,
 			"it lies in %u pieces: use pieces(), or create it with contiguous=True",
 			(unsigned)it->nr_pieces);
 		return -1;
 	}
-	return fill_view(view, self, (struct pin *)self, it->address, it->len, flags);
+	return fill_view(view, self, (struct pin *)self, it->address, shown(self, it), flags);
 }
 
 static void pin_release_buffer(PyObject *self, Py_buffer *view)
@@ -218,16 +228,22 @@ static PyObject *pin_pieces(PyObject *self, PyObject *unused)
 {
 	struct pma_pin *it = pin_of(self);
 	PyObject *list = it ? PyList_New(0) : NULL;
-	uint32_t nr_pieces = it ? it->nr_pieces : 0;
+	uint64_t rest = it ? shown(self, it) : 0;
 
-	for (uint32_t i = 0; list && i < nr_pieces; i++) {
+	for (uint32_t i = 0; list && rest > 0; i++) {
 		struct pma_range range;
 		size_t nr = 1;
 
 		/* Another thread may have put it: a list may collect garbage, which runs Python. */
 		it = pin_of(self);
-		if (!it || pma_pin_pieces(&range, &nr, it, i) < 0 || nr != 1 ||
-		    !append_view(list, self, &range))
+		if (!it || pma_pin_pieces(&range, &nr, it, i) < 0 || nr != 1) {
+			Py_CLEAR(list);
+			break;
+		}
+		if (range.len > rest)
+			range.len = rest;
+		rest -= range.len;
+		if (!append_view(list, self, &range))
 			Py_CLEAR(list);
 	}
 	return list;
@@ -262,14 +278,14 @@ static PyObject *read_into(PyObject *self, const Py_buffer *buffer, uint64_t off
 {
 	struct pin *pin = (struct pin *)self;
 	struct pma_pin *it = pin_of(self);
-	uint64_t len = (uint64_t)buffer->len;
+	uint64_t len = (uint64_t)buffer->len, has = it ? shown(self, it) : 0;
 
 	if (!it)
 		return NULL;
-	if (off > it->total || len > it->total - off) {
+	if (off > has || len > has - off) {
 		PyErr_Format(PyExc_ValueError, "%llu bytes at %llu are not inside of its %llu",
 			     (unsigned long long)len, (unsigned long long)off,
-			     (unsigned long long)it->total);
+			     (unsigned long long)has);
 		return NULL;
 	}
 	/* As a view: nobody can put it meanwhile. */
@@ -307,11 +323,33 @@ static PyObject *pin_read_into(PyObject *self, PyObject *args, PyObject *kwargs)
 
 /* ---- what it is ---- */
 
+PyDoc_STRVAR(shorten_doc,
+	     "shorten($self, len, /)\n--\n\n"
+	     "From now on it has len bytes, the first ones: views that are made later, pieces\n"
+	     "and len(). An allocation is as long as its pages; what is stored in it may be\n"
+	     "shorter. ValueError: it has not so many.");
+
+static PyObject *pin_shorten(PyObject *self, PyObject *arg)
+{
+	struct pma_pin *it = pin_of(self);
+	uint64_t len;
+
+	if (!it || !record_read_number(&len, arg, UINT64_MAX, "len"))
+		return NULL;
+	if (len == 0 || len > shown(self, it)) {
+		PyErr_Format(PyExc_ValueError, "it has %llu bytes and cannot be shortened to %llu",
+			     (unsigned long long)shown(self, it), (unsigned long long)len);
+		return NULL;
+	}
+	((struct pin *)self)->limit = len;
+	Py_RETURN_NONE;
+}
+
 static Py_ssize_t pin_length(PyObject *self)
 {
 	struct pma_pin *it = pin_of(self);
 
-	return it ? (Py_ssize_t)it->total : -1;
+	return it ? (Py_ssize_t)shown(self, it) : -1;
 }
 
 static PyObject *get_handle(PyObject *self, void *unused)
@@ -387,6 +425,7 @@ static PyMethodDef methods[] = {
 	{ "put", METHOD(pin_put), METH_VARARGS | METH_KEYWORDS, put_doc },
 	{ "pieces", pin_pieces, METH_NOARGS, pieces_doc },
 	{ "read_into", METHOD(pin_read_into), METH_VARARGS | METH_KEYWORDS, read_doc },
+	{ "shorten", pin_shorten, METH_O, shorten_doc },
 	{ "__enter__", pin_enter, METH_NOARGS, NULL },
 	{ "__exit__", pin_exit, METH_VARARGS, NULL },
 	{ NULL, NULL, 0, NULL },

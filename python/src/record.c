@@ -62,12 +62,13 @@ PyObject *record_info(const struct pma_info *info)
 
 	return make(info_class,
 		    Py_BuildValue(
-			    "(NNKIIIIKKNNy#)", name_from(info->name, strlen(info->name)),
+			    "(NNKIIIIKKNNy#N)", name_from(info->name, strlen(info->name)),
 			    record_handle(info->handle), (unsigned long long)info->len, info->uid,
 			    info->gid, info->mode, info->nr_extents,
 			    (unsigned long long)info->version, (unsigned long long)info->created_ns,
 			    PyBool_FromLong(info->is_reserved), PyBool_FromLong(info->is_poisoned),
-			    attributes, (Py_ssize_t)info->attributes_len));
+			    attributes, (Py_ssize_t)info->attributes_len,
+			    PyBool_FromLong(info->is_evictable)));
 }
 
 static PyObject *text_from(const char *text, size_t size)

@@ -43,6 +43,19 @@ class TestEvents(Stage):
         self.arena.create("it", 4096)
         self.assertIn("it", [event.name for event in self.wait(1)])
 
+    def test_eviction_is_told(self):
+        self.arena.put("kept", b"1")
+        self.arena.put("may go", b"1", evictable=True)
+        self.assertEqual([info.is_evictable for info in self.arena.stat_many(["kept", "may go"])], [False, True])
+        self.arena.create("made so", 30 << 20, evictable=True).close()
+        with self.arena.reserve("published so", 4096) as it:
+            it.publish(evictable=True)
+        self.assertTrue(self.arena.stat("published so").is_evictable)
+        self.arena.subscribe()
+        self.arena.reserve(None, 40 << 20).abort()
+        self.assertIn((EventKind.EVICTED, "made so"), [(event.what, event.name) for event in self.wait(1)])
+        self.assertEqual(self.arena.exists_many(["kept", "made so"]), [True, False])
+
     def test_subscribing_can_fail(self):
         self.refused(FileNotFoundError, self.session.subscribe, 7)
         self.refused(ValueError, self.session.subscribe, 0, "x" * 300)

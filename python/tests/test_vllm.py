@@ -13,7 +13,7 @@ from types import SimpleNamespace
 
 import stage
 from stage import KiB, MiB, Stage
-from pmemarena import _blocks, vllm
+from pmemarena import _labels, vllm
 from pmemarena.vllm import LookupResult, PmemarenaTier
 
 WAIT = 60
@@ -224,7 +224,7 @@ class TestTier(TierStage):
         # A block of another length under the same key is no hit, so that it is not loaded in vain for ever.
         engine.store([key_of(1)])
         name = next(iter(self.arena.list())).name
-        label = _blocks.label_pack(_blocks.key_label(key_of(1)), 4096)
+        label = _labels.label_pack(_labels.key_label(key_of(1)), 4096)
         self.arena.create(name, 4096, attributes=label, replace=True).close()
         self.assertEqual(engine.lookup([key_of(1)]), [False])
 
@@ -233,12 +233,12 @@ class TestPins(TierStage):
     ARENA = {"size": "64M", "page_size": "4K"}
 
     def test_more_looked_up_than_may_be_pinned(self):
-        engine = self.engine(4096, nr=1500, pins=1280)
+        engine = self.engine(4096, nr=1500, pins=2304)
         keys = [key_of(i) for i in range(1500)]
         self.assertTrue(engine.store(keys).success)
         self.assertEqual(engine.lookup(keys), [True] * 1500)
         self.assertTrue(engine.load(keys).success)
-        self.assertIn("1280 at least", self.refused(ValueError, Engine, socket=self.lab.socket, pins=1279))
+        self.assertIn("2304 at least", self.refused(ValueError, Engine, socket=self.lab.socket, pins=2303))
 
 
 class TestTenTimes(TierStage):
