@@ -330,4 +330,7 @@ static struct nbdkit_plugin plugin = {
 	.flush = on_flush,
 };
 
+/* nbdkit's header defines it with the next line, and declares it nowhere. */
+NBDKIT_DLL_PUBLIC struct nbdkit_plugin *plugin_init(void);
+
 NBDKIT_REGISTER_PLUGIN(plugin)
