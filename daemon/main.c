@@ -41,6 +41,7 @@ static const char usage[] =
 	"       pmemarenad --repair DEVICE [--metadata WHERE] [--dry-run] [--force]\n"
 	"       pmemarenad --reidentify DEVICE [--metadata WHERE] [--force]\n"
 	"       pmemarenad --take-over DEVICE --fenced BY [--metadata WHERE]\n"
+	"       pmemarenad --take-over DEVICE --dry-run [--metadata WHERE]\n"
 	"\n"
 	"Serves persistent-memory arenas. Stays in the foreground; stops on SIGTERM, reloads on "
 	"SIGHUP.\n"
@@ -64,7 +65,8 @@ static const char usage[] =
 	"contents stay\n"
 	"      --take-over DEVICE --fenced BY\n"
 	"                        the hosts that had the arena are certainly down; BY says what "
-	"proves it\n"
+	"proves it;\n"
+	"                        --dry-run: only say which hosts these are\n"
 	"\n"
 	"Exit status: 0 done, 1 failed, 4 differences were found, 64 wrong usage, "
 	"78 wrong configuration.\n";
@@ -189,7 +191,8 @@ static int take_option(struct options *options, int option, char *value)
 /* Refuses options that the task would ignore: who writes --force expects something to be forced. */
 static int check_offline(const struct offline_request *offline)
 {
-	bool formats = offline->task == OFFLINE_FORMAT, repairs = offline->task == OFFLINE_REPAIR;
+	bool formats = offline->task == OFFLINE_FORMAT, repairs = offline->task == OFFLINE_REPAIR,
+	     takes_over = offline->task == OFFLINE_TAKE_OVER;
 
 	if (!formats && (offline->name || offline->size || offline->page_size || offline->slots ||
 			 offline->memmap_on_device))
@@ -197,11 +200,11 @@ static int check_offline(const struct offline_request *offline)
 			      "--format only");
 	if (!formats && !repairs && offline->task != OFFLINE_REIDENTIFY && offline->force)
 		return refuse("--force goes with --format, --repair and --reidentify only");
-	if ((offline->task == OFFLINE_TAKE_OVER) != (offline->fenced_by && *offline->fenced_by))
-		return refuse("--take-over DEVICE and --fenced BY go together; BY says what made "
-			      "certain that the other hosts are down");
-	if (!repairs && offline->dry_run)
-		return refuse("--dry-run goes with --repair only");
+	if ((takes_over && !offline->dry_run) != (offline->fenced_by && *offline->fenced_by))
+		return refuse("--take-over DEVICE and --fenced BY (or --dry-run) go together; BY "
+			      "says what made certain that the other hosts are down");
+	if (!repairs && !takes_over && offline->dry_run)
+		return refuse("--dry-run goes with --repair and --take-over only");
 	if (offline->task == OFFLINE_NONE && offline->metadata)
 		return refuse("--metadata goes with a task on a DEVICE only");
 	return -1;

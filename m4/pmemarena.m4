@@ -15,6 +15,14 @@ AC_DEFUN([PMA_WANT], [
      AC_DEFINE([HAVE_$1], [1], [$2 is there ($4)])],
     [have_$1="no (apt-get install $3)"])])
 
+dnl PMA_OPTION(VARIABLE, name, pkg-config modules, Debian package, what)
+dnl PMA_WANT with a switch, for what is a part of its own: --enable-NAME wants it, --disable-NAME leaves it out.
+AC_DEFUN([PMA_OPTION], [
+  AC_ARG_ENABLE([$2], [AS_HELP_STRING([--enable-$2], [$5 (default: where $4 is)])], [], [enable_$2=auto])
+  AS_IF([test "$enable_$2" = no], [have_$1="no (--disable-$2)"], [PMA_WANT([$1], [$3], [$4], [$5])])
+  AS_IF([test "$enable_$2" = yes && test "$have_$1" != yes],
+    [AC_MSG_ERROR([--enable-$2: $3 was not found: apt-get install $4])])])
+
 dnl PMA_SWITCH(name, help): enable_NAME is yes or no
 AC_DEFUN([PMA_SWITCH], [
   AC_ARG_ENABLE([$1], [AS_HELP_STRING([--enable-$1], [$2])], [], [enable_$1=no])])

@@ -21,7 +21,9 @@
 
 #include "daemon/admin/http.h"
 #include "daemon/arena/arena_stats.h"
+#include "daemon/arena/moves.h"
 #include "lib/wire/conn.h"
+#include "lib/wire/escape.h"
 
 #define CONTENT_TYPE "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
@@ -60,6 +62,18 @@ static void counter(struct page *out, const char *name, const char *help, uint64
 {
 	family(out, name, "counter", NULL, help);
 	put(out, "pmemarena_%s_total %" PRIu64 "\n", name, value);
+}
+
+/* Writes a label whose value is the name of a host: another one may have written it anyhow. */
+static void put_host(struct page *out, const char *key, const char *name)
+{
+	char shown[ESCAPE_SIZE(HOST_NAME)];
+
+	escape_name(shown, sizeof(shown), name, strnlen(name, HOST_NAME), escape_shows_ascii);
+	put(out, "%s=\"", key);
+	for (const char *at = shown; *at; at++)
+		put(out, "%s%c", *at == '"' || *at == '\\' ? "\\" : "", *at);
+	put(out, "\"");
 }
 
 /* ---- arenas: one family, one line an arena ---- */
@@ -179,6 +193,25 @@ static void write_states(struct page *out, const struct service *service)
 	}
 }
 
+/* Of arenas that hosts share: who owns each. A move is another label and a greater number. */
+static void write_owners(struct page *out, const struct service *service)
+{
+	struct arena_owner owner;
+	const char *reason;
+
+	family(out, "arena_term", "gauge", NULL, "The term of the host that owns a shared arena.");
+	for (uint32_t i = 0; i < service->nr_arenas; i++) {
+		const struct served *served = &service->arenas[i];
+
+		if (!served->arena || !arena_owner(&owner, served->arena) ||
+		    arena_state(served->arena, &reason) == ARENA_OFFLINE)
+			continue;
+		put(out, "pmemarena_arena_term{arena=\"%s\",", served->name);
+		put_host(out, "owner", owner.name);
+		put(out, "} %" PRIu64 "\n", owner.term);
+	}
+}
+
 static void write_fragmentation(struct page *out, const struct service *service,
 				const struct arena_stats *stats)
 {
@@ -257,6 +290,7 @@ static int write_arenas(struct page *out, const struct service *service)
 			arena_stats(service->arenas[i].arena, &stats[i]);
 	}
 	write_states(out, service);
+	write_owners(out, service);
 	for (size_t s = 0; s < sizeof(samples) / sizeof(*samples); s++) {
 		if (samples[s].type)
 			family(out, samples[s].name, samples[s].type, samples[s].unit,
@@ -330,7 +364,9 @@ static void write_daemon(struct page *out, const struct service *service)
 	const struct counters *counters = &service->counters;
 
 	family(out, "build", "info", NULL, "The daemon.");
-	put(out, "pmemarena_build_info{version=\"%s\"} 1\n", PACKAGE_VERSION);
+	put(out, "pmemarena_build_info{version=\"%s\",", PACKAGE_VERSION);
+	put_host(out, "nodename", service->host.name);
+	put(out, "} 1\n");
 	family(out, "uptime_seconds", "gauge", "seconds", "Since the daemon was started.");
 	put(out, "pmemarena_uptime_seconds %.3f\n",
 	    (double)(service_now_ns() - service->started_mono_ns) / 1e9);

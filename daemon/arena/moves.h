@@ -33,7 +33,8 @@ uint64_t arena_withheld(const struct arena *arena);
  * On a device that nobody serves: the caller vouches that the hosts which had the arena are fenced,
  * that is, cannot store to it any more, and that none of their processes has it mapped. *out: those
  * that are forgotten for that. The next start, on this host, hands out all that is free. A host of
- * this very kernel stays if its processes have the arena mapped. Errors of arena_open().
+ * this very kernel stays if its processes have the arena mapped. Errors of arena_open(). With
+ * @params->read_only it only says who would be forgotten, be they alive or not.
  */
 int arena_take_over(struct moves_hosts *out, const struct arena_params *params, struct why *why);
 

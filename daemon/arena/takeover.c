@@ -113,12 +113,12 @@ int arena_take_over(struct moves_hosts *out, const struct arena_params *params, 
 	else
 		host_read(&t.host);
 	r = open_all(&t, &mine, why);
-	if (r == 0 && t.sb.incompat & SUPERBLOCK_INCOMPAT_HOSTS)
+	if (r == 0 && !params->read_only && t.sb.incompat & SUPERBLOCK_INCOMPAT_HOSTS)
 		r = owner_watch(&t.sb, t.media, params->interval_ms ? params->interval_ms : 1000,
 				why);
 	if (r == 0) {
 		forget_hosts(out, &t);
-		r = out->nr ? superblock_write(&t.sb, t.media) : 0;
+		r = out->nr && !params->read_only ? superblock_write(&t.sb, t.media) : 0;
 		if (r < 0)
 			why_set(why, r, "its superblocks cannot be written: %s; do it again",
 				strerror(-r));

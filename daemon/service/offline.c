@@ -222,20 +222,25 @@ static int reidentify(struct arena_params *params)
 
 /* ---- from other hosts ---- */
 
-static int take_over(const struct arena_params *params, const char *fenced_by)
+static int take_over(struct arena_params *params, const char *fenced_by, bool dry_run)
 {
 	struct json_object *result;
 	struct moves_hosts hosts;
 	struct why why = { "" };
-	int r = arena_take_over(&hosts, params, &why);
+	int r;
 
+	params->read_only = dry_run;
+	r = arena_take_over(&hosts, params, &why);
 	if (r < 0)
 		return fail(r, &why);
 	result = shape_object();
 	shape_put_i64(result, "schema", SCHEMA);
 	shape_put_string(result, "device", params->device);
 	shape_put_string(result, "fenced_by", fenced_by);
+	shape_put_bool(result, "dry_run", dry_run);
 	shape_put(result, "taken_from", host_shape_list(&hosts));
+	if (dry_run)
+		return print(result, EXIT_SUCCESS);
 	log_notice("%s: taken over from %u host(s), fenced by: %s", params->device, hosts.nr,
 		   fenced_by);
 	return print(result, EXIT_SUCCESS);
@@ -255,7 +260,7 @@ int offline_run(const struct offline_request *request)
 	if (request->task == OFFLINE_REPAIR && !request->dry_run)
 		return request->runtime_dir ? repair(&params) : with_own_directory(&params, repair);
 	if (request->task == OFFLINE_TAKE_OVER)
-		return take_over(&params, request->fenced_by);
+		return take_over(&params, request->fenced_by, request->dry_run);
 	/*
 	 * The runtime directory is never that of the daemon, which may be serving the original of
 	 * this copy.

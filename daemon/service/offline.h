@@ -34,7 +34,8 @@ struct offline_request {
 	const char *size, *page_size, *slots;   /* as they were given; NULL: the default */
 	bool memmap_on_device;
 	bool force;
-	bool dry_run;                   /* for a repair: say what would be done, and do nothing */
+	/* for a repair or a take-over: say what would be done, and do nothing */
+	bool dry_run;
 };
 
 /*
