@@ -64,6 +64,41 @@ int arena_publish_over(struct arena *arena, const struct caller *caller, struct 
  */
 int arena_carve(struct alloc **out, struct arena *arena, const struct caller *caller,
 		struct alloc *lease, const struct arena_ask *ask, uint64_t offset, struct why *why);
+/* ---- changes that are done whole or not at all ---- */
+
+/* What the allocations that a bundle makes will take, all together. */
+struct arena_need {
+	uint32_t nr;
+	uint64_t nr_pfns;               /* base pages */
+};
+
+/* Adds an allocation of @len bytes to @need. */
+void arena_add_need(struct arena_need *need, const struct arena *arena, uint64_t len);
+/*
+ * Begins a bundle: of the changes until arena_bundle_commit() all are done or none, also after a
+ * power cut. They are arena_reserve(), arena_publish(), arena_free_alloc(), arena_rename() and the
+ * forms of them that replace; each one is between arena_bundle_item() and, if it succeeded,
+ * arena_bundle_item_done(). Evicts first what @need asks for. Nothing else is done in this arena
+ * before the end. -EINPROGRESS: as of arena_reserve(), and no bundle is begun; other errors too.
+ */
+int arena_bundle_begin(struct arena *arena, const struct caller *caller,
+		       const struct arena_need *need, struct why *why);
+/* @alloc: what is changed; NULL: the change makes one. -EINVAL: the bundle has changed it already. */
+int arena_bundle_item(struct arena *arena, const struct caller *caller, struct alloc *alloc,
+		      struct why *why);
+/* @made: what the change made or, by its token, found; NULL: nothing. */
+void arena_bundle_item_done(struct arena *arena, struct alloc *made);
+/*
+ * Ends the bundle: its changes are permanent after the next settle, which comes before any other
+ * change. -EMSGSIZE: it is too large for the table; other errors are those of arena_publish(). After
+ * an error the caller cancels it.
+ */
+int arena_bundle_commit(struct arena *arena, const struct caller *caller, struct why *why);
+/* Undoes all changes of the bundle and ends it. Deeds are the caller's to forget. */
+void arena_bundle_cancel(struct arena *arena, const struct caller *caller);
+
+/* ---- further changes ---- */
+
 /*
  * Here and below, @unmapped means: the caller says that it has no mapping of @alloc left. Its space
  * then need not wait until the kernel says so. Once the allocation was lent, the caller cannot

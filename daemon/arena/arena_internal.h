@@ -194,6 +194,8 @@ struct arena {
 	 * that goes with the same settle. Else NULL.
 	 */
 	struct alloc *giving_way;
+	/* owned; NULL: none is open */
+	struct bundle *bundle;
 	/* how many names stay taken until the settle retires the records that have them */
 	uint32_t nr_names_retiring;
 	/* reservations that lost parts, and that the ledger still has whole */

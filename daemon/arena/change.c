@@ -47,6 +47,11 @@ int arena_rename(struct arena *arena, const struct caller *caller, struct alloc 
 
 	if (r < 0)
 		return r;
+	/* The ledger's item of a reservation is replaced at once, and that cannot be undone. */
+	if (arena->bundle && alloc->state == ALLOC_RESERVED)
+		return why_set(why, -EINVAL,
+			       "it is not published: a batch that is done whole or not at all "
+			       "renames what is");
 	if (old.name_len == name_len && (!name_len || memcmp(old.name, name, name_len) == 0))
 		return 0;
 	r = rules_name(arena, name, name_len, why);

@@ -124,7 +124,8 @@ static int free_durably(struct arena *arena, const struct evict_ask *ask, uint64
 	uint32_t before = *left;
 	int r;
 
-	if (!evictable_clock(arena, ask->uid))
+	/* An eviction is durable at once; a bundle is not before its end. */
+	if (arena->bundle || !evictable_clock(arena, ask->uid))
 		return 0;
 	/*
 	 * Settles what is staged first. An allocation whose change is only staged would come back
@@ -186,25 +187,31 @@ static int make_room(struct arena *arena, const struct evict_ask *ask, uint32_t 
 	return r > 0 ? 0 : r == 0 ? -ENOSPC : r;
 }
 
-/* Is there no place for one more allocation, whose record takes @nr_records slots? */
-static bool is_full(const struct arena *arena, uint32_t nr_records)
+/* Is there no place for @nr more allocations, whose records take @nr_records slots? */
+static bool is_full(const struct arena *arena, uint32_t nr, uint32_t nr_records)
 {
-	return !object_is_room(arena) ||
+	return !object_is_room(arena, nr) ||
 	       table_nr_used(arena->table) + nr_records > table_nr_slots(arena->table);
 }
 
-int evict_for_slots(struct arena *arena, uint32_t uid, uint32_t nr_records)
+/* evict_for_slots() for @nr allocations. */
+static int make_slots(struct arena *arena, uint32_t uid, uint32_t nr, uint32_t nr_records)
 {
 	const struct evict_ask ask = { .uid = uid };
 	uint32_t left = MAX_VICTIMS;
 	int r = 1;
 
 	/* What was freed keeps its place while somebody may have it pinned. */
-	if (is_full(arena, nr_records))
+	if (is_full(arena, nr, nr_records))
 		ending_release_unpinned(arena);
-	while (r > 0 && is_full(arena, nr_records))
+	while (r > 0 && is_full(arena, nr, nr_records))
 		r = free_durably(arena, &ask, 1, &left);
 	return r < 0 ? r : 0;
+}
+
+int evict_for_slots(struct arena *arena, uint32_t uid, uint32_t nr_records)
+{
+	return make_slots(arena, uid, 1, nr_records);
 }
 
 int evict_for_quota(struct arena *arena, uint32_t uid, uint64_t nr_pfns)
@@ -217,6 +224,33 @@ int evict_for_quota(struct arena *arena, uint32_t uid, uint64_t nr_pfns)
 	 * those would not lower this user's charge.
 	 */
 	return arena->evict_any ? 0 : free_durably(arena, &ask, nr_pfns, &left);
+}
+
+/* Is @uid above a limit when it gets what @need says? */
+static bool is_above(const struct arena *arena, uint32_t uid, const struct arena_need *need)
+{
+	struct why why;
+
+	return quota_check(arena->quota, uid, QUOTA_ALLOCATIONS, need->nr, &why) < 0 ||
+	       quota_check(arena->quota, uid, QUOTA_BYTES, need->nr_pfns << DESC_SHIFT, &why) < 0;
+}
+
+int evict_for_many(struct arena *arena, uint32_t uid, const struct arena_need *need,
+		   struct why *why)
+{
+	const struct evict_ask ask = { .uid = uid, .nr_pfns = need->nr_pfns };
+	uint32_t left = MAX_VICTIMS;
+	int r = make_slots(arena, uid, need->nr, need->nr);
+
+	if (r == 0 && is_above(arena, uid, need))
+		ending_release_unpinned(arena);
+	while (r == 0 && is_above(arena, uid, need) &&
+	       evict_for_quota(arena, uid, need->nr_pfns) > 0)
+		;
+	while (r == 0 && nr_free_pfns(arena) < need->nr_pfns)
+		r = make_room(arena, &ask, &left, why);
+	/* What makes the allocations finds the same, and has a sentence for it. */
+	return r == -ENOSPC ? 0 : r;
 }
 
 /* ---- ahead of need ---- */

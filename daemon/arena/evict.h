@@ -36,6 +36,12 @@ int evict_for_slots(struct arena *arena, uint32_t uid, uint32_t nr_records);
  * allocations were freed; -EIO: the arena went offline.
  */
 int evict_for_quota(struct arena *arena, uint32_t uid, uint64_t nr_pfns);
+/*
+ * Makes room, ahead, for all allocations of a bundle: what they need in slots, in quota and in
+ * space. 0 also if there is not enough; -EINPROGRESS: the request may come again; -EIO.
+ */
+int evict_for_many(struct arena *arena, uint32_t uid, const struct arena_need *need,
+		   struct why *why);
 /* Is more than arena.evict_above percent of the arena used, and is anything evictable? */
 bool evict_is_due(const struct arena *arena);
 /* Regular work of each tick: frees some evictable allocations if evict_is_due(). */

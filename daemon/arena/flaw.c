@@ -40,6 +40,25 @@ static const char *flaw_of_space(const struct arena *arena, const struct record 
 	return NULL;
 }
 
+/* A bundle lists runs of slots; that each of them exists is all that can be said of it. */
+static const char *flaw_of_bundle(const struct arena *arena, const struct record *record)
+{
+	uint64_t nr_slots = (uint64_t)arena->sb.nr_chunks * TABLE_SLOTS_PER_CHUNK;
+
+	if (nr_slots > arena->sb.nr_slots)
+		nr_slots = arena->sb.nr_slots;
+	if (record->object > record->nr_extents || record->name_len || record->attributes_len ||
+	    record->is_evictable)
+		return "it is no bundle";
+	for (uint32_t i = 0; i < record->nr_extents; i++) {
+		const struct extent *run = &record->extents[i];
+
+		if (run->len == 0 || run->len > nr_slots || run->off > nr_slots - run->len)
+			return "it is a bundle of slots that do not exist";
+	}
+	return NULL;
+}
+
 const char *flaw_of_record(const struct arena *arena, const struct record *record,
 			   uint32_t nr_slots)
 {
@@ -53,6 +72,8 @@ const char *flaw_of_record(const struct arena *arena, const struct record *recor
 				       is_in_data(arena, record->extents[0])
 			       ? NULL
 			       : "it is no bad range";
+	if (record->kind == RECORD_BUNDLE)
+		return flaw_of_bundle(arena, record);
 	if (record->object >= arena->sb.nr_slots)
 		return "its slot does not exist";
 	if (record->nr_extents > ALLOC_MAX_EXTENTS)

@@ -58,9 +58,9 @@ int object_take(struct arena *arena, uint32_t *slot, struct why *why)
 	return 0;
 }
 
-bool object_is_room(const struct arena *arena)
+bool object_is_room(const struct arena *arena, uint32_t nr)
 {
-	return arena->nr_free_objects > 0 || arena->nr_objects < arena->sb.nr_slots;
+	return arena->nr_free_objects + (arena->sb.nr_slots - arena->nr_objects) >= nr;
 }
 
 /*

@@ -14,8 +14,8 @@
  * grow, the runtime directory is full; -ENOMEM.
  */
 int object_take(struct arena *arena, uint32_t *slot, struct why *why);
-/* Would object_take() find a slot? */
-bool object_is_room(const struct arena *arena);
+/* Would object_take() find @nr slots? */
+bool object_is_room(const struct arena *arena, uint32_t nr);
 /* Puts @alloc into @slot and its id into the plane (0 when it is FREEING); sets alloc->slot. */
 void object_set(struct arena *arena, uint32_t slot, struct alloc *alloc);
 /* No handle and no name leads to @alloc any more; its slot stays taken until object_drop(). */

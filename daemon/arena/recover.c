@@ -255,6 +255,7 @@ int recover_arena(struct arena *arena, struct why *why)
 		arena_trace_recovered(arena, rec.nr_damaged, rec.nr_stale);
 	free(rec.payload);
 	free(rec.found);
+	free((void *)(uintptr_t)rec.bundle.extents);
 	free(rec.stale);
 	return r;
 }

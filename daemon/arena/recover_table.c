@@ -149,6 +149,28 @@ static int add_alloc(struct recovery *rec, const struct record *record, const ui
 	return 0;
 }
 
+/*
+ * Takes in a bundle: changes that power or a kill cut after they were decided. It stays as it is
+ * until recover_table() has done what it says; then its slots become stale.
+ */
+static int add_bundle(struct recovery *rec, const struct record *record, const uint32_t *numbers,
+		      uint32_t nr)
+{
+	struct extent *runs;
+
+	if (rec->is_redone)
+		return recover_make_stale(rec, numbers, nr);
+	if (rec->bundle.extents)
+		return recover_damage(rec, record, "there is another bundle");
+	runs = calloc(record->nr_extents, sizeof(*runs));
+	if (!runs)
+		return -ENOMEM;
+	memcpy(runs, record->extents, record->nr_extents * sizeof(*runs));
+	rec->bundle = *record;
+	rec->bundle.extents = runs;
+	return 0;
+}
+
 /* Puts the payload of a record together from its slots, checks it and takes it in. */
 static int add_record(struct recovery *rec, const uint8_t *const *bodies, const uint32_t *numbers,
 		      uint32_t nr)
@@ -163,6 +185,8 @@ static int add_record(struct recovery *rec, const uint8_t *const *bodies, const 
 	flaw = flaw_of_record(rec->arena, &record, nr);
 	if (flaw)
 		return recover_damage(rec, &record, flaw);
+	if (record.kind == RECORD_BUNDLE)
+		return add_bundle(rec, &record, numbers, nr);
 	return record.kind == RECORD_POISON ? add_bad_range(rec, &record, numbers[0])
 					    : add_alloc(rec, &record, numbers, nr);
 }
@@ -280,11 +304,50 @@ static int gather_groups(struct recovery *rec)
 	return r;
 }
 
-int recover_table(struct recovery *rec)
+static int read_table(struct recovery *rec)
 {
 	struct table_scan_result result;
 	int r = table_scan(rec->arena->table, !rec->arena->read_only, see_slot, rec, &result);
 
 	rec->arena->counts.records_mended += result.nr_mended;
 	return r < 0 ? r : gather_groups(rec);
+}
+
+/* Forgets what was read, so that the table can be read once more. */
+static void forget(struct recovery *rec)
+{
+	struct arena *arena = rec->arena;
+	struct bad_range *bad;
+
+	for (uint32_t slot = 0; slot < arena->nr_objects; slot++) {
+		alloc_free(arena->objects[slot]);
+		arena->objects[slot] = NULL;
+	}
+	arena->nr_objects = 0;
+	while ((bad = TAILQ_FIRST(&arena->bad_ranges))) {
+		TAILQ_REMOVE(&arena->bad_ranges, bad, link);
+		free(bad);
+	}
+	table_forget(arena->table);
+	arena->least_version = 0;
+	arena->counts.start.unfinished = 0;
+	rec->nr_found = rec->nr_stale = 0;
+	rec->nr_damaged = 0;
+	rec->has_successors = false;
+}
+
+int recover_table(struct recovery *rec)
+{
+	int r = read_table(rec);
+
+	if (r < 0 || !rec->bundle.extents)
+		return r;
+	arena_trace_dropped(rec->arena, "bundle", rec->bundle.id, "it was cut, and is finished");
+	recover_complain(rec->arena, "a batch of changes was cut: the next start finishes it");
+	r = table_redo(rec->arena->table, &rec->bundle, !rec->arena->read_only);
+	if (r < 0)
+		return r;
+	rec->is_redone = true;
+	forget(rec);
+	return read_table(rec);
 }

@@ -17,6 +17,9 @@ struct recovery {
 	uint8_t *payload;                       /* owned; TABLE_PAYLOAD_MAX bytes, aligned to 8 */
 	uint64_t nr_damaged;
 	bool     has_successors;                /* a record says that it replaced another one */
+	/* the bundle that a cut left; its extents are owned; NULL: none was found */
+	struct record bundle;
+	bool     is_redone;                     /* what the bundle says was done */
 };
 
 /*

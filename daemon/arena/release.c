@@ -5,10 +5,13 @@
  */
 #include <config.h>
 
+#include "daemon/arena/release.h"
+
 #include <errno.h>
 
 #include "daemon/arena/arena_internal.h"
 #include "daemon/arena/arena_trace.h"
+#include "daemon/arena/bundle.h"
 #include "daemon/arena/deed.h"
 #include "daemon/arena/ending.h"
 #include "daemon/arena/events.h"
@@ -134,12 +137,21 @@ int arena_free_alloc(struct arena *arena, const struct caller *caller, struct al
 	r = retire_record(arena, alloc, is_held_by_others(caller, alloc, unmapped));
 	if (r < 0)
 		return deed_end(arena, caller, room_explain_books(arena, r, why));
-	arena_trace_free(arena, caller, alloc, unmapped);
 	events_add(arena, ARENA_FREED, alloc);
+	if (arena->bundle)
+		bundle_free_later(arena, alloc, unmapped);
+	else
+		release_leave(arena, caller, alloc, unmapped);
+	return 0;
+}
+
+void release_leave(struct arena *arena, const struct caller *caller, struct alloc *alloc,
+		   bool unmapped)
+{
+	arena_trace_free(arena, caller, alloc, unmapped);
 	retire_alloc(arena, alloc);
 	end_own_hold(arena, caller, alloc, unmapped);
 	retire_end(arena, alloc);
-	return 0;
 }
 
 /* ---- open and close ---- */

@@ -13,6 +13,7 @@
 #include <errno.h>
 
 #include "daemon/arena/arena_trace.h"
+#include "daemon/arena/bundle.h"
 #include "daemon/arena/charge.h"
 #include "daemon/arena/events.h"
 #include "daemon/arena/index.h"
@@ -28,6 +29,10 @@ static int check(const struct arena *arena, const struct caller *caller, const s
 {
 	int r = rules_serving(arena, false, why);
 
+	if (r == 0 && bundle_has(arena, old))
+		r = why_set(why, -EINVAL,
+			    "an item before it made or changed the allocation that has this name: "
+			    "a batch that is done whole or not at all changes each one once");
 	if (r == 0)
 		r = rules_owner(caller, old, "replace", why);
 	if (r == 0 && old->version >= UINT32_MAX - 1)
@@ -104,8 +109,16 @@ void replace_end(struct arena *arena, const struct caller *caller)
 	arena->giving_way = NULL;
 	/* replace_begin() made the room, so it cannot fail. */
 	(void)table_retire(arena->table, old->records, old->nr_records);
-	arena_trace_free(arena, caller, old, false);
 	events_add(arena, ARENA_FREED, old);
+	if (arena->bundle)
+		bundle_replace(arena, old);
+	else
+		replace_leave(arena, caller, old);
+}
+
+void replace_leave(struct arena *arena, const struct caller *caller, struct alloc *old)
+{
+	arena_trace_free(arena, caller, old, false);
 	object_withdraw(arena, old);
 	old->state = ALLOC_FREEING;
 	old->staged = arena->txn;

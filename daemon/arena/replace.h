@@ -27,6 +27,11 @@ void replace_cancel(struct arena *arena);
  * cannot fail.
  */
 void replace_end(struct arena *arena, const struct caller *caller);
+/*
+ * The last step of replace_end(), which cannot be undone: @old is freed in memory too. In a bundle
+ * it is left for the end of that.
+ */
+void replace_leave(struct arena *arena, const struct caller *caller, struct alloc *old);
 
 /*
  * At a start, when all records are read and no name is given yet: calls @drop for each allocation

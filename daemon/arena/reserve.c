@@ -240,6 +240,23 @@ int arena_reserve(struct alloc **out, struct arena *arena, const struct caller *
 	return r;
 }
 
+void reserve_undo(struct arena *arena, struct alloc *alloc)
+{
+	struct hold *hold;
+
+	if (alloc->name)
+		RB_REMOVE(name_tree, &arena->names, alloc);
+	while ((hold = TAILQ_FIRST(&alloc->holds)))
+		hold_drop(arena, hold);
+	ledger_remove(arena->ledger, alloc->entry);
+	for (uint32_t i = 0; i < alloc->nr_records; i++)
+		arena->owner_of_record[alloc->records[i]] = NULL;
+	plane_set(arena->plane, alloc->slot, 0);
+	charge_return(arena, alloc);
+	undo_claim(arena, alloc);
+	object_drop(arena, alloc);
+}
+
 /*
  * Stages the record of @alloc, which is published with the next settle. All that can fail is done
  * before the staging; on failure @alloc is a reservation as before.

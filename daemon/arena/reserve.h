@@ -15,5 +15,10 @@
  */
 int reserve_build(struct arena *arena, const struct caller *caller, struct alloc *alloc,
 		  const struct arena_ask *ask, const struct hold *as, struct why *why);
+/*
+ * Undoes arena_reserve() of @alloc, of which nothing is durable yet, and frees it. The slots of its
+ * record are the caller's to unstage.
+ */
+void reserve_undo(struct arena *arena, struct alloc *alloc);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "daemon/arena/settle.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -129,7 +130,7 @@ int settle_new_version(struct arena *arena, struct alloc *alloc)
 				    alloc->nr_extents, alloc->name, alloc->name_len);
 }
 
-static void catalog_changed(struct arena *arena)
+void settle_catalog_changed(struct arena *arena)
 {
 	while (arena->nr_uncataloged > 0) {
 		struct alloc *alloc = arena->uncataloged[--arena->nr_uncataloged];
@@ -231,6 +232,7 @@ int arena_settle(struct arena *arena)
 	bool fence = space_take_fence(arena->space), settles, stamps;
 	int r = 0;
 
+	assert(!arena->bundle);
 	if (arena->state == ARENA_OFFLINE || !owner_is_here(arena))
 		return -EIO;
 	settles = fence || table_is_staged(arena->table);
@@ -255,7 +257,7 @@ int arena_settle(struct arena *arena)
 		narrow_lease(arena, TAILQ_FIRST(&arena->carved));
 	arena->nr_names_retiring = 0;
 	arena->txn++;
-	catalog_changed(arena);
+	settle_catalog_changed(arena);
 	finish_retiring(arena);
 	events_settle(arena);
 	if (stamps)
@@ -267,6 +269,12 @@ int arena_settle(struct arena *arena)
 
 int settle_if_staged(struct arena *arena, const struct alloc *alloc, bool claims_name)
 {
+	/*
+	 * A bundle changes no allocation twice; names may pass from one to another, as all records
+	 * of it count from one moment on.
+	 */
+	if (arena->bundle)
+		return 0;
 	if ((alloc && alloc->staged == arena->txn) || (claims_name && arena->nr_names_retiring))
 		return arena_settle(arena);
 	return 0;

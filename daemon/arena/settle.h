@@ -23,6 +23,8 @@ int settle_stage_record(struct arena *arena, struct alloc *alloc);
 int settle_new_version(struct arena *arena, struct alloc *alloc);
 /* Enters @alloc, which is published and durable, in the catalog. */
 void settle_catalog(struct arena *arena, const struct alloc *alloc);
+/* Enters in the catalog what was taken out since the last settle and is published. */
+void settle_catalog_changed(struct arena *arena);
 /* The next settle removes @entry from the ledger, once its changes are durable. -ENOMEM. */
 int settle_unledger_later(struct arena *arena, uint32_t entry);
 /*

@@ -73,6 +73,7 @@ void table_free(struct table *table)
 	free(table->free_slots);
 	free(table->fresh);
 	free(table->retired);
+	free(table->redo);
 	free(table);
 }
 
@@ -167,7 +168,7 @@ uint32_t table_nr_ready(const struct table *table)
  */
 static int push_free(struct table *table, uint32_t from, uint32_t to)
 {
-	/* Room for every slot that exists, so that unclaim() never needs any. */
+	/* Room for every slot that exists, so that slot_unclaim() never needs any. */
 	int r = make_room(&table->free_slots, &table->room_free, to);
 
 	if (r < 0)
@@ -367,8 +368,7 @@ static int store_body(struct table *table, int copy, uint32_t number, const uint
 	return r < 0 ? r : media_flush(table->media, off, TABLE_SLOT_SIZE - sizeof(uint64_t));
 }
 
-/* Gives slots back, the first one on top of the stack. */
-static void unclaim(struct table *table, const uint32_t *slots, uint32_t nr)
+void slot_unclaim(struct table *table, const uint32_t *slots, uint32_t nr)
 {
 	while (nr > 0) {
 		set_used(table, slots[--nr], false);
@@ -410,7 +410,7 @@ int table_stage(struct table *table, const struct record *record, uint32_t *slot
 	}
 	/* no word was written: on media the slots are still free */
 	if (r < 0) {
-		unclaim(table, slots, nr);
+		slot_unclaim(table, slots, nr);
 		return r;
 	}
 	memcpy(table->fresh + table->nr_fresh, slots, nr * sizeof(*slots));
@@ -463,8 +463,14 @@ int table_settle(struct table *table, bool fence_first)
 	 * Bodies become durable before their words: a slot with its word vouches for its body. The
 	 * fence also covers what else the caller stored.
 	 */
-	if (table->nr_fresh || fence_first)
+	if (table->nr_fresh || table->nr_bundle || fence_first)
 		r = media_fence(table->media);
+	/*
+	 * The words of a bundle's record come first, and go last: while it is there, a start gives
+	 * all the others the words that it says.
+	 */
+	if (r == 0 && table->nr_bundle)
+		r = store_words(table, table->bundle, table->nr_bundle, true);
 	if (r == 0 && table->nr_fresh)
 		r = store_words(table, table->fresh, table->nr_fresh, true);
 	/*
@@ -473,10 +479,13 @@ int table_settle(struct table *table, bool fence_first)
 	 */
 	if (r == 0 && table->nr_retired)
 		r = store_words(table, table->retired, table->nr_retired, false);
+	if (r == 0 && table->nr_bundle)
+		r = store_words(table, table->bundle, table->nr_bundle, false);
 	if (r < 0)
 		return r;
-	unclaim(table, table->retired, table->nr_retired);
-	table->nr_fresh = table->nr_retired = 0;
+	slot_unclaim(table, table->retired, table->nr_retired);
+	slot_unclaim(table, table->bundle, table->nr_bundle);
+	table->nr_fresh = table->nr_retired = table->nr_bundle = 0;
 	return 0;
 }
 
@@ -485,6 +494,6 @@ int table_give_up(struct table *table, uint32_t number)
 	int r = init_chunk(table, number, number + 1);
 
 	if (r == 0 && is_used(table, number))
-		unclaim(table, &number, 1);
+		slot_unclaim(table, &number, 1);
 	return r;
 }

@@ -36,14 +36,19 @@
 #define TABLE_TOKEN_MAX       ((UINT64_C(1) << 48) - 1)
 #define TABLE_MAX_ATTRIBUTES  256u
 
-enum record_kind { RECORD_ALLOC = 1, RECORD_POISON };
+/* RECORD_BUNDLE: its extents are runs of slots, see table_bundle(). */
+enum record_kind { RECORD_ALLOC = 1, RECORD_POISON, RECORD_BUNDLE = 4 };
 
 struct record {
 	enum record_kind kind;
 	uint64_t id;
 	uint32_t version;
 	uint32_t uid, gid, mode;
-	uint32_t object;                        /* object slot: in handles and in the plane */
+	/*
+	 * object slot: in handles and in the plane. Of a bundle: how many of its extents, from the
+	 * first on, get LIVE; the others get FREE
+	 */
+	uint32_t object;
 	uint64_t created_ns;
 	/* the client's number under which it was created, <= TABLE_TOKEN_MAX; 0: none */
 	uint64_t token;
@@ -89,6 +94,16 @@ int table_make_room(struct table *table, uint32_t nr);
 int table_retire(struct table *table, const uint32_t *slots, uint32_t nr);
 bool table_is_staged(const struct table *table);
 /*
+ * Makes a *bundle* of all that is staged: the next settle makes it durable whole, or a cut leaves
+ * nothing of it. For that a record with the number @id, which was never used, is staged too. It
+ * lists the slots that get another word; once it is durable a start finishes what it says
+ * (table_redo()). After this nothing is staged before the settle. -EMSGSIZE: it is too much for one
+ * record; -ENFILE, -ENOSPC, -ENOMEM, -EIO. On failure all is staged as before.
+ */
+int table_bundle(struct table *table, uint64_t id);
+/* Takes back all that is staged: nothing of it was durable. */
+void table_unstage(struct table *table);
+/*
  * Makes all that is staged durable. @fence_first: the first fence is made also when no body was
  * staged, because it orders something else of the caller (cleared zero bits). -EIO: nobody knows
  * how much of it is durable, and the arena must go offline.
@@ -132,6 +147,14 @@ struct table_scan_result {
 int table_scan(struct table *table, bool mend,
 	       int (*each)(void *arg, const struct slot *slot, const struct piece *piece),
 	       void *arg, struct table_scan_result *result);
+/*
+ * Finishes @bundle, a record that a scan has found whole. With @store it gives the slots their
+ * words, durably; without, the next scan reads them as if it had. A copy that cannot be written is
+ * one good copy less. -ENOMEM, errors of the media other than -EIO.
+ */
+int table_redo(struct table *table, const struct record *bundle, bool store);
+/* Forgets which slots are used, so that the caller can scan once more. */
+void table_forget(struct table *table);
 /* Reads one slot again from media. *piece is written when it is live. */
 int table_look(struct table *table, struct slot *slot, struct piece *piece, uint32_t number);
 

@@ -211,6 +211,17 @@ static int make_durable(struct table *table, uint32_t from, uint32_t to)
 	return r == -EIO ? 0 : r;
 }
 
+/* Gives a copy in memory the word that a bundle says, where table_redo() did not store it. */
+static void redo(const struct table *table, uint32_t number, uint8_t *body)
+{
+	uint64_t live = slot_live_word(table, number), word;
+
+	if (!table->redo || table->redo[number] == REDO_NOTHING)
+		return;
+	word = htole64(table->redo[number] == REDO_LIVE ? live : ~live);
+	memcpy(body, &word, sizeof(word));
+}
+
 /*
  * Reads a chunk at a time, since each read is a guarded copy; it reads slot by slot only where a
  * page of the chunk is poisoned.
@@ -238,6 +249,7 @@ static int scan_chunk(struct scan *scan, uint32_t from, uint32_t to)
 			uint8_t *at = scan->chunk[i] + (size_t)(n - from) * TABLE_SLOT_SIZE;
 
 			copy[i] = whole[i] ? at : read_copy(table, i, n, at, &err);
+			redo(table, n, at);
 		}
 		r = err < 0 ? err : scan_slot(scan, &slot, copy);
 	}
@@ -298,7 +310,8 @@ static int decode_first(struct record *record, const uint8_t *body)
 		.name_len = first.name_len,
 		.nr_extents = le32toh(first.nr_extents),
 	};
-	if (record->kind != RECORD_ALLOC && record->kind != RECORD_POISON)
+	if (record->kind != RECORD_ALLOC && record->kind != RECORD_POISON &&
+	    record->kind != RECORD_BUNDLE)
 		return -EUCLEAN;
 	if (record->attributes_len > TABLE_MAX_ATTRIBUTES ||
 	    attributes & ~(SLOT_EVICTABLE | SLOT_ATTRIBUTES_LEN))

@@ -69,7 +69,14 @@ struct table {
 	uint32_t  nr_fresh, room_fresh;
 	uint32_t *retired;                      /* owned; slots that get FREE at the settle */
 	uint32_t  nr_retired, room_retired;
+	/* of the record of the bundle that is staged; 0: what is staged is none */
+	uint32_t  bundle[TABLE_MAX_PIECES];
+	uint32_t  nr_bundle;
+	/* owned; by slot, an enum redo: what a scan takes its word for; NULL: for what it says */
+	uint8_t  *redo;
 };
+
+enum redo { REDO_NOTHING, REDO_LIVE, REDO_FREE };
 
 /* What one copy of a slot says by itself. */
 enum copy_state { COPY_FREE, COPY_GOOD, COPY_BAD };
@@ -80,6 +87,8 @@ uint32_t slot_crc(const struct table *table, uint32_t number, const uint8_t *bod
 uint64_t slot_off(const struct table *table, int copy, uint32_t number);
 void slot_encode(uint8_t body[TABLE_SLOT_SIZE], const struct table *table,
 		 const struct record *record, uint32_t number, uint16_t index, uint16_t count);
+/* Gives slots that no record has any more to table_stage(), the first one on top of the stack. */
+void slot_unclaim(struct table *table, const uint32_t *slots, uint32_t nr);
 /* Returns how many slots the initialised chunks have. */
 uint32_t table_nr_ready(const struct table *table);
 

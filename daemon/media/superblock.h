@@ -61,13 +61,20 @@
  */
 #define SUPERBLOCK_INCOMPAT_HOSTS UINT64_C(128)
 /*
+ * An incompatible feature: there may be a record of a bundle (kind 4 in FORMAT.md), which says that
+ * other slots are free or live whatever their words say. A version that does not know this would
+ * find a part of the bundle.
+ */
+#define SUPERBLOCK_INCOMPAT_BUNDLES UINT64_C(256)
+/*
  * As in ext4: an unknown incompatible bit refuses the arena, an unknown read-only bit allows
  * reading, an unknown compatible bit is ignored.
  */
 #define SUPERBLOCK_INCOMPAT_KNOWN                                        \
 	(SUPERBLOCK_INCOMPAT_RENEWING | SUPERBLOCK_INCOMPAT_SUCCESSORS | \
 	 SUPERBLOCK_INCOMPAT_ATTRIBUTES | SUPERBLOCK_INCOMPAT_EVICTABLE | \
-	 SUPERBLOCK_INCOMPAT_ABROAD | SUPERBLOCK_INCOMPAT_HOSTS)
+	 SUPERBLOCK_INCOMPAT_ABROAD | SUPERBLOCK_INCOMPAT_HOSTS |        \
+	 SUPERBLOCK_INCOMPAT_BUNDLES)
 #define SUPERBLOCK_RO_COMPAT_KNOWN UINT64_C(0)
 
 enum superblock_role {

@@ -15,6 +15,7 @@
 #include "daemon/arena/arena_find.h"
 #include "daemon/arena/arena_holder.h"
 #include "daemon/arena/arena_window.h"
+#include "daemon/serve/operation_again.h"
 #include "daemon/serve/operation_find.h"
 #include "lib/wire/escape.h"
 
@@ -55,20 +56,16 @@ static int check_mode(const struct operation *op)
 	return 0;
 }
 
-/* Does the session have the new allocation open afterwards? */
-static bool is_to_be_open(const struct wire_request *item)
-{
-	return !(item->flags & WIRE_AND_PUBLISH) || (item->flags & WIRE_KEEP_OPEN);
-}
-
 /* The item made @alloc before: returns it again instead of making a second one. */
 static int take_made(struct operation *op, struct alloc *alloc)
 {
+	int r = op->is_bundled ? arena_bundle_item(op->arena, &op->caller, alloc, op->why) : 0;
+
 	op->was_done = true;
 	op->alloc = alloc;
-	return is_to_be_open(&op->item)
-		       ? arena_open_alloc(op->arena, &op->caller, alloc, false, op->why)
-		       : 0;
+	if (r < 0 || !operation_is_to_be_open(&op->item))
+		return r;
+	return arena_open_alloc(op->arena, &op->caller, alloc, false, op->why);
 }
 
 /* The bytes that the item brings; NULL: none. */
@@ -424,40 +421,16 @@ static int note_lent(struct operation *op)
 	return 0;
 }
 
-/* ---- a request that is repeated ---- */
-
-/*
- * The request was carried out before; the client did not get the answer and sends it again. A
- * daemon that was killed between the change and the notes of what the session has open left those
- * notes out: they are made up for now. To make them twice changes nothing.
- */
-static int finish_holds(struct operation *op)
+/* Carries out one of the changes that are done whole or not at all. */
+static int run_bundled(struct operation *op, const struct kind *kind)
 {
-	struct alloc *held =
-		arena_find_held(op->arena, op->caller.holder, op->item.slot, op->item.id);
+	int r = arena_bundle_item(op->arena, &op->caller, op->alloc, op->why);
 
-	bool opens = op->opcode == WIRE_RESERVE
-			     ? is_to_be_open(&op->item)
-			     : op->opcode == WIRE_CARVE && (op->item.flags & WIRE_KEEP_OPEN);
-
-	if (opens && op->alloc && !held)
-		return arena_open_alloc(op->arena, &op->caller, op->alloc, false, op->why);
-	if ((op->opcode == WIRE_ABORT || op->opcode == WIRE_FREE) && held &&
-	    (op->item.flags & WIRE_UNMAPPED))
-		return arena_close_alloc(op->arena, &op->caller, held, true);
-	return 0;
-}
-
-/*
- * Answers a repeated request without carrying it out again: the result describes the allocation as
- * it is now. If it is gone, only its handle can be given.
- */
-static int run_again(struct operation *op, const struct arena_deed *deed)
-{
-	op->item.slot = deed->slot;
-	op->item.id = deed->id;
-	op->alloc = deed->alloc;
-	return finish_holds(op);
+	if (r == 0)
+		r = kind->run(op);
+	if (r == 0)
+		arena_bundle_item_done(op->arena, op->alloc);
+	return r;
 }
 
 /*
@@ -487,12 +460,14 @@ int operation_run(struct operation *op)
 	}
 	if (op->is_repeat && op->deed && kind->changes &&
 	    arena_find_deed(&deed, op->arena, &op->caller))
-		return run_again(op, &deed);
+		return operation_again(op, &deed);
 	if (kind->find) {
 		r = kind->find(op);
 		if (r < 0)
 			return r;
 	}
 	r = note_lent(op);
-	return r < 0 ? r : kind->run(op);
+	if (r < 0)
+		return r;
+	return op->is_bundled ? run_bundled(op, kind) : kind->run(op);
 }

@@ -24,6 +24,8 @@ struct operation {
 	uint64_t        deed;           /* client_deed() of the item */
 	/* the request may have been carried out already, before the connection was lost */
 	bool            is_repeat;
+	/* it is one of the changes between arena_bundle_begin() and the end of the bundle */
+	bool            is_bundled;
 	struct arena   *arena;          /* filled in by operation_run() */
 	struct caller   caller;
 	/* an earlier request of this user, under the same token, has done it */

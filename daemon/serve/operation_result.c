@@ -40,6 +40,7 @@ int operation_status(int r)
 	case -EACCES:
 	case -EBADF:
 	case -EBUSY:
+	case -ECANCELED:
 	case -EDQUOT:
 	case -EEXIST:
 	case -EINVAL:

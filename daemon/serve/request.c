@@ -17,97 +17,11 @@
 #include "daemon/log.h"
 #include "daemon/serve/operation.h"
 #include "daemon/serve/request_arena.h"
+#include "daemon/serve/request_bundle.h"
+#include "daemon/serve/request_result.h"
 
 /* the longest that a message may wait for a name: a day */
 #define WAIT_MAX_MS UINT64_C(86400000)
-
-/* ---- results ---- */
-
-static bool carries_extents(uint16_t opcode)
-{
-	return opcode == WIRE_RESERVE || opcode == WIRE_CARVE || opcode == WIRE_OPEN ||
-		opcode == WIRE_RESIZE || opcode == WIRE_STAT || opcode == WIRE_PIN ||
-		opcode == WIRE_WAIT;
-}
-
-/*
- * Copies up to @max extents (pieces of space) of @alloc, from number @first on, to desk.extents.
- * Returns how many.
- */
-static uint16_t gather_extents(struct desk *desk, const struct arena *arena,
-			       const struct alloc *alloc, uint64_t first, uint32_t max)
-{
-	uint16_t nr = 0;
-
-	for (uint64_t i = first; i < alloc->nr_extents && nr < max; i++, nr++) {
-		struct extent extent = arena_extent(arena, alloc, (uint32_t)i);
-
-		desk->extents[nr] = (struct wire_extent){ extent.off, extent.len };
-	}
-	return nr;
-}
-
-static bool carries_attributes(uint16_t opcode)
-{
-	return opcode == WIRE_STAT || opcode == WIRE_OPEN || opcode == WIRE_PIN ||
-	       opcode == WIRE_WAIT;
-}
-
-/*
- * Adds the result of an item that was carried out. @nr_after items follow; room for theirs is left.
- */
-static void add_success(struct job *job, const struct operation *op, uint32_t nr_after)
-{
-	struct wire_result result = { .arena = op->item.arena,
-				      .slot = op->item.slot,
-				      .id = op->item.id };
-	const struct alloc *alloc = op->alloc;
-	size_t text_len = 0;
-
-	if (alloc) {
-		operation_describe(&result, op->item.arena, alloc);
-		if (op->was_done)
-			result.flags |= WIRE_WAS_DONE;
-		if ((job->opcode == WIRE_STAT || job->opcode == WIRE_WAIT) && alloc->name)
-			text_len = alloc->name_len;
-		if (job->opcode == WIRE_EXTENTS)
-			result.nr_inline = gather_extents(job->desk, op->arena, alloc, op->item.arg,
-							  ALLOC_MAX_EXTENTS);
-		else if (carries_extents(job->opcode))
-			result.nr_inline = gather_extents(job->desk, op->arena, alloc, 0,
-							  WIRE_MAX_INLINE_EXTENTS);
-	}
-	if (alloc && carries_attributes(job->opcode) && (op->item.flags & WIRE_WITH_ATTRIBUTES))
-		result.attributes_len = alloc->attributes_len;
-	text_len = wire_fit_result(&job->reply, &result, text_len, nr_after);
-	wire_add_result_with(&job->reply, &result, job->desk->extents,
-			     text_len ? alloc->name : NULL, text_len,
-			     result.attributes_len ? alloc->attributes : NULL);
-}
-
-/* Adds the refusal of @item: the error @r and a sentence @text for a person. */
-static void add_refusal(struct job *job, const struct wire_request *item, int r, const char *text,
-			uint32_t nr_after)
-{
-	struct wire_result result = {
-		.result = operation_status(r),
-		.arena = item->arena,
-		.slot = item->slot,
-		.id = item->id,
-	};
-	size_t text_len;
-
-	/*
-	 * An error without a sentence is of a plain kind, such as no memory: its usual text will
-	 * do.
-	 */
-	if (!text[0])
-		text = strerror(-r);
-	text_len = strnlen(text, WIRE_MAX_TEXT);
-	job->service->counters.refused[job->opcode]++;
-	text_len = wire_fit_result(&job->reply, &result, text_len, nr_after);
-	wire_add_result(&job->reply, &result, NULL, text, text_len);
-}
 
 /* ---- making changes durable ---- */
 
@@ -274,6 +188,23 @@ static enum outcome waits_for(int r)
 	}
 }
 
+/* A message whose items are done all or none. */
+static enum outcome run_bundle(struct job *job, const struct wire_reader *reader)
+{
+	uint32_t arena;
+	int r;
+
+	note_tag(job);
+	r = request_run_bundle(job, reader, &arena);
+	touch(job, arena);
+	if (r < 0) {
+		settle(job);
+		return waits_for(r);
+	}
+	finish(job);
+	return JOB_DONE;
+}
+
 static enum outcome run_items(struct job *job, struct wire_reader *reader)
 {
 	struct why why;
@@ -308,9 +239,9 @@ static enum outcome run_items(struct job *job, struct wire_reader *reader)
 			return waits_for(r);
 		}
 		if (r < 0)
-			add_refusal(job, &op.item, r, why.text, reader->left);
+			result_refusal(job, &op.item, r, why.text, reader->left);
 		else
-			add_success(job, &op, reader->left);
+			result_success(job, &op, reader->left);
 		if (++job->nr_done == end && reader->left > 0)
 			return interrupt(job, reader);
 	}
@@ -332,7 +263,7 @@ static enum outcome run_list(struct job *job, struct wire_reader *reader)
 	if (arena)
 		r = listing_run(&job->reply, job->client, arena, &item, prefix, &why);
 	if (r < 0)
-		add_refusal(job, &item, r, why.text, 0);
+		result_refusal(job, &item, r, why.text, 0);
 	wire_end(&job->reply);
 	return JOB_DONE;
 }
@@ -369,7 +300,7 @@ static enum outcome run_subscribe(struct job *job, struct wire_reader *reader)
 	wire_next_request(reader, &item, &prefix);
 	r = subscribe(job, &item, prefix, &why);
 	if (r < 0) {
-		add_refusal(job, &item, r, why.text, 0);
+		result_refusal(job, &item, r, why.text, 0);
 	} else {
 		struct wire_result result = { .arena = item.arena };
 
@@ -421,7 +352,8 @@ enum outcome request_run(struct job *job)
 	case WIRE_SUBSCRIBE:
 		return run_subscribe(job, &reader);
 	default:
-		return run_items(job, &reader);
+		return request_is_bundle(job->opcode, &reader) ? run_bundle(job, &reader)
+							       : run_items(job, &reader);
 	}
 }
 

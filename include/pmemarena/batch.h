@@ -94,6 +94,27 @@ struct pma_op {
  */
 PMA_PUBLIC int pma_run(struct pma *pma, struct pma_op *ops, size_t nr);
 
+/*
+ * Does all of the @nr operations, or none: a checkpoint of many shards is seen whole or as it was,
+ * and blocks that belong together find room together. They are of one kind (RESERVE, CREATE,
+ * PUBLISH, FREE or RENAME, each with the flags that it knows), in one arena, at most PMA_MAX_BATCH
+ * and no more than one message holds. Names and allocations: each allocation is changed once; a
+ * name may pass from one to another within them, in their order; RENAME is of what is published.
+ *
+ * What is promised: who looks (by a message, a window, an event, a list) sees all of it or nothing;
+ * and so it is after this program, or the daemon, was killed, and after a power cut: what is
+ * permanent is there as a whole or not at all. Reservations are gone after a power cut, as ever.
+ * What was evicted to make room stays so, whether the rest was done or not. With PMA_CONTIGUOUS
+ * -ENOSPC may be due to free space in pieces, though more could have been evicted.
+ *
+ * Returns 0: all was done. Else nothing was: the error is that of the operation which was refused,
+ * pma_message() has its sentence, and all others have -ECANCELED. -EINVAL: they cannot be done
+ * together; -EMSGSIZE: they are too many for one message or for one record of the table;
+ * -EOPNOTSUPP: the daemon is too old. An error of the connection is as in pma_run(): whether it was
+ * done is not known (-ESTALE), but all of it or nothing.
+ */
+PMA_PUBLIC int pma_run_together(struct pma *pma, struct pma_op *ops, size_t nr);
+
 #ifdef __cplusplus
 }
 #endif

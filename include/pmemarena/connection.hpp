@@ -273,6 +273,10 @@ public:
 	}
 	/* Throws when the connection fails; what became of each operation is in its result. */
 	void run(pma_op *ops, std::size_t nr) { check(pma_run(get(), ops, nr)); }
+	void run_together(pma_op *ops, std::size_t nr)
+	{
+		check(pma_run_together(get(), ops, nr));
+	}
 	void run(std::vector<pma_op> &ops) { run(ops.data(), ops.size()); }
 
 	mapping map(pma_handle handle, std::uint32_t flags = PMA_MAP_READ)

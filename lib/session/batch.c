@@ -161,6 +161,9 @@ static int check_known(const struct batch *batch, const struct pma_op *op, uint3
 	if (!link->replaces && (flags & WIRE_REPLACE))
 		return error_set(-EOPNOTSUPP,
 				 "the daemon is too old: it does not know PMA_REPLACE");
+	if (!link->bundles && (flags & WIRE_ALL_OR_NONE))
+		return error_set(-EOPNOTSUPP,
+				 "the daemon is too old: it does not know pma_run_together()");
 	if (!link->replaces && batch->call.opcode == WIRE_FREE && op->name)
 		return error_set(-EOPNOTSUPP, "the daemon is too old: it frees by handle only");
 	if (!link->waits && batch->call.opcode == WIRE_WAIT)
@@ -390,6 +393,13 @@ static void give_up(struct batch *batch)
 			batch->pma->has_lost_parts = true;
 	}
 	client_unlock(batch->pma);
+}
+
+void batch_take_back(struct batch *batch, int r)
+{
+	batch->call.result = r;
+	give_up(batch);
+	batch->call.result = 0;
 }
 
 void batch_end(struct batch *batch)

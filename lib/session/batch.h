@@ -81,6 +81,8 @@ void batch_begin(struct batch *batch, struct pma *pma, uint16_t opcode, void *bu
  * is also stored in op->result, and the thread has a message for it.
  */
 int batch_add(struct batch *batch, struct pma_op *op, const struct wire_request *request);
+/* Of a batch that is not sent after all: its operations have the result @r. Takes link.lock. */
+void batch_take_back(struct batch *batch, int r);
 /* Submits the message; under link.lock. Then link_wait() for the waiter. */
 void batch_send(struct batch *batch);
 /*

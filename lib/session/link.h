@@ -131,6 +131,7 @@ struct link {
 	bool     usages;                /* the daemon knows WIRE_USAGE */
 	bool     waits;                 /* the daemon knows WIRE_WAIT */
 	bool     replaces;              /* the daemon knows WIRE_REPLACE */
+	bool     bundles;               /* the daemon knows WIRE_ALL_OR_NONE */
 	bool     attributes;            /* the daemon knows WIRE_WITH_ATTRIBUTES */
 	bool     evicts;                /* the daemon knows WIRE_EVICTABLE and WIRE_TOUCH */
 	int64_t  hello_ns;              /* LINK_HELLO: since when the link waits for a WELCOME */

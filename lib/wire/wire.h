@@ -201,6 +201,11 @@ enum wire_flags {
 	 */
 	WIRE_REPLACE     = 1u << 15,
 	/*
+	 * reserve, publish, free, rename, in each item of the message: all items succeed, or none
+	 * has an effect
+	 */
+	WIRE_ALL_OR_NONE = 1u << 16,
+	/*
 	 * reserve with WIRE_AND_PUBLISH, publish, carve: the daemon may free it to make room for
 	 * others, while nobody has it open or pinned
 	 */
@@ -257,6 +262,8 @@ enum wire_features {
 	WIRE_ATTRIBUTES = 1u << 7,
 	/* the daemon knows WIRE_WAIT */
 	WIRE_WAITS = 1u << 9,
+	/* the daemon knows WIRE_ALL_OR_NONE */
+	WIRE_BUNDLES = 1u << 10,
 };
 
 /*

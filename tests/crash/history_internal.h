@@ -79,6 +79,10 @@ bool history_attributes(struct history *h, enum history_op op);
 
 bool history_evict(struct history *h, enum history_op op);
 
+/* ---- history_bundle.c ---- */
+
+bool history_bundle(struct history *h, enum history_op op);
+
 /* ---- history.c ---- */
 
 /* Draws a number < @n. */

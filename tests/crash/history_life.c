@@ -13,6 +13,7 @@
 /* A kill strikes within that many operations of the media. */
 #define KILL_OPS   40
 #define SETTLE_OPS 12
+#define BUNDLE_OPS 80
 
 /* Which version is it now? NEVER: none that it may be. @absent: it is not there, and may be not. */
 static size_t version_now(const struct object *object, const struct alloc *alloc, bool *absent)
@@ -53,6 +54,29 @@ static void look_at_replaced(struct history *h)
 	}
 }
 
+/* What was done together came to be whole, or not at all. */
+static void look_at_bundles(struct history *h)
+{
+	const struct object *first = NULL;
+
+	for (size_t i = 0; i < h->model->nr_objects; i++) {
+		const struct object *object = &h->model->objects[i];
+
+		if (!object->bundle)
+			continue;
+		if (!first || first->bundle != object->bundle) {
+			first = object;
+			continue;
+		}
+		if ((object->versions[object->nr_versions - 1].undone == NEVER) ==
+		    (first->versions[first->nr_versions - 1].undone == NEVER))
+			continue;
+		fprintf(stderr, "allocations %llu and %llu were changed together, and by half\n",
+			(unsigned long long)first->id, (unsigned long long)object->id);
+		history_fail(h, "restart", -ENODATA);
+	}
+}
+
 /* Clients look, and what they see is so from now on. */
 static void look(struct history *h)
 {
@@ -84,6 +108,7 @@ static void look(struct history *h)
 		}
 	}
 	look_at_replaced(h);
+	look_at_bundles(h);
 	model_forget_bad(h->model);
 }
 
@@ -143,7 +168,8 @@ bool history_kill_in_settle(struct history *h, enum history_op op)
 {
 	static sigjmp_buf env;
 
-	recorder_jump_at(h->world->rec, history_rnd(h, SETTLE_OPS), &env);
+	recorder_jump_at(h->world->rec, history_rnd(h, op == OP_BUNDLE ? BUNDLE_OPS : SETTLE_OPS),
+			 &env);
 	if (sigsetjmp(env, 0) == 0) {
 		history_settle(h);
 		world_kill(h->world, false);

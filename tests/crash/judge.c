@@ -187,6 +187,41 @@ static void check_replaced(struct court *court, const struct object *old, size_t
 	}
 }
 
+/* Did its last version come to be? */
+static bool has_come(const struct object *object, size_t seen)
+{
+	size_t last = object->nr_versions - 1;
+
+	return object->versions[last].state == OBJECT_GONE ? seen == NEVER : seen == last;
+}
+
+/*
+ * All changes of a bundle came to be, or none. What is gone says nothing unless it was there
+ * before.
+ */
+static void check_bundles(struct court *court, const size_t *seen)
+{
+	const struct object *first = NULL;
+	bool came = false;
+
+	for (size_t i = 0; i < court->model->nr_objects; i++) {
+		const struct object *object = &court->model->objects[i];
+		const struct version *last = &object->versions[object->nr_versions - 1];
+
+		if (!object->bundle || last->begun > court->now ||
+		    (last->state == OBJECT_GONE && !was_there(object, court->now)))
+			continue;
+		if (first && first->bundle == object->bundle && came != has_come(object, seen[i]))
+			verdict_fail(court->verdict,
+				     "allocations %llu and %llu were changed together, and by half",
+				     (unsigned long long)first->id, (unsigned long long)object->id);
+		if (first && first->bundle == object->bundle)
+			continue;
+		first = object;
+		came = has_come(object, seen[i]);
+	}
+}
+
 static void check_objects(struct court *court, const size_t *seen)
 {
 	const struct model *model = court->model;
@@ -210,6 +245,7 @@ static void check_objects(struct court *court, const size_t *seen)
 	}
 	for (size_t i = 0; i < model->nr_objects; i++)
 		check_replaced(court, &model->objects[i], verdict->seen[i]);
+	check_bundles(court, verdict->seen);
 	for (const struct alloc *a = arena_next_slot(court->world->arena, 0); a;
 	     a = arena_next_slot(court->world->arena, a->slot + 1))
 		nr_there++;

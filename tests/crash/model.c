@@ -84,6 +84,7 @@ void model_change(struct object *object, const struct alloc *alloc, uint64_t beg
 		.state = OBJECT_GONE, .begun = begun, .acked = NEVER, .undone = NEVER
 	};
 	object->replaced_by = 0;
+	object->bundle = 0;
 	if (alloc)
 		describe(version, alloc);
 	for (size_t i = 0; i < object->nr_spots; i++)
@@ -97,6 +98,11 @@ void model_replace(struct object *old, const struct object *by, uint64_t begun)
 	model_change(old, NULL, begun);
 	old->replaced_by = by->id;
 	old->by_version = by->nr_versions - 1;
+}
+
+void model_bundle(struct object *object, uint64_t bundle)
+{
+	object->bundle = bundle;
 }
 
 struct object *model_add(struct model *model, const struct alloc *alloc, uint64_t begun)

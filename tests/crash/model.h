@@ -46,6 +46,8 @@ struct object {
 	/* its last version is gone because this one took its name, in this version; 0: none did */
 	uint64_t replaced_by;
 	size_t by_version;
+	/* its last version came with those of all others that have this number; 0: by itself */
+	uint64_t bundle;
 	struct version *versions;       /* owned */
 	size_t nr_versions, room_versions;
 	struct spot *spots;             /* owned; later ones are later */
@@ -76,6 +78,8 @@ struct object *model_find(const struct model *model, uint64_t id);     /* NULL *
 void model_change(struct object *object, const struct alloc *alloc, uint64_t begun);
 /* @old is gone with the last version of the one with @id, which has its name: both or neither. */
 void model_replace(struct object *old, const struct object *by, uint64_t begun);
+/* The last version of @object is one of those that come together, or not at all. */
+void model_bundle(struct object *object, uint64_t bundle);
 const struct version *model_last(const struct object *object);
 /* All that was begun is acknowledged now. */
 void model_ack(struct model *model, uint64_t now);

@@ -55,6 +55,7 @@ static const struct {
 	{ KIND_TABLE, 0, "table" },	  { KIND_IDS, 0, "ids" },
 	{ KIND_RANDOM, 0, "random" },	  { KIND_ALONE, OP_REPLACE, NULL },
 	{ KIND_ALONE, OP_ATTRIBUTES, NULL }, { KIND_ALONE, OP_EVICT, NULL },
+	{ KIND_ALONE, OP_BUNDLE, NULL },
 };
 #define NR_KINDS ((unsigned)(sizeof(kinds) / sizeof(kinds[0])))
 
