@@ -91,6 +91,9 @@ class EventKind(enum.IntEnum):
     RECALL = 7
     ARENA_OFFLINE = 8
     LOST = 9
+    EVICTED = 10
+    ARENA_ADDED = 11
+    ARENA_REMOVED = 12
 
 class Event(NamedTuple):
     kind: int

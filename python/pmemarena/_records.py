@@ -84,6 +84,9 @@ class EventKind(enum.IntEnum):
     RECALL = 7
     ARENA_OFFLINE = 8
     LOST = 9            # some were dropped: look at the arena anew
+    EVICTED = 10
+    ARENA_ADDED = 11    # the arena of the handle can be used from now on
+    ARENA_REMOVED = 12  # it is served no more
 
 
 class Event(NamedTuple):
