@@ -2,7 +2,17 @@
 /* list-arenas: shows the arenas and their devices. */
 #include <config.h>
 
+#include <stdio.h>
+
 #include "ctl/ctl.h"
+
+const char *ctl_arena_state(char text[CTL_TEXT], struct json_object *arena)
+{
+	snprintf(text, CTL_TEXT, "%s%s%s", ctl_get_string(arena, "state"),
+		 ctl_get_bool(arena, "drained") ? ", drained" : "",
+		 ctl_get_bool(arena, "leaving") ? ", leaving" : "");
+	return text;
+}
 
 static void show(const struct ctl *ctl, struct json_object *arenas)
 {
@@ -16,7 +26,7 @@ static void show(const struct ctl *ctl, struct json_object *arenas)
 
 		ctl_table_row(table);
 		ctl_table_cell(table, ctl_get_string(arena, "name"));
-		ctl_table_cell(table, ctl_get_string(arena, "state"));
+		ctl_table_cell(table, ctl_arena_state(text, arena));
 		ctl_table_cell(table, ctl_size(text, ctl, ctl_get_u64(arena, "size")));
 		ctl_table_cell(table, ctl_size(text, ctl, ctl_get_u64(arena, "page_size")));
 		ctl_table_cell(table, ctl_get_string(device, "path"));

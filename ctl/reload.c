@@ -40,6 +40,8 @@ static int run(struct ctl *ctl, int argc, char **argv)
 			       ctl_sentence(text, ctl_get_string(result, "needs_restart")));
 		else
 			printf("reloaded\n");
+		if (ctl_get(result, "arenas"))
+			printf("%s\n", ctl_sentence(text, ctl_get_string(result, "arenas")));
 		if (ctl_get(result, "ignored"))
 			printf("%s\n", ctl_sentence(text, ctl_get_string(result, "ignored")));
 	}

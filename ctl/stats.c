@@ -84,7 +84,7 @@ static void show_arena(const struct ctl *ctl, struct json_object *arena)
 {
 	char text[CTL_TEXT];
 
-	printf("\narena %s: %s\n", ctl_get_string(arena, "name"), ctl_get_string(arena, "state"));
+	printf("\narena %s: %s\n", ctl_get_string(arena, "name"), ctl_arena_state(text, arena));
 	line(ctl, arena, "  size", "size");
 	line(ctl, arena, "  used", "used");
 	line(ctl, arena, "  reserved", "reserved");

@@ -92,7 +92,7 @@ static void show_arena(const struct ctl *ctl, struct json_object *arena, long da
 	struct json_object *device = ctl_get(arena, "device");
 	char text[CTL_TEXT], size[CTL_TEXT];
 
-	printf("\narena %s: %s\n", ctl_get_string(arena, "name"), ctl_get_string(arena, "state"));
+	printf("\narena %s: %s\n", ctl_get_string(arena, "name"), ctl_arena_state(text, arena));
 	if (ctl_get(arena, "reason"))
 		ctl_line("  reason", ctl_get_string(arena, "reason"));
 	if (!device)

@@ -326,6 +326,7 @@ static int run_reload(struct json_object **result, struct admin_call *call)
 	shape_put_string(*result, "needs_restart",
 			 kept.until_restart[0] ? kept.until_restart : NULL);
 	shape_put_string(*result, "ignored", kept.for_good[0] ? kept.for_good : NULL);
+	shape_put_string(*result, "arenas", kept.arenas[0] ? kept.arenas : NULL);
 	return 0;
 }
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * admin_internal: what the files of this folder that know JSON share; nobody else includes it. From
- * the top: admin.c (connections), admin_rpc.c (requests and errors), admin_methods.c and
- * admin_changes.c (what can be asked), admin_list.c, admin_users.c, admin_holders.c and
- * admin_trace.c (a method each), admin_params.c (what was asked for) and admin_shapes.c (how things
- * look).
+ * the top: admin.c (connections), admin_rpc.c (requests and errors), admin_methods.c,
+ * admin_changes.c and admin_arenas.c (what can be asked), admin_list.c, admin_users.c,
+ * admin_holders.c and admin_trace.c (a method each), admin_params.c (what was asked for) and
+ * admin_shapes.c (how things look).
  */
 #ifndef PMEMARENA_ADMIN_INTERNAL_H
 #define PMEMARENA_ADMIN_INTERNAL_H
@@ -75,8 +75,8 @@ struct admin_method {
 #define ADMIN_NO_PARAMS   ((const char *const[]){ NULL })
 
 extern const struct admin_method admin_methods[];       /* the methods that change nothing */
-/* the methods that change something; both arrays end with a name NULL */
-extern const struct admin_method admin_changes[];
+/* the methods that change something, of them those about whole arenas; each ends with a name NULL */
+extern const struct admin_method admin_changes[], admin_arenas[];
 
 /* ---- admin_params.c ---- */
 

@@ -44,6 +44,8 @@ static bool is_all_well(const struct service *service)
 	const char *reason;
 
 	for (uint32_t i = 0; i < service->nr_arenas; i++) {
+		if (service->arenas[i].is_gone)
+			continue;
 		if (!service->arenas[i].arena ||
 		    arena_state(service->arenas[i].arena, &reason) != ARENA_ONLINE)
 			return false;

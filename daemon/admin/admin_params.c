@@ -83,7 +83,18 @@ bool admin_may_see(const struct service *service, const struct conn_peer *peer, 
 
 bool admin_shows(const struct admin_call *call, uint32_t index)
 {
-	return admin_may_see(call->service, call->peer, call->is_admin, index);
+	return !call->service->arenas[index].is_gone &&
+	       admin_may_see(call->service, call->peer, call->is_admin, index);
+}
+
+/* Returns the lowest number that has an arena; 0: none has. */
+static uint32_t first_arena(const struct service *service)
+{
+	for (uint32_t i = 0; i < service->nr_arenas; i++) {
+		if (!service->arenas[i].is_gone)
+			return i;
+	}
+	return 0;
 }
 
 /*
@@ -95,7 +106,7 @@ int admin_arena(uint32_t *index, struct arena **arena, struct admin_call *call)
 	const char *name = NULL;
 	int r;
 
-	*index = 0;
+	*index = first_arena(call->service);
 	r = admin_get_string(&name, call, "arena");
 	if (r > 0)
 		r = service_find_arena(index, call->service, name, &call->why);

@@ -68,7 +68,9 @@ static const struct admin_method *find_method(const char *name)
 {
 	const struct admin_method *method = find_in(admin_methods, name);
 
-	return method ? method : find_in(admin_changes, name);
+	if (!method)
+		method = find_in(admin_changes, name);
+	return method ? method : find_in(admin_arenas, name);
 }
 
 static bool knows(const struct admin_method *method, const char *key)

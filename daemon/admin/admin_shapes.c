@@ -88,6 +88,14 @@ static struct json_object *shape_device(const struct device_info *info)
 	return to;
 }
 
+/* Adds how the arena comes and goes: whether it is drained, going, and in a file. */
+static void put_changes(struct json_object *to, const struct service *service, uint32_t index)
+{
+	shape_put_bool(to, "drained", places_is_drained(service->places, index));
+	shape_put_bool(to, "leaving", service->arenas[index].is_leaving);
+	shape_put_bool(to, "added", service->arenas[index].is_added);
+}
+
 /* Shows a process that has a lock over the bytes of marks and is no session. */
 static struct json_object *shape_stranger(const struct device_stranger *stranger)
 {
@@ -113,6 +121,7 @@ struct json_object *admin_shape_arena(const struct service *service, uint32_t in
 
 	shape_put_u64(to, "index", index);
 	shape_put_string(to, "name", served->name);
+	put_changes(to, service, index);
 	if (!served->arena) {
 		shape_put_string(to, "state", "offline");
 		shape_put_string(to, "reason", served->reason);
@@ -204,7 +213,8 @@ struct json_object *admin_shape_event(const struct service *service, uint32_t in
 		[ARENA_RENAMED] = "renamed",	 [ARENA_RESIZED] = "resized",
 		[ARENA_CHANGED] = "changed",	 [ARENA_POISONED] = "poisoned",
 		[ARENA_RECALL] = "recall",	 [ARENA_WENT_OFFLINE] = "arena-offline",
-		[ARENA_EVICTED] = "evicted",
+		[ARENA_EVICTED] = "evicted",	 [ARENA_CAME] = "arena-added",
+		[ARENA_LEFT] = "arena-removed",
 	};
 	struct json_object *to = admin_shape();
 
@@ -276,6 +286,7 @@ struct json_object *admin_shape_arena_stats(const struct service *service, uint3
 	shape_put_string(to, "state",
 			 served->arena ? state_name(arena_state(served->arena, &reason))
 				       : "offline");
+	shape_put_bool(to, "drained", places_is_drained(service->places, index));
 	memset(&stats, 0, sizeof(stats));
 	if (served->arena)
 		arena_stats(served->arena, &stats);

@@ -188,8 +188,16 @@ static void write_states(struct page *out, const struct service *service)
 	for (uint32_t i = 0; i < service->nr_arenas; i++) {
 		const struct served *served = &service->arenas[i];
 
-		put(out, "pmemarena_arena_online{arena=\"%s\"} %d\n", served->name,
-		    served->arena && arena_state(served->arena, &reason) == ARENA_ONLINE);
+		if (!served->is_gone)
+			put(out, "pmemarena_arena_online{arena=\"%s\"} %d\n", served->name,
+			    served->arena &&
+				    arena_state(served->arena, &reason) == ARENA_ONLINE);
+	}
+	family(out, "arena_drained", "gauge", NULL, "1: no new space is handed out.");
+	for (uint32_t i = 0; i < service->nr_arenas; i++) {
+		if (!service->arenas[i].is_gone)
+			put(out, "pmemarena_arena_drained{arena=\"%s\"} %d\n",
+			    service->arenas[i].name, places_is_drained(service->places, i));
 	}
 }
 
@@ -281,7 +289,7 @@ static int write_users(struct page *out, const struct service *service)
 
 static int write_arenas(struct page *out, const struct service *service)
 {
-	struct arena_stats *stats = calloc(service->nr_arenas, sizeof(*stats));
+	struct arena_stats *stats = calloc(service->nr_arenas + 1, sizeof(*stats));
 
 	if (!stats)
 		return -ENOMEM;

@@ -20,7 +20,10 @@ enum arena_event_kind {
 	ARENA_POISONED,
 	ARENA_RECALL,
 	ARENA_WENT_OFFLINE,
-	ARENA_EVICTED                           /* freed to make room */
+	ARENA_EVICTED,                          /* freed to make room */
+	/* It can be used from now on; it is served no more. `name` is that of the arena. */
+	ARENA_CAME,
+	ARENA_LEFT
 };
 
 /*

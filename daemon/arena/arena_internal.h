@@ -224,6 +224,7 @@ struct arena {
 
 	enum arena_state state;
 	char reason[256];
+	bool is_drained;                        /* no new space is handed out */
 	/* the table slot where arena_verify_step() goes on */
 	uint32_t verify_at;
 	/* the compound page where arena_verify_memmap() goes on */

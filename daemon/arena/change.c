@@ -13,6 +13,7 @@
 #include "daemon/arena/arena_trace.h"
 #include "daemon/arena/charge.h"
 #include "daemon/arena/deed.h"
+#include "daemon/arena/drain.h"
 #include "daemon/arena/events.h"
 #include "daemon/arena/evict.h"
 #include "daemon/arena/evictable.h"
@@ -369,6 +370,8 @@ static int grow(struct arena *arena, struct alloc *alloc, uint64_t more, struct 
 {
 	int r = rules_serving(arena, true, why);
 
+	if (r == 0)
+		r = drain_check(arena, why);
 	if (r == 0)
 		r = rules_not_above(arena, alloc->uid, why);
 	if (r == 0)

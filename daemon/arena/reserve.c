@@ -15,6 +15,7 @@
 #include "daemon/arena/arena_trace.h"
 #include "daemon/arena/charge.h"
 #include "daemon/arena/deed.h"
+#include "daemon/arena/drain.h"
 #include "daemon/arena/ending.h"
 #include "daemon/arena/events.h"
 #include "daemon/arena/evict.h"
@@ -170,6 +171,8 @@ static int reserve(struct alloc **out, struct arena *arena, const struct caller 
 	uint64_t nr_pfns;
 	int r = rules_serving(arena, true, why);
 
+	if (r == 0)
+		r = drain_check(arena, why);
 	if (r == 0 && ask->lease && ask->publish)
 		r = why_set(why, -EINVAL,
 			    "a lease is taken ahead and not permanent: parts of it are, once they "

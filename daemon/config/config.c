@@ -248,6 +248,47 @@ int config_load(struct config *out, const struct config_sources *sources, struct
 	return config_load_all(out, sources, NULL, NULL, why);
 }
 
+/* ---- an arena that comes later ---- */
+
+/* Copies the arenas of @running, of which each has a name, and the defaults of all else. */
+static int init_with(struct config *config, const struct config *running)
+{
+	int r = init(config);
+
+	if (r < 0)
+		return r;
+	config->arenas = calloc(running->nr_arenas + 1, sizeof(*config->arenas));
+	if (!config->arenas)
+		return -ENOMEM;
+	for (size_t i = 0; i < running->nr_arenas; i++) {
+		if (running->arenas[i].name[0])
+			config->arenas[config->nr_arenas++] = running->arenas[i];
+	}
+	return 0;
+}
+
+int config_arena_new(struct config_arena *out, const struct config *running, const char *name,
+		     const char *const *settings, size_t nr, struct why *why)
+{
+	struct config config;
+	size_t at;
+	int r = init_with(&config, running);
+
+	at = r < 0 ? 0 : config.nr_arenas;
+	if (r == 0 && config_find_arena(&config, name))
+		r = why_set(why, -EEXIST, "there is an arena %s already", name);
+	if (r == 0)
+		r = config_read_arena(&config, name, settings, nr, why);
+	if (r == 0) {
+		fill_access(&config.arenas[at]);
+		r = check_arena(&config, at, why);
+	}
+	if (r == 0)
+		*out = config.arenas[at];
+	config_fini(&config);
+	return r == -ENOMEM ? why_set(why, r, "out of memory") : r;
+}
+
 void config_fini(struct config *config)
 {
 	free(config->arenas);
@@ -294,6 +335,25 @@ void config_print(const struct config *config, FILE *to)
 	}
 }
 
+void config_print_arena(const struct config_arena *arena, FILE *to)
+{
+	struct config_arena usual;
+	char value[CONFIG_PATH_MAX];
+
+	memset(&usual, 0, sizeof(usual));
+	config_key_defaults(CONFIG_ARENA, &usual);
+	fill_access(&usual);
+	fprintf(to, "[arena %s]\n", arena->name);
+	for (size_t i = 0; i < nr_config_keys; i++) {
+		const struct config_key *key = &config_keys[i];
+
+		if (key->section != CONFIG_ARENA || config_key_is_equal(key, arena, &usual))
+			continue;
+		key->type->print(value, sizeof(value), key, (const char *)arena + key->offset);
+		fprintf(to, "%s = %s\n", key->name, value);
+	}
+}
+
 /* ---- reloading ---- */
 
 struct difference {
@@ -326,7 +386,7 @@ static void diff_section(struct difference *difference, enum config_section sect
 	}
 }
 
-static const struct config_arena *find_arena(const struct config *config, const char *name)
+const struct config_arena *config_find_arena(const struct config *config, const char *name)
 {
 	for (size_t i = 0; i < config->nr_arenas; i++) {
 		if (strcmp(config->arenas[i].name, name) == 0)
@@ -344,16 +404,10 @@ size_t config_reload_diff(char *text, size_t size, const struct config *now,
 	diff_section(&difference, CONFIG_DAEMON, NULL, &now->daemon, &next->daemon);
 	for (size_t i = 0; i < now->nr_arenas; i++) {
 		const struct config_arena *arena = &now->arenas[i],
-					  *other = find_arena(next, arena->name);
+					  *other = config_find_arena(next, arena->name);
 
 		if (other)
 			diff_section(&difference, CONFIG_ARENA, arena->name, arena, other);
-		else
-			differ(&difference, arena->name, "removed");
-	}
-	for (size_t i = 0; i < next->nr_arenas; i++) {
-		if (!find_arena(now, next->arenas[i].name))
-			differ(&difference, next->arenas[i].name, "added");
 	}
 	return difference.nr;
 }
@@ -373,11 +427,11 @@ void config_reload(struct config *now, struct config *next)
 
 	reload_section(CONFIG_DAEMON, &now->daemon, &next->daemon);
 	for (size_t i = 0; i < now->nr_arenas; i++) {
-		const struct config_arena *arena = find_arena(next, now->arenas[i].name);
+		const struct config_arena *arena = config_find_arena(next, now->arenas[i].name);
 
 		/*
-		 * An arena that is not in the new configuration any more is served until a restart,
-		 * with the rights that it had.
+		 * An arena that is not in the new configuration any more keeps the rights that it
+		 * had until nobody holds anything there.
 		 */
 		if (arena)
 			reload_section(CONFIG_ARENA, &now->arenas[i], arena);

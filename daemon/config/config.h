@@ -142,6 +142,16 @@ int config_load_all(struct config *out, const struct config_sources *sources,
 void config_fini(struct config *config);
 
 /*
+ * Makes @out, the section of an arena that shall come while the daemon runs, from @nr settings
+ * "KEY=VALUE", which are checked together with the arenas of @running. -EEXIST: one of these has
+ * that name; -EINVAL, with what would be right; -ENOMEM.
+ */
+int config_arena_new(struct config_arena *out, const struct config *running, const char *name,
+		     const char *const *settings, size_t nr, struct why *why);
+/* Writes the section as a file would have it, with those settings that are no defaults. */
+void config_print_arena(const struct config_arena *arena, FILE *to);
+
+/*
  * Writes all settings, defaults too, as a file would have them: what `--check-config` shows. Read
  * again, they give the same configuration.
  */
@@ -149,10 +159,13 @@ void config_print(const struct config *config, FILE *to);
 
 /*
  * Counts the settings that differ between what runs (@now) and @next and that cannot change while
- * the daemon runs. Their names are in @text ("socket, arena main: page-size"), cut at its end.
+ * the daemon runs. Their names are in @text ("socket, arena main: page-size"), cut at its end. An
+ * arena that only one of them has does not count, nor do places of @now without a name.
  */
 size_t config_reload_diff(char *text, size_t size, const struct config *now,
 			  const struct config *next);
+/* Returns the section of the arena with that name; NULL: there is none. */
+const struct config_arena *config_find_arena(const struct config *config, const char *name);
 /* Moves the settings that can change from @next to @now; @next must still be freed. */
 void config_reload(struct config *now, struct config *next);
 

@@ -31,6 +31,7 @@ struct reader {
 	int            err;             /* -errno of the first mistake; 0: there was none */
 	size_t         nr_errors;
 	bool           has_run_out;     /* memory ran out: there is no use in reading on */
+	bool           is_asked;        /* an administrator gives the settings one by one */
 
 	FILE          *file;            /* borrowed */
 	/* borrowed; of the file, or (line 0) the setting of the command line */
@@ -76,7 +77,7 @@ complain(struct reader *reader, int err, const char *fmt, ...)
 	if (reader->line)
 		why_add(&what, err, "%s:%u: ", reader->path, reader->line);
 	else
-		why_add(&what, err, "-o %s: ", reader->path);
+		why_add(&what, err, reader->is_asked ? "%s: " : "-o %s: ", reader->path);
 	/*
 	 * Notes that the arena has a mistake. The checks of the arena as a whole are left out then:
 	 * they would tell the same mistake a second time.
@@ -90,14 +91,10 @@ complain(struct reader *reader, int err, const char *fmt, ...)
 
 static void *section_base(const struct reader *reader)
 {
-	switch (reader->section) {
-	case CONFIG_ARENA:
+	if (reader->section == CONFIG_ARENA)
 		return &reader->config->arenas[reader->index];
-	case CONFIG_QUOTA:
-		return &reader->config->quotas[reader->index];
-	default:
-		return &reader->config->daemon;
-	}
+	return reader->section == CONFIG_QUOTA ? (void *)&reader->config->quotas[reader->index]
+					       : &reader->config->daemon;
 }
 
 static int enter(struct reader *reader, enum config_section section, size_t index)
@@ -229,8 +226,10 @@ static int note_seen(struct reader *reader, const struct config_key *key)
 
 		if (seen->key == key && seen->section == reader->section &&
 		    seen->index == reader->index)
-			return complain(reader, -EINVAL, "%s was set at line %u already", key->name,
-					seen->line);
+			return reader->is_asked
+				       ? complain(reader, -EINVAL, "%s is given twice", key->name)
+				       : complain(reader, -EINVAL, "%s was set at line %u already",
+						  key->name, seen->line);
 	}
 	grown = reallocarray(reader->seen, reader->nr_seen + 1, sizeof(*grown));
 	if (!grown)
@@ -249,7 +248,7 @@ static int set_key(struct reader *reader, const char *name, const char *value)
 
 	if (!key)
 		return complain_unknown(reader, name);
-	r = reader->line ? note_seen(reader, key) : 0;
+	r = reader->line || reader->is_asked ? note_seen(reader, key) : 0;
 	if (r < 0)
 		return r;
 	if (value[0] == '\0')
@@ -471,6 +470,31 @@ int config_read(struct config *into, const struct config_sources *sources, confi
 	struct reader reader = { .config = into, .why = why, .complain = tell, .arg = arg };
 	int r = read_all(&reader, sources);
 
+	free(reader.seen);
+	return r;
+}
+
+/* Takes one setting of an administrator, KEY=VALUE. */
+static int set_pair(struct reader *reader, const char *setting)
+{
+	const char *equals = strchr(setting, '=');
+	char key[CONFIG_NAME_MAX];
+
+	reader->path = setting;
+	if (!equals || equals == setting || (size_t)(equals - setting) >= sizeof(key))
+		return complain(reader, -EINVAL, "expected KEY=VALUE");
+	snprintf(key, sizeof(key), "%.*s", (int)(equals - setting), setting);
+	return set_key(reader, key, equals + 1);
+}
+
+int config_read_arena(struct config *into, const char *name, const char *const *settings, size_t nr,
+		      struct why *why)
+{
+	struct reader reader = { .config = into, .why = why, .path = name, .is_asked = true };
+	int r = enter_arena(&reader, name);
+
+	for (size_t i = 0; r == 0 && i < nr; i++)
+		r = set_pair(&reader, settings[i]);
 	free(reader.seen);
 	return r;
 }

@@ -16,4 +16,11 @@
 int config_read(struct config *into, const struct config_sources *sources,
 		config_complain_fn *complain, void *arg, struct why *why);
 
+/*
+ * Reads @nr settings "KEY=VALUE" into a new arena of @into, which has none of that name yet.
+ * -EINVAL, with the first mistake in *why; -ENOMEM.
+ */
+int config_read_arena(struct config *into, const char *name, const char *const *settings, size_t nr,
+		      struct why *why);
+
 #endif

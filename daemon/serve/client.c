@@ -97,17 +97,42 @@ static void finish_leaving(struct arena *arena, uint64_t session)
 		arena_step(arena);
 }
 
+/* Makes `holders` as long as there are arenas: some may have come since it was made. */
+static int make_room(struct client *client, const struct service *service)
+{
+	struct holder **grown;
+
+	if (client->nr_holders >= service->nr_arenas)
+		return 0;
+	grown = reallocarray(client->holders, service->nr_arenas, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	for (uint32_t i = client->nr_holders; i < service->nr_arenas; i++)
+		grown[i] = NULL;
+	client->holders = grown;
+	client->nr_holders = service->nr_arenas;
+	return 0;
+}
+
+struct holder *client_holder(const struct client *client, uint32_t index)
+{
+	return index < client->nr_holders ? client->holders[index] : NULL;
+}
+
+void client_part(struct client *client, uint32_t index)
+{
+	if (client_holder(client, index))
+		client->holders[index] = NULL;
+	client_unsubscribe(client, index);
+}
+
 int client_join(struct client *client, struct service *service, uint32_t index)
 {
 	int r;
 
-	if (!client->holders) {
-		client->holders = calloc(service->nr_arenas, sizeof(struct holder *));
-		if (!client->holders)
-			return -ENOMEM;
-	}
-	if (client->holders[index])
-		return 0;
+	r = make_room(client, service);
+	if (r < 0 || client->holders[index])
+		return r;
 	finish_leaving(service->arenas[index].arena, client->seat->number);
 	r = arena_join(&client->holders[index], service->arenas[index].arena, client->seat->number,
 		       client->uid);
@@ -120,8 +145,8 @@ int client_join(struct client *client, struct service *service, uint32_t index)
 static struct holder *find_holder(const struct client *client, const struct service *service,
 				  uint32_t index)
 {
-	if (client->holders && client->holders[index])
-		return client->holders[index];
+	if (client_holder(client, index))
+		return client_holder(client, index);
 	/*
 	 * The holder is of a session of the daemon before; this session may be that one, and has
 	 * not joined yet.
@@ -168,7 +193,7 @@ bool client_lose(struct client *client, struct service *service, uint32_t index)
 	client_unsubscribe(client, index);
 	if (!holder)
 		return false;
-	if (client->holders)
+	if (client_holder(client, index))
 		client->holders[index] = NULL;
 	arena_expel(holder);
 	service_settle(service, index);
@@ -183,7 +208,7 @@ uint64_t client_deed(const struct client *client, uint64_t tag, uint32_t item)
 
 void client_forget(struct client *client, struct service *service, uint64_t tag)
 {
-	for (uint32_t i = 0; client->holders && i < service->nr_arenas; i++) {
+	for (uint32_t i = 0; i < client->nr_holders; i++) {
 		if (client->holders[i])
 			arena_forget_deeds(client->holders[i], tag * WIRE_MAX_ITEMS,
 					   WIRE_MAX_ITEMS);
@@ -192,7 +217,7 @@ void client_forget(struct client *client, struct service *service, uint64_t tag)
 
 void client_forget_told(struct client *client, struct service *service)
 {
-	for (uint32_t i = 0; client->holders && i < service->nr_arenas; i++) {
+	for (uint32_t i = 0; i < client->nr_holders; i++) {
 		if (client->holders[i])
 			arena_forget_told_deeds(client->holders[i]);
 	}
@@ -200,7 +225,7 @@ void client_forget_told(struct client *client, struct service *service)
 
 void client_await(struct client *client, struct service *service)
 {
-	for (uint32_t i = 0; client->holders && i < service->nr_arenas; i++) {
+	for (uint32_t i = 0; i < client->nr_holders; i++) {
 		if (client->holders[i])
 			arena_await_deeds(client->holders[i]);
 	}
@@ -208,7 +233,7 @@ void client_await(struct client *client, struct service *service)
 
 void client_leave(struct client *client, struct service *service)
 {
-	for (uint32_t i = 0; client->holders && i < service->nr_arenas; i++) {
+	for (uint32_t i = 0; i < client->nr_holders; i++) {
 		if (!client->holders[i])
 			continue;
 		arena_leave(client->holders[i]);
@@ -231,14 +256,14 @@ struct caller client_caller(const struct client *client, uint32_t index)
 		.gid = client->gid,
 		.groups = client->groups,
 		.nr_groups = client->nr_groups,
-		.holder = client->holders ? client->holders[index] : NULL,
+		.holder = client_holder(client, index),
 		.lends = client->seat && (client->seat->features & WIRE_LENDS),
 	};
 }
 
 bool client_holds(const struct client *client, uint32_t index, const struct alloc *alloc)
 {
-	const struct holder *holder = client->holders ? client->holders[index] : NULL;
+	const struct holder *holder = client_holder(client, index);
 	const struct hold *hold;
 
 	TAILQ_FOREACH(hold, &alloc->holds, by_alloc) {
@@ -296,10 +321,29 @@ bool client_listens(const struct client *client, uint32_t arena)
 	return find_subscription(client, arena) != NULL;
 }
 
+/*
+ * Nobody can have subscribed to an arena that was not there. So whoever listens to any other one
+ * hears of it, unless it does not know the word.
+ */
+static bool hears_of_arenas(const struct client *client, uint32_t arena)
+{
+	const struct subscription *subscription;
+
+	if (!(client->seat->features & WIRE_SURVEYS) || client->access[arena] == ACCESS_NONE)
+		return false;
+	SLIST_FOREACH(subscription, &client->subscriptions, link) {
+		if (subscription->nr_listeners)
+			return true;
+	}
+	return false;
+}
+
 bool client_wants(const struct client *client, uint32_t arena, const struct arena_event *event)
 {
 	const struct subscription *subscription = find_subscription(client, arena);
 
+	if (event->kind == ARENA_CAME)
+		return hears_of_arenas(client, arena);
 	if (!subscription || client->access[arena] == ACCESS_NONE)
 		return false;
 	/*
@@ -310,7 +354,7 @@ bool client_wants(const struct client *client, uint32_t arena, const struct aren
 		return true;
 	if (!subscription->nr_listeners)
 		return false;
-	if (event->kind == ARENA_WENT_OFFLINE)
+	if (event->kind == ARENA_WENT_OFFLINE || event->kind == ARENA_LEFT)
 		return true;
 	return event->name_len >= subscription->prefix_len &&
 	       memcmp(event->name, subscription->prefix, subscription->prefix_len) == 0;

@@ -56,6 +56,7 @@ struct client {
 	struct seat *seat;              /* in the roster; NULL until greeted */
 	/* owned; by arena, NULL where it does not take part (yet) */
 	struct holder **holders;
+	uint32_t nr_holders;            /* how many `holders` has room for */
 	SLIST_HEAD(, subscription) subscriptions;
 	struct position positions[CLIENT_POSITIONS];
 	uint8_t  next_position;
@@ -95,6 +96,13 @@ int client_rejoin(struct client *client, struct service *service);
  * arenas are untouched. Returns false if it had no part there.
  */
 bool client_lose(struct client *client, struct service *service, uint32_t index);
+/*
+ * Arena @index is closed in a moment: forgets the session's part in it, and its subscription. What
+ * it holds there stays in the ledger, as at a stop.
+ */
+void client_part(struct client *client, uint32_t index);
+/* Returns the session's part in arena @index; NULL: it has none, or has not joined (yet). */
+struct holder *client_holder(const struct client *client, uint32_t index);
 /*
  * Makes @client take part in arena @index, which must be open. Returns 0, also if it does already,
  * or -ENOMEM.

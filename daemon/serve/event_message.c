@@ -25,6 +25,8 @@ static uint32_t wire_event_kind(enum arena_event_kind kind, const struct client 
 		[ARENA_RECALL] = WIRE_EVENT_RECALL,
 		[ARENA_WENT_OFFLINE] = WIRE_EVENT_ARENA_OFFLINE,
 		[ARENA_EVICTED] = WIRE_EVENT_EVICTED,
+		[ARENA_CAME] = WIRE_EVENT_ARENA_ADDED,
+		[ARENA_LEFT] = WIRE_EVENT_ARENA_REMOVED,
 	};
 
 	/*
@@ -33,7 +35,9 @@ static uint32_t wire_event_kind(enum arena_event_kind kind, const struct client 
 	 */
 	if (kind == ARENA_EVICTED && !(client->seat->features & WIRE_EVICTS))
 		return WIRE_EVENT_FREED;
-
+	/* Told of a loss, a client looks at the arena again, and finds that it is not there. */
+	if (kind == ARENA_LEFT && !(client->seat->features & WIRE_SURVEYS))
+		return WIRE_EVENT_LOST;
 	return kinds[kind];
 }
 

@@ -356,6 +356,7 @@ enum access operation_needs(uint16_t opcode, uint32_t flags)
 	case WIRE_USAGE:
 	case WIRE_WAIT:
 	case WIRE_TOUCH:
+	case WIRE_SURVEY:
 		return ACCESS_READ;
 	case WIRE_ATTACH:
 	case WIRE_WINDOW:

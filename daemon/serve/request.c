@@ -34,7 +34,9 @@ static void touch(struct job *job, uint32_t arena)
 
 static bool is_touched(const struct job *job, uint32_t arena)
 {
-	return arena < SERVICE_MAX_ARENAS && job->touched[arena / 64] >> (arena % 64) & 1;
+	/* An arena that was removed since, between two parts of the message, is durable already. */
+	return arena < job->service->nr_arenas && job->service->arenas[arena].arena &&
+	       job->touched[arena / 64] >> (arena % 64) & 1;
 }
 
 /*
@@ -347,6 +349,8 @@ enum outcome request_run(struct job *job)
 		return request_run_window(job, &reader);
 	case WIRE_USAGE:
 		return request_run_usage(job, &reader);
+	case WIRE_SURVEY:
+		return request_run_survey(job);
 	case WIRE_LIST:
 		return run_list(job, &reader);
 	case WIRE_SUBSCRIBE:

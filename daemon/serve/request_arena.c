@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * request_arena: the requests about a whole arena: for its descriptors (ATTACH, WINDOW), and how
- * full it is (USAGE). Other replies have one result for each item of the request; these have one
+ * request_arena: the requests about a whole arena: for its descriptors (ATTACH, WINDOW), how full
+ * it is (USAGE), and which arenas there are (SURVEY). Other replies have one result for each item of the request; these have one
  * item of a shape of their own.
  */
 #include <config.h>
@@ -31,7 +31,8 @@ void request_describe_arena(struct wire_arena *out, const struct client *client,
 	const char *reason;
 
 	*out = (struct wire_arena){ .index = index, .state = WIRE_ARENA_OFFLINE };
-	if (index >= service->nr_arenas || client->access[index] == ACCESS_NONE)
+	if (index >= service->nr_arenas || client->access[index] == ACCESS_NONE ||
+	    service->arenas[index].is_gone)
 		return;
 	served = &service->arenas[index];
 	snprintf(out->name, sizeof(out->name), "%s", served->name);
@@ -78,7 +79,7 @@ static int attach(struct job *job, const struct wire_request *item)
 	r = client_join(job->client, job->service, item->arena);
 	if (r < 0)
 		return r;
-	r = arena_attach(&job->fds[0], job->client->holders[item->arena],
+	r = arena_attach(&job->fds[0], client_holder(job->client, item->arena),
 			 item->flags & WIRE_READ_ONLY);
 	if (r < 0)
 		return r;
@@ -262,6 +263,20 @@ enum outcome request_run_usage(struct job *job, struct wire_reader *reader)
 		}
 	}
 	wire_add_raw(&job->reply, &reply, sizeof(reply));
+	wire_end(&job->reply);
+	return JOB_DONE;
+}
+
+/* ---- survey ---- */
+
+enum outcome request_run_survey(struct job *job)
+{
+	struct wire_arena arena;
+
+	for (uint32_t i = 0; i < job->service->nr_arenas; i++) {
+		request_describe_arena(&arena, job->client, job->service, i);
+		wire_add_raw(&job->reply, &arena, sizeof(arena));
+	}
 	wire_end(&job->reply);
 	return JOB_DONE;
 }

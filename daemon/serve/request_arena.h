@@ -9,10 +9,11 @@
 enum outcome request_run_attach(struct job *job, struct wire_reader *reader);
 enum outcome request_run_window(struct job *job, struct wire_reader *reader);
 enum outcome request_run_usage(struct job *job, struct wire_reader *reader);
+enum outcome request_run_survey(struct job *job);
 
 /*
- * Describes arena number @index for WELCOME and ATTACHED. If there is no such arena, or @client may
- * not use it, the description is all zeros, so that both look the same.
+ * Describes arena number @index for WELCOME, ATTACHED and SURVEYED. If there is no such
+ * arena, or @client may not use it, the description is all zeros, so that both look the same.
  */
 void request_describe_arena(struct wire_arena *out, const struct client *client,
 			    const struct service *service, uint32_t index);

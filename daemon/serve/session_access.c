@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * session_access: what a reload of the configuration takes from sessions: an arena that they may
- * not use any more, or may only read. The connection stays, and so does what they have in other
- * arenas.
+ * not use any more, or may only read; and what is left of an arena that goes. The connection stays,
+ * and so does what they have in other arenas.
  */
 #include <config.h>
 
@@ -70,4 +70,14 @@ void sessions_review(struct watcher *watcher)
 	 * waits for.
 	 */
 	sessions_retry(sessions);
+}
+
+void sessions_part(struct watcher *watcher, uint32_t arena)
+{
+	struct sessions *sessions =
+		(struct sessions *)((char *)watcher - offsetof(struct sessions, watcher));
+	struct session *session;
+
+	TAILQ_FOREACH(session, &sessions->greeted, link)
+		client_part(&session->client, arena);
 }

@@ -113,7 +113,9 @@ void sessions_take_over(struct session *session, const struct seat *seat)
 		if (old->client.seat != seat)
 			continue;
 		session->client.holders = old->client.holders;
+		session->client.nr_holders = old->client.nr_holders;
 		old->client.holders = NULL;
+		old->client.nr_holders = 0;
 		/*
 		 * The service manager may hold a copy of the old connection. If it never learns
 		 * that it is to drop it, the next daemon would get two connections of one session.

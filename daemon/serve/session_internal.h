@@ -324,5 +324,10 @@ void sessions_init_turns(struct sessions *sessions);
  * function watcher.reloaded.
  */
 void sessions_review(struct watcher *watcher);
+/*
+ * Forgets what sessions have to do with arena @arena, which is closed in a moment. It is the
+ * function watcher.leaving.
+ */
+void sessions_part(struct watcher *watcher, uint32_t arena);
 
 #endif

@@ -132,6 +132,7 @@ int sessions_new(struct sessions **out, struct event_base *base, struct service 
 	sessions_init_turns(sessions);
 	sessions->watcher.tell = tell;
 	sessions->watcher.reloaded = sessions_review;
+	sessions->watcher.leaving = sessions_part;
 	TAILQ_INSERT_TAIL(&service->watchers, &sessions->watcher, link);
 	r = reserve_timers(sessions);
 	if (r < 0) {
@@ -255,6 +256,8 @@ void sessions_take_part(struct sessions *sessions)
 	TAILQ_FOREACH(session, &sessions->greeted, link) {
 		for (uint32_t i = 0; i < sessions->service->nr_arenas; i++) {
 			if (sessions->service->arenas[i].arena &&
+			    arena_find_holder(sessions->service->arenas[i].arena,
+					      session->client.seat->number) &&
 			    client_join(&session->client, sessions->service, i) < 0)
 				log_error("out of memory: a session of uid %" PRIu32
 					  " does not take part in arena %s",

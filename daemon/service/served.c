@@ -142,7 +142,7 @@ int served_open(struct served *served, struct service *service, const struct con
 	char size[512];
 	int r;
 
-	served->name = from->name;
+	snprintf(served->name, sizeof(served->name), "%s", from->name);
 	fill_params(&params, service, from);
 	r = from->hosts[0] ? identify_host(service, why) : 0;
 	if (r < 0) {

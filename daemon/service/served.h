@@ -17,7 +17,16 @@
 struct service;
 
 struct served {
-	const char    *name;            /* borrowed from the configuration */
+	char           name[CONFIG_NAME_MAX];
+	/*
+	 * There was an arena with this number, and is none now: handles lead to a sentence,
+	 * `reason`.
+	 */
+	bool           is_gone;
+	/* An administrator added it: no section of a file has it. */
+	bool           is_added;
+	/* its section is gone from the file: it goes when nobody holds anything of it */
+	bool           is_leaving;
 	/* owned; NULL: it could not be opened, and `reason` says why */
 	struct arena  *arena;
 	char           reason[sizeof(struct why)];

@@ -49,28 +49,45 @@ static int make_runtime_directory(const char *path, struct why *why)
 }
 
 /*
+ * Gives each open arena the place of its UUID. Whatever stood there comes to where the arena was,
+ * and is looked at next; each turn puts one for good where it belongs.
+ */
+static void settle_places(struct service *service)
+{
+	struct why why;
+
+	for (uint32_t i = 0; i < service->nr_arenas; i++) {
+		uint32_t place = i;
+
+		while (service->arenas[i].arena &&
+		       service_settle_place(service, &place, &why) == 0 && place != i)
+			place = i;
+	}
+}
+
+/*
  * Opens all arenas. It is an error only if none could be opened and none is waited for; then it is
  * the error of the first.
  */
 static int open_arenas(struct service *service, struct why *why)
 {
-	size_t nr = service->config.nr_arenas;
 	struct why each = { "" };
 	uint32_t nr_open = 0;
 	int first = 0, r;
 
-	if (nr == 0)
+	if (service->config.nr_arenas == 0)
 		return why_set(why, -EINVAL,
 			       "no arena is configured: add a section [arena NAME] with device = "
 			       "/dev/daxX.Y or a file, or -o arena.NAME.device=PATH");
-	if (nr > SERVICE_MAX_ARENAS)
+	if (service->config.nr_arenas > SERVICE_MAX_ARENAS)
 		return why_set(why, -E2BIG, "%zu arenas are configured, a daemon serves at most %d",
-			       nr, SERVICE_MAX_ARENAS);
-	service->arenas = calloc(nr, sizeof(*service->arenas));
-	if (!service->arenas)
-		return why_set(why, -ENOMEM, "out of memory");
-	service->nr_arenas = (uint32_t)nr;
-	for (size_t i = 0; i < nr; i++) {
+			       service->config.nr_arenas, SERVICE_MAX_ARENAS);
+	r = service_lay_out(service, why);
+	if (r < 0)
+		return r;
+	for (uint32_t i = 0; i < service->nr_arenas; i++) {
+		if (service->arenas[i].is_gone)
+			continue;
 		r = served_open(&service->arenas[i], service, &service->config.arenas[i], &each);
 		if (r == 0) {
 			nr_open++;
@@ -81,8 +98,9 @@ static int open_arenas(struct service *service, struct why *why)
 	}
 	if (nr_open == 0 && !service_awaited(service))
 		return first;
-	for (size_t i = 0; i < nr; i++) {
-		if (!service->arenas[i].arena)
+	settle_places(service);
+	for (uint32_t i = 0; i < service->nr_arenas; i++) {
+		if (!service->arenas[i].arena && !service->arenas[i].is_gone)
 			log_error("%s; %s", service->arenas[i].reason,
 				  nr_open ? "the other arenas are served without it"
 					  : "it is waited for");
@@ -108,29 +126,35 @@ static bool may_pass(int err)
 	       err == -EACCES || err == -EPERM || err == -EBUSY;
 }
 
-/* The section of the configuration that @served was made from. */
-static const struct config_arena *wish_for(const struct service *service,
-					   const struct served *served)
+/* Tries once more to open the arena at @index; its number may become another one. */
+static void open_late(struct service *service, uint32_t index)
 {
-	return &service->config.arenas[served - service->arenas];
+	struct served *served = &service->arenas[index];
+	char before[sizeof(struct why)];
+	struct why why;
+	int r;
+
+	memcpy(before, served->reason, sizeof(before));
+	r = served_open(served, service, &service->config.arenas[index], &why);
+	if (r == 0)
+		r = service_settle_place(service, &index, &why);
+	if (r == 0) {
+		service->has_new = true;
+		service_tell_reloaded(service);
+		service_tell_arena(service, index, ARENA_CAME);
+	} else if (strcmp(before, served->reason) != 0) {
+		log_error("%s", served->reason);
+	}
 }
 
 void service_look_again(struct service *service, bool all)
 {
-	char before[sizeof(struct why)];
-	struct why why;
-
 	service->looked_ns = service_now_ns();
 	for (uint32_t i = 0; i < service->nr_arenas; i++) {
-		struct served *served = &service->arenas[i];
+		const struct served *served = &service->arenas[i];
 
-		if (served->arena || !(all || may_pass(served->err)))
-			continue;
-		memcpy(before, served->reason, sizeof(before));
-		if (served_open(served, service, wish_for(service, served), &why) == 0)
-			service->has_new = true;
-		else if (strcmp(before, served->reason) != 0)
-			log_error("%s", served->reason);
+		if (!served->arena && !served->is_gone && (all || may_pass(served->err)))
+			open_late(service, i);
 	}
 }
 
@@ -181,6 +205,9 @@ static int open_parts(struct service *service, struct why *why)
 	if (r < 0)
 		return r;
 	r = inbox_open(&service->inbox, config->runtime_directory, why);
+	if (r == 0)
+		r = places_open(&service->places, config->runtime_directory,
+				roster_orphans(service->roster) == 0, why);
 	if (r < 0)
 		return r;
 	service->number = roster_take_number(service->roster);
@@ -239,6 +266,7 @@ void service_close(struct service *service)
 	free(service->arenas);
 	scrubber_free(service->scrubber);
 	quota_free(service->quota);
+	places_close(service->places);
 	inbox_close(service->inbox);
 	roster_close(service->roster);
 	config_fini(&service->config);
@@ -285,6 +313,8 @@ int service_find_arena(uint32_t *index, const struct service *service, const cha
 		uuid[0] = '\0';
 		if (service->arenas[i].arena)
 			uuid_text(uuid, arena_identity(service->arenas[i].arena)->uuid);
+		if (service->arenas[i].is_gone)
+			continue;
 		if (strcmp(service->arenas[i].name, name) == 0 || strcasecmp(uuid, name) == 0) {
 			*index = i;
 			return 0;
@@ -308,6 +338,15 @@ int service_own_caller(struct caller *caller, struct service *service, uint32_t 
 	return 0;
 }
 
+uint32_t service_nr_here(const struct service *service)
+{
+	uint32_t nr = 0;
+
+	for (uint32_t i = 0; i < service->nr_arenas; i++)
+		nr += !service->arenas[i].is_gone;
+	return nr;
+}
+
 uint32_t service_nr_open(const struct service *service)
 {
 	const char *reason;
@@ -329,17 +368,18 @@ static const char *plural(uint32_t nr)
 void service_describe(char *text, size_t size, const struct service *service)
 {
 	uint32_t nr_open = service_nr_open(service), nr_awaited = roster_orphans(service->roster);
+	uint32_t nr_here = service_nr_here(service);
 	char arenas[600], awaited[64] = "";
 
 	if (nr_open == 0 && service_awaited(service))
 		snprintf(arenas, sizeof(arenas), "Waiting: %s", service_awaited(service)->reason);
-	else if (nr_open == service->nr_arenas)
+	else if (nr_open == nr_here)
 		snprintf(arenas, sizeof(arenas), "Serving %" PRIu32 " arena%s", nr_open,
 			 plural(nr_open));
 	else
 		snprintf(arenas, sizeof(arenas),
 			 "Degraded: %" PRIu32 " of %" PRIu32 " arenas are online", nr_open,
-			 service->nr_arenas);
+			 nr_here);
 	if (nr_awaited)
 		snprintf(awaited, sizeof(awaited), ", %" PRIu32 " awaited", nr_awaited);
 	snprintf(text, size, "%s, %" PRIu32 " session%s%s%s%s", arenas, service->nr_sessions,

@@ -21,11 +21,12 @@
 #include "daemon/service/idmap.h"
 #include "daemon/memmap/vma_budget.h"
 #include "daemon/service/inbox.h"
+#include "daemon/service/places.h"
 #include "daemon/service/roster.h"
 #include "daemon/service/served.h"
 #include "lib/wire/why.h"
 
-#define SERVICE_MAX_ARENAS 128          /* as many as fit into one WELCOME */
+#define SERVICE_MAX_ARENAS PLACES_MAX
 #define SERVICE_EVENTS     32
 
 /*
@@ -36,11 +37,21 @@ struct watcher {
 	TAILQ_ENTRY(watcher) link;      /* service.watchers */
 	void (*tell)(struct watcher *watcher, uint32_t arena, const struct arena_event *events,
 		     size_t nr);
-	void (*reloaded)(struct watcher *watcher);      /* NULL: it need not know of reloads */
+	/* Rights may have changed, or numbers of arenas. NULL: it need not know. */
+	void (*reloaded)(struct watcher *watcher);
+	/*
+	 * Arena @arena is closed in a moment: who has pointers into it forgets them. NULL: it has
+	 * none.
+	 */
+	void (*leaving)(struct watcher *watcher, uint32_t arena);
 };
 
 struct service {
-	struct config config;           /* owned */
+	/*
+	 * Owned. Its arenas stand in the places of `arenas`: SERVICE_MAX_ARENAS of them, those
+	 * without an arena have no name.
+	 */
+	struct config config;
 	/* borrowed; where a reload reads the configuration */
 	const struct config_sources *sources;
 	struct host host;                       /* this one */
@@ -51,7 +62,10 @@ struct service {
 	struct roster *roster;
 	struct inbox  *inbox;           /* owned; every message is received into it */
 	uint64_t number;                /* number of the session that the daemon itself has */
+	struct places *places;          /* which arena has which number */
+	/* owned, SERVICE_MAX_ARENAS, by number */
 	struct served *arenas;
+	/* one more than the highest number that an arena has or had */
 	uint32_t nr_arenas;
 	struct counters counters;
 	uint32_t nr_sessions;           /* sessions that have said HELLO */
@@ -94,8 +108,9 @@ void service_close(struct service *service);
 
 /* ---- service_reload.c ---- */
 
-/* What a reload did not take over, in words; "": nothing. */
+/* What a reload did with arenas, and what it did not take over, in words; "": nothing. */
 struct service_kept {
+	char arenas[1024];              /* which came, went, are drained or could not be opened */
 	char until_restart[512];        /* names of settings that change with a restart */
 	char for_good[512];             /* a sentence about what a restart does not change either */
 };
@@ -106,6 +121,47 @@ struct service_kept {
  */
 int service_reload(struct service *service, struct service_kept *kept, config_complain_fn *complain,
 		   void *arg, struct why *why);
+
+/* ---- service_places.c: which arena stands where ---- */
+
+/*
+ * Makes service.arenas, and puts the sections of the configuration into the places that their
+ * arenas have. -ENOMEM; -ENOSPC with a sentence.
+ */
+int service_lay_out(struct service *service, struct why *why);
+/*
+ * Arena *index was opened: gives it the number of its UUID, which becomes *index, and takes over
+ * whether it is drained. -ENOSPC with a sentence: no number is left; then it is closed again.
+ */
+int service_settle_place(struct service *service, uint32_t *index, struct why *why);
+/* Nothing is served under the number @index any more; handles get the sentence @fmt. */
+void service_vacate(struct service *service, uint32_t index, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/* Tells the watchers that arena @index came or left, or that rights have changed. */
+void service_tell_arena(struct service *service, uint32_t index, enum arena_event_kind kind);
+void service_tell_reloaded(struct service *service);
+
+/* ---- service_change.c: arenas come and go ---- */
+
+/*
+ * Adds the arena @name with @nr settings "KEY=VALUE" and opens it. *section becomes the section
+ * that a file would have, which the caller frees. -EEXIST, -EINVAL, -ENOSPC no number is left;
+ * errors of arena_open(): nothing was added.
+ */
+int service_add(struct service *service, uint32_t *index, char **section, const char *name,
+		const char *const *settings, size_t nr, struct why *why);
+/* Adds what @section says, also if it cannot be opened yet: then it is waited for. -ENOSPC. */
+int service_add_section(struct service *service, uint32_t *index,
+			const struct config_arena *section, struct why *why);
+/* Hands out no new space in arena @index from now on, or does again. -EBUSY with a sentence. */
+int service_drain(struct service *service, uint32_t index, bool is_drained, struct why *why);
+/*
+ * Closes arena @index in order and serves it no more. -EBUSY with a sentence: somebody holds
+ * something of it. *published, unless NULL, is how many allocations stay on its media.
+ */
+int service_remove(struct service *service, uint32_t index, uint64_t *published, struct why *why);
+/* Removes those arenas whose section is gone, and of which nobody holds anything any more. */
+void service_remove_leaving(struct service *service);
 
 /* ---- service.c: finding arenas ---- */
 
@@ -125,7 +181,8 @@ int service_no_arena(const char *name, struct why *why);
  */
 int service_own_caller(struct caller *caller, struct service *service, uint32_t index, uint32_t uid,
 		       uint32_t gid, struct why *why);
-/* Returns how many arenas are open and not offline. */
+/* Returns how many arenas there are, open or not; and how many are open and not offline. */
+uint32_t service_nr_here(const struct service *service);
 uint32_t service_nr_open(const struct service *service);
 /* Returns the first arena whose device is waited for; NULL: none is. */
 const struct served *service_awaited(const struct service *service);

@@ -5,22 +5,13 @@
  */
 #include <config.h>
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "daemon/log.h"
 #include "daemon/service/quotas.h"
 #include "daemon/service/service.h"
-
-static void tell_reloaded(struct service *service)
-{
-	struct watcher *watcher;
-
-	TAILQ_FOREACH(watcher, &service->watchers, link) {
-		if (watcher->reloaded)
-			watcher->reloaded(watcher);
-	}
-}
 
 /*
  * The most mistakes that are logged. A file that is no configuration at all has a mistake in each
@@ -72,6 +63,88 @@ static void log_reloaded(const struct service_kept *kept)
 			kept->until_restart);
 	else
 		log_info("the configuration was reloaded");
+	if (kept->arenas[0])
+		log_notice("%s", kept->arenas);
+}
+
+/* ---- arenas of the file ---- */
+
+static void say(struct service_kept *kept, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+static void say(struct service_kept *kept, const char *fmt, ...)
+{
+	size_t len = strlen(kept->arenas);
+	va_list ap;
+
+	len += (size_t)snprintf(kept->arenas + len, sizeof(kept->arenas) - len, "%s",
+				len ? "; " : "");
+	va_start(ap, fmt);
+	if (len < sizeof(kept->arenas))
+		vsnprintf(kept->arenas + len, sizeof(kept->arenas) - len, fmt, ap);
+	va_end(ap);
+}
+
+/* The section of the arena is gone: it goes now, or when nobody holds anything of it any more. */
+static void let_go(struct service *service, uint32_t index, struct service_kept *kept)
+{
+	struct served *served = &service->arenas[index];
+	char name[CONFIG_NAME_MAX];
+	struct why why = { "" };
+
+	memcpy(name, served->name, sizeof(name));
+	service_drain(service, index, true, &why);
+	served->is_leaving = true;
+	if (service_remove(service, index, NULL, &why) == 0)
+		say(kept, "arena %s was removed", name);
+	else
+		say(kept, "arena %s is drained and goes when nobody holds anything of it", name);
+}
+
+/* The section of the arena is there, or there again. */
+static void keep(struct service *service, uint32_t index, struct service_kept *kept)
+{
+	struct served *served = &service->arenas[index];
+	struct why why;
+
+	served->is_added = false;
+	if (!served->is_leaving)
+		return;
+	served->is_leaving = false;
+	service_drain(service, index, false, &why);
+	say(kept, "arena %s stays, and is not drained any more", served->name);
+}
+
+/* Lets those arenas go whose section is gone. What an administrator added never had one. */
+static void compare_arenas(struct service *service, const struct config *next,
+			   struct service_kept *kept)
+{
+	for (uint32_t i = 0; i < service->nr_arenas; i++) {
+		struct served *served = &service->arenas[i];
+
+		if (served->is_gone)
+			continue;
+		if (config_find_arena(next, served->name))
+			keep(service, i, kept);
+		else if (!served->is_added && !served->is_leaving)
+			let_go(service, i, kept);
+	}
+}
+
+static void add_arenas(struct service *service, const struct config *next,
+		       struct service_kept *kept)
+{
+	for (size_t i = 0; i < next->nr_arenas; i++) {
+		const struct config_arena *section = &next->arenas[i];
+		struct why why = { "" };
+		uint32_t index;
+
+		if (config_find_arena(&service->config, section->name))
+			continue;
+		if (service_add_section(service, &index, section, &why) == 0)
+			say(kept, "arena %s was added", section->name);
+		else
+			say(kept, "arena %s is not there yet: %s", section->name, why.text);
+	}
 }
 
 int service_reload(struct service *service, struct service_kept *kept, config_complain_fn *complain,
@@ -91,14 +164,16 @@ int service_reload(struct service *service, struct service_kept *kept, config_co
 	}
 	config_reload_diff(kept->until_restart, sizeof(kept->until_restart), &service->config,
 			   &next);
-	kept->for_good[0] = '\0';
+	kept->for_good[0] = kept->arenas[0] = '\0';
 	say_other_sizes(service, &next, kept->for_good, sizeof(kept->for_good));
+	compare_arenas(service, &next, kept);
 	config_reload(&service->config, &next);
+	add_arenas(service, &next, kept);
 	config_fini(&next);
 	log_set_level(service->config.daemon.log_level);
 	scrubber_set_rate(service->scrubber, service->config.daemon.scrub_rate);
 	r = quotas_apply(service);
-	tell_reloaded(service);
+	service_tell_reloaded(service);
 	if (r < 0) {
 		log_error("quotas: %s", strerror(-r));
 		return why_set(why, r, "quotas: %s", strerror(-r));

@@ -54,6 +54,7 @@ void service_tick(struct service *service, bool *busy)
 	service_tell_unlogged(service, false);
 	if (now - service->looked_ns >= LOOK_NS)
 		service_look_again(service, false);
+	service_remove_leaving(service);
 	for (uint32_t i = 0; i < service->nr_arenas; i++) {
 		struct served *served = &service->arenas[i];
 

@@ -39,16 +39,21 @@ struct pma_arena {
 
 /*
  * Arenas are numbered from 0, with the same numbers for every user; calls that take no arena use
- * number 0. The count includes arenas that this user may not use: for them pma_arena_get() returns
- * -ENOENT, and a loop goes on with the next number. What the user is newly allowed to use appears
- * after the next pma_connect().
+ * number 0. The count includes arenas that this user may not use, and those that are gone: for them
+ * pma_arena_get() returns -ENOENT, and a loop goes on with the next number. Arenas come and go
+ * while the daemon runs; a number is never given to another arena. While the daemon is there, the
+ * count is asked for: one message.
  */
 PMA_PUBLIC uint32_t pma_arena_count(struct pma *pma);
 /*
- * Describes the arena number @index. -ENOENT there is no such arena, or this user may not use it.
+ * Describes the arena number @index; one message, if this session does not know it yet. -ENOENT
+ * there is no such arena, or this user may not use it; or the errors of a connection.
  */
 PMA_PUBLIC int pma_arena_get(struct pma_arena *out, struct pma *pma, uint32_t index);
-/* Finds the number of an arena by its name, or by its UUID as text. -ENOENT. */
+/*
+ * Finds the number of an arena by its name, or by its UUID as text; one message, if this session
+ * does not know it yet. -ENOENT; or the errors of a connection.
+ */
 PMA_PUBLIC int pma_arena_find(uint32_t *index, struct pma *pma, const char *name_or_uuid);
 
 /*

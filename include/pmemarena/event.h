@@ -24,7 +24,11 @@ enum pma_event_kind {
 	PMA_EVENT_RECALL,
 	PMA_EVENT_ARENA_OFFLINE,
 	PMA_EVENT_LOST,
-	PMA_EVENT_EVICTED               /* the daemon freed it to make room, see pma_touch() */
+	PMA_EVENT_EVICTED,              /* the daemon freed it to make room, see pma_touch() */
+	/* Arena handle.arena, whose name is `name`, can be used from now on. */
+	PMA_EVENT_ARENA_ADDED,
+	/* It is served no more; if it comes back it has the same number, and no subscription. */
+	PMA_EVENT_ARENA_REMOVED
 };
 
 struct pma_event {
@@ -40,8 +44,9 @@ struct pma_event {
  * Makes pma_dispatch() call @callback for each event of allocations whose names begin with @prefix
  * (NULL or "": all, also unnamed ones). An arena has one subscription: a second call replaces the
  * first, and @callback NULL ends it. The callback may call the library, except pma_dispatch() and
- * pma_disconnect(). After the daemon was away PMA_EVENT_LOST is delivered. -ENOENT no such arena,
- * -EINVAL @prefix is too long.
+ * pma_disconnect(). After the daemon was away PMA_EVENT_LOST is delivered. PMA_EVENT_ARENA_ADDED is
+ * given to the subscription of the lowest arena that has one, whatever its prefix. -ENOENT no such
+ * arena, -EINVAL @prefix is too long.
  */
 PMA_PUBLIC int pma_subscribe(struct pma *pma, uint32_t arena, const char *prefix,
 			     void (*callback)(const struct pma_event *event, void *arg), void *arg);

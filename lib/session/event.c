@@ -22,6 +22,7 @@
 
 struct event {
 	TAILQ_ENTRY(event) link;        /* in pma.events */
+	uint32_t to;                    /* the arena whose subscriber gets it */
 	struct pma_event event;
 	char name[];                    /* ends in a NUL */
 };
@@ -38,8 +39,10 @@ struct subscription {
 
 static bool is_sound(const struct pma *pma, const struct wire_result *result)
 {
-	return result->result == 0 && result->arena < pma->sites.nr &&
-	       result->flags >= PMA_EVENT_PUBLISHED && result->flags <= PMA_EVENT_EVICTED;
+	uint32_t nr = result->flags == PMA_EVENT_ARENA_ADDED ? MAX_SITES : pma->sites.nr;
+
+	return result->result == 0 && result->arena < nr &&
+	       result->flags >= PMA_EVENT_PUBLISHED && result->flags <= PMA_EVENT_ARENA_REMOVED;
 }
 
 static void lose(struct pma *pma, struct site *site)
@@ -60,9 +63,24 @@ static void lose_all(struct pma *pma)
 	}
 }
 
+/*
+ * Nobody has subscribed to an arena that was not there: the first subscriber of any other one is
+ * told of it.
+ */
+static uint32_t find_listener(const struct pma *pma)
+{
+	uint32_t i = 0;
+
+	while (i + 1 < pma->sites.nr &&
+	       (!pma->sites.all[i].subscription || pma->sites.all[i].subscription->only_recalls))
+		i++;
+	return i;
+}
+
 static void keep(struct pma *pma, const struct wire_result *result, const char *name)
 {
-	struct site *site = &pma->sites.all[result->arena];
+	uint32_t to = result->flags == PMA_EVENT_ARENA_ADDED ? find_listener(pma) : result->arena;
+	struct site *site = &pma->sites.all[to];
 	struct event *event;
 
 	if (!site->subscription)
@@ -74,6 +92,7 @@ static void keep(struct pma *pma, const struct wire_result *result, const char *
 	}
 	memcpy(event->name, name, result->text_len);
 	event->name[result->text_len] = '\0';
+	event->to = to;
 	event->event = (struct pma_event){
 		.kind = (enum pma_event_kind)result->flags,
 		.handle = { result->arena, result->slot, result->id },
@@ -98,6 +117,10 @@ int event_arrived(struct pma *pma, struct wire_reader *reader)
 	while ((r = wire_next_result(reader, &result, &extents, &text)) == 1) {
 		if (!is_sound(pma, &result))
 			return -EPROTO;
+		if (result.flags == PMA_EVENT_ARENA_ADDED)
+			site_came(&pma->sites, result.arena);
+		if (result.flags == PMA_EVENT_ARENA_REMOVED)
+			site_went(&pma->sites, result.arena);
 		if (result.flags == PMA_EVENT_LOST)
 			lose_all(pma);
 		else
@@ -298,10 +321,10 @@ static struct event *take_event(struct pma *pma)
 }
 
 /* Calls the callback without the lock, because the callback may call the library. */
-static void deliver(struct pma *pma, const struct pma_event *event)
+static void deliver(struct pma *pma, uint32_t to, const struct pma_event *event)
 {
 	struct subscription subscription = { .callback = NULL };
-	struct site *site = &pma->sites.all[event->handle.arena];
+	struct site *site = &pma->sites.all[to];
 
 	client_lock(pma);
 	if (site->subscription)
@@ -324,7 +347,7 @@ static void deliver_losses(struct pma *pma)
 		pma->sites.all[i].has_lost_events = false;
 		client_unlock(pma);
 		if (has_lost)
-			deliver(pma, &event);
+			deliver(pma, i, &event);
 	}
 }
 
@@ -342,7 +365,7 @@ static void deliver_events(struct pma *pma, uint32_t nr)
 		client_unlock(pma);
 		if (!event)
 			return;
-		deliver(pma, &event->event);
+		deliver(pma, event->to, &event->event);
 		free(event);
 	}
 }

@@ -129,6 +129,7 @@ struct link {
 	bool     lends;                 /* the daemon knows lent allocations (WIRE_LENDS) */
 	bool     windows;               /* the daemon knows windows (WIRE_WINDOWS) */
 	bool     usages;                /* the daemon knows WIRE_USAGE */
+	bool     surveys;               /* the daemon knows WIRE_SURVEY */
 	bool     waits;                 /* the daemon knows WIRE_WAIT */
 	bool     replaces;              /* the daemon knows WIRE_REPLACE */
 	bool     bundles;               /* the daemon knows WIRE_ALL_OR_NONE */

@@ -17,6 +17,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "lib/session/batch.h"
+#include "lib/session/call.h"
 #include "lib/session/client.h"
 #include "lib/error.h"
 
@@ -107,6 +109,43 @@ int site_welcome(struct sites *sites, struct wire_reader *reader, struct why *wh
 			       sites->all[nr].arena.name);
 	sites->nr = nr;
 	return 0;
+}
+
+int site_surveyed(struct sites *sites, struct wire_reader *reader)
+{
+	struct wire_arena arena;
+	struct why why;
+	uint32_t nr = 0;
+	int r;
+
+	while ((r = wire_next_raw(reader, &arena, sizeof(arena))) == 1 && nr < MAX_SITES) {
+		/* No daemon gives a number to another arena while a session is there. */
+		if (take_arena(sites, nr, &arena, &why) < 0)
+			return -EPROTO;
+		nr++;
+	}
+	if (r != 0)
+		return -EPROTO;
+	/* A number whose arena was never there can be given up. */
+	for (uint32_t i = nr; i < sites->nr; i++)
+		sites->all[i].is_hidden = true;
+	if (nr > sites->nr)
+		sites->nr = nr;
+	return 0;
+}
+
+void site_came(struct sites *sites, uint32_t arena)
+{
+	for (uint32_t i = sites->nr; i <= arena; i++)
+		sites->all[i].is_hidden = true;
+	if (arena >= sites->nr)
+		sites->nr = arena + 1;
+}
+
+void site_went(struct sites *sites, uint32_t arena)
+{
+	sites->all[arena].is_hidden = true;
+	sites->all[arena].arena.state = WIRE_ARENA_OFFLINE;
 }
 
 void site_note(struct site *site, const struct wire_arena *arena, uint32_t index)
@@ -203,14 +242,67 @@ static bool is_site_hidden(struct pma *pma, uint32_t arena)
 	bool is_hidden;
 
 	client_lock(pma);
-	is_hidden = pma->sites.all[arena].is_hidden;
+	is_hidden = arena >= pma->sites.nr || pma->sites.all[arena].is_hidden;
 	client_unlock(pma);
 	return is_hidden;
 }
 
+/* Is there more to know of the arena than this session does? It may have come since. */
+static bool is_site_unknown(struct pma *pma, uint32_t arena)
+{
+	bool is_unknown = is_site_hidden(pma, arena);
+
+	client_lock(pma);
+	is_unknown |= !is_known(&pma->sites.all[arena].arena);
+	client_unlock(pma);
+	return is_unknown;
+}
+
+struct survey {
+	struct call call;
+	struct pma *pma;                /* borrowed */
+};
+
+static int absorb_surveyed(struct call *call, struct wire_reader *reader, int *fds, int nr_fds)
+{
+	(void)fds;
+	if (nr_fds > 0)
+		return -EPROTO;
+	return site_surveyed(&((struct survey *)call)->pma->sites, reader);
+}
+
+/* Asks which arenas there are now, if the daemon can tell. 0, or the errors of a connection. */
+static int survey(struct pma *pma, bool only_if_up)
+{
+	struct survey survey = { .call = { .opcode = WIRE_SURVEY,
+					   .absorb = absorb_surveyed,
+					   .is_idempotent = true },
+				 .pma = pma };
+	uint8_t buf[BATCH_ONE] __attribute__((aligned(8)));
+	struct wire_request request = { .arena = 0 };
+	struct wire_writer writer;
+	bool knows;
+
+	client_lock(pma);
+	knows = pma->link.surveys && (pma->link.state == LINK_UP || !only_if_up);
+	client_unlock(pma);
+	if (!knows)
+		return 0;
+	wire_begin(&writer, buf, WIRE_SURVEY, 0);
+	wire_add_request(&writer, &request, NULL, 0);
+	survey.call.message = buf;
+	survey.call.length = (uint32_t)wire_end(&writer);
+	return client_call(pma, &survey.call);
+}
+
 uint32_t pma_arena_count(struct pma *pma)
 {
-	return pma ? pma->sites.nr : 0;
+	if (!pma)
+		return 0;
+	/* What cannot be asked now is what it was. */
+	if (process_is(pma->process))
+		(void)survey(pma, true);
+	return pma->sites.nr;
 }
 
 int pma_arena_get(struct pma_arena *out, struct pma *pma, uint32_t index)
@@ -218,9 +310,11 @@ int pma_arena_get(struct pma_arena *out, struct pma *pma, uint32_t index)
 	struct wire_arena arena;
 	int r = client_check(pma);
 
+	if (r == 0 && index < MAX_SITES && is_site_unknown(pma, index))
+		r = survey(pma, false);
 	if (r < 0)
 		return r;
-	if (index >= pma->sites.nr || is_site_hidden(pma, index))
+	if (index >= MAX_SITES || is_site_hidden(pma, index))
 		return site_refuse(index);
 	arena = site_arena(pma, index);
 	*out = (struct pma_arena){
@@ -253,24 +347,38 @@ static void uuid_text(char text[37], const uint8_t uuid[16])
 	*text = '\0';
 }
 
-int pma_arena_find(uint32_t *index, struct pma *pma, const char *name_or_uuid)
+/* Looks among the arenas that this session knows. -ENOENT: it is none of them. */
+static int find_known(uint32_t *index, struct pma *pma, const char *name_or_uuid)
 {
-	int r = client_check(pma);
-
-	if (r < 0)
-		return r;
 	for (uint32_t i = 0; i < pma->sites.nr; i++) {
-		struct pma_arena arena;
+		struct wire_arena arena;
 		char uuid[37];
 
-		if (is_site_hidden(pma, i) || pma_arena_get(&arena, pma, i) < 0)
+		if (is_site_hidden(pma, i))
 			continue;
+		arena = site_arena(pma, i);
 		uuid_text(uuid, arena.uuid);
 		if (strcmp(arena.name, name_or_uuid) == 0 || strcasecmp(uuid, name_or_uuid) == 0) {
 			*index = i;
 			return 0;
 		}
 	}
+	return -ENOENT;
+}
+
+int pma_arena_find(uint32_t *index, struct pma *pma, const char *name_or_uuid)
+{
+	int r = client_check(pma);
+
+	if (r < 0)
+		return r;
+	if (find_known(index, pma, name_or_uuid) == 0)
+		return 0;
+	r = survey(pma, false);
+	if (r < 0)
+		return r;
+	if (find_known(index, pma, name_or_uuid) == 0)
+		return 0;
 	return error_set(-ENOENT, "no arena is called %s, nor is that the UUID of one",
 			 name_or_uuid);
 }

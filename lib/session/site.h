@@ -89,6 +89,13 @@ void site_fini(struct sites *sites);
  */
 int site_welcome(struct sites *sites, struct wire_reader *reader, struct why *why);
 /*
+ * Reads the arenas of a SURVEYED, which may be more than before, or fewer. Under link.lock. -EPROTO.
+ */
+int site_surveyed(struct sites *sites, struct wire_reader *reader);
+/* Arena @arena came or went, as an event says; what it is like is to be asked. Under link.lock. */
+void site_came(struct sites *sites, uint32_t arena);
+void site_went(struct sites *sites, uint32_t arena);
+/*
  * The session is over: its doors are not used for new mappings, since the daemon would not connect
  * those with the new session.
  */

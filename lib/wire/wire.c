@@ -30,7 +30,7 @@ static size_t round_up(size_t size)
 
 /*
  * The size of the @nr-th item of a message of @opcode, for the messages whose items have a fixed
- * layout (hello, welcome, attached, windowed, used). 0: the items of this opcode are requests or
+ * layout (hello, welcome, attached, surveyed, windowed, used). 0: the items of this opcode are requests or
  * results.
  */
 static size_t raw_size(uint16_t opcode, uint32_t nr)
@@ -41,6 +41,7 @@ static size_t raw_size(uint16_t opcode, uint32_t nr)
 	case WIRE_WELCOME:
 		return nr == 0 ? sizeof(struct wire_welcome) : sizeof(struct wire_arena);
 	case WIRE_ATTACHED:
+	case WIRE_SURVEYED:
 		return sizeof(struct wire_arena);
 	case WIRE_WINDOWED:
 		return sizeof(struct wire_window);

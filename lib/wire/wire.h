@@ -128,6 +128,11 @@ enum wire_opcode {
 	WIRE_WAIT,
 	/* says that something evictable was used, so that it is evicted later: name, or handle */
 	WIRE_TOUCH,
+	/*
+	 * which arenas there are now, as in a WELCOME; one item, of which nothing is used. The
+	 * reply has an item for each.
+	 */
+	WIRE_SURVEY,
 	WIRE_OPCODES,           /* one more than the last request's number */
 
 	WIRE_REPLY = 0x8000,    /* reply opcode = request opcode | WIRE_REPLY */
@@ -152,6 +157,7 @@ enum wire_opcode {
 	WIRE_USED       = WIRE_USAGE | WIRE_REPLY,
 	WIRE_WAITED     = WIRE_WAIT | WIRE_REPLY,
 	WIRE_TOUCHED    = WIRE_TOUCH | WIRE_REPLY,
+	WIRE_SURVEYED   = WIRE_SURVEY | WIRE_REPLY,
 	/*
 	 * sent without a request: tag 0; items are struct wire_result whose flags are enum
 	 * wire_event_kind
@@ -232,6 +238,12 @@ enum wire_event_kind {
 	WIRE_EVENT_LOST /* events were dropped */,
 	/* freed to make room; to a session without WIRE_EVICTS it is WIRE_EVENT_FREED */
 	WIRE_EVENT_EVICTED,
+	/*
+	 * To sessions with WIRE_SURVEYS alone, with the arena's name: it can be used now, told to
+	 * who listens to any arena; it was removed (to other sessions WIRE_EVENT_LOST).
+	 */
+	WIRE_EVENT_ARENA_ADDED,
+	WIRE_EVENT_ARENA_REMOVED,
 };
 
 enum wire_features {
@@ -264,6 +276,8 @@ enum wire_features {
 	WIRE_WAITS = 1u << 9,
 	/* the daemon knows WIRE_ALL_OR_NONE */
 	WIRE_BUNDLES = 1u << 10,
+	/* the daemon knows WIRE_SURVEY, and tells of arenas that come and go */
+	WIRE_SURVEYS = 1u << 11,
 };
 
 /*

@@ -21,7 +21,7 @@ static const char *const names[WIRE_OPCODES] = {
 	[WIRE_SUBSCRIBE] = "subscribe", [WIRE_CARVE] = "carve",
 	[WIRE_WINDOW] = "window",	[WIRE_PIN] = "pin",
 	[WIRE_USAGE] = "usage",		[WIRE_WAIT] = "wait",
-	[WIRE_TOUCH] = "touch",
+	[WIRE_TOUCH] = "touch",		[WIRE_SURVEY] = "survey",
 };
 
 bool wire_opcode_is_request(uint16_t opcode)
@@ -52,6 +52,7 @@ static bool is_single(uint16_t opcode)
 	case WIRE_USED:
 	case WIRE_WAIT:
 	case WIRE_WAITED:
+	case WIRE_SURVEY:
 		return true;
 	default:
 		return false;
@@ -62,14 +63,15 @@ bool wire_opcode_is_good_count(uint16_t opcode, uint32_t count)
 {
 	if (is_single(opcode))
 		return count == 1;
-	return count <= WIRE_MAX_ITEMS && (count > 0 || opcode == WIRE_LISTED);
+	return count <= WIRE_MAX_ITEMS &&
+	       (count > 0 || opcode == WIRE_LISTED || opcode == WIRE_SURVEYED);
 }
 
 bool wire_opcode_has_results(uint16_t opcode)
 {
 	return opcode == WIRE_EVENT ||
 	       (wire_opcode_is_reply(opcode) && opcode != WIRE_WELCOME && opcode != WIRE_ATTACHED &&
-		opcode != WIRE_WINDOWED && opcode != WIRE_USED);
+		opcode != WIRE_WINDOWED && opcode != WIRE_USED && opcode != WIRE_SURVEYED);
 }
 
 uint32_t wire_known_flags(uint16_t opcode)

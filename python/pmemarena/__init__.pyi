@@ -94,6 +94,8 @@ class EventKind(enum.IntEnum):
     ARENA_OFFLINE = 8
     LOST = 9
     EVICTED = 10
+    ARENA_ADDED = 11
+    ARENA_REMOVED = 12
 
 class Event(NamedTuple):
     kind: int

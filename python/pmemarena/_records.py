@@ -86,6 +86,8 @@ class EventKind(enum.IntEnum):
     ARENA_OFFLINE = 8
     LOST = 9            # some were dropped: look at the arena anew
     EVICTED = 10        # the daemon freed it to make room
+    ARENA_ADDED = 11    # the arena of the handle can be used from now on
+    ARENA_REMOVED = 12  # it is served no more
 
 
 class Event(NamedTuple):

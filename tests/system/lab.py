@@ -35,11 +35,12 @@ KEEP = bool(os.environ.get("PMEMARENA_KEEP"))
 
 MAGIC, VERSION, MAX, MAX_ITEMS = 0x31414D50, 1, 65536, 256
 (HELLO, ATTACH, RESERVE, PUBLISH, ABORT, FREE, OPEN, CLOSE, RESIZE, RENAME, SETATTR, STAT, EXTENTS, LIST, SUBSCRIBE, CARVE,
- WINDOW, PIN, USAGE, WAIT, TOUCH) = range(1, 22)
+ WINDOW, PIN, USAGE, WAIT, TOUCH, SURVEY) = range(1, 23)
 REPLY, EVENT = 0x8000, 0xC000
 REPEATS, CARVES, LENDS, WINDOWS, USAGES, REPLACES, EVICTS, ATTRIBUTES = (1 << i for i in range(8))
 WAITS = 1 << 9
 BUNDLES = 1 << 10
+SURVEYS = 1 << 11
 (AND_PUBLISH, CONTIGUOUS, READ_ONLY, WANT_UID, UNMAPPED, SET_UID, SET_GID, SET_MODE, UNSUBSCRIBE, LEASE, KEEP_OPEN, RECALLS, LENT, IF_CLOSED,
  DONE, REPLACE) = (1 << i for i in range(16))
 ALL_OR_NONE = 1 << 16
@@ -49,7 +50,7 @@ UNTIL_THERE = 1 << 21
 IS_RESERVED, IS_POISONED, IS_LEASED, WAS_DONE = (1 << i for i in range(4))
 HAS_ATTRIBUTES = 1 << 8
 IS_EVICTABLE = 1 << 9
-EVENT_PUBLISHED, EVENT_FREED, EVENT_RENAMED, EVENT_RESIZED, EVENT_SETATTRED, EVENT_POISONED, EVENT_RECALL, EVENT_OFFLINE, EVENT_LOST, EVENT_EVICTED = range(1, 11)
+EVENT_PUBLISHED, EVENT_FREED, EVENT_RENAMED, EVENT_RESIZED, EVENT_SETATTRED, EVENT_POISONED, EVENT_RECALL, EVENT_OFFLINE, EVENT_LOST, EVENT_EVICTED, EVENT_ADDED, EVENT_REMOVED = range(1, 13)
 
 HEADER = struct.Struct("<IHHIIQQ")
 HELLO_ITEM = struct.Struct("<HHIQQ16s24x")
@@ -96,6 +97,8 @@ class Message:
             self.arenas = [ARENA.unpack_from(data, at + WELCOME.size + i * ARENA.size) for i in range(self.count - 1)]
         elif self.opcode == ATTACH | REPLY:
             self.arenas = [ARENA.unpack_from(data, at)]
+        elif self.opcode == SURVEY | REPLY:
+            self.arenas = [ARENA.unpack_from(data, at + i * ARENA.size) for i in range(self.count)]
         elif self.opcode == WINDOW | REPLY:
             self.window = WINDOW_ITEM.unpack_from(data, at)
         elif self.opcode == USAGE | REPLY:

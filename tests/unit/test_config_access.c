@@ -167,8 +167,8 @@ START_TEST(test_config_access_is_taken_by_a_reload_arena_by_arena)
 	/* In another order, and one is gone. */
 	write_conf("[arena b]\ndevice = /b\ngroups = 5\n[arena a]\ndevice = /a\n");
 	ck_assert_msg(load() == 0, "%s", why.text);
-	ck_assert_uint_eq(config_reload_diff(text, sizeof(text), &now, &config), 1);
-	ck_assert_str_eq(text, "arena c: removed");
+	ck_assert_uint_eq(config_reload_diff(text, sizeof(text), &now, &config), 0);
+	ck_assert_str_eq(text, "");
 	config_reload(&now, &config);
 	assert_list(&now.arenas[0].users, "*", 0);
 	assert_list(&now.arenas[1].users, "-", 0);
@@ -176,6 +176,64 @@ START_TEST(test_config_access_is_taken_by_a_reload_arena_by_arena)
 	assert_list(&now.arenas[1].readers, "-", 0);
 	assert_list(&now.arenas[2].users, "4", 1);
 	config_fini(&now);
+}
+END_TEST
+
+/* ---- an arena that comes later ---- */
+
+/* Adds arena @name to one with an arena a on /a, with settings that end with NULL. */
+static int add(struct config_arena *out, const char *name, const char *const *settings)
+{
+	size_t nr = 0;
+
+	write_conf("[arena a]\ndevice = /a\nmetadata = /m\n");
+	ck_assert_msg(load() == 0, "%s", why.text);
+	while (settings[nr])
+		nr++;
+	why.text[0] = '\0';
+	return config_arena_new(out, &config, name, settings, nr, &why);
+}
+#define ADD(out, name, ...) add(out, name, (const char *const[]){ __VA_ARGS__, NULL })
+
+START_TEST(test_config_arena_that_is_added_is_checked_with_the_others)
+{
+	struct config_arena arena;
+
+	ck_assert_int_eq(ADD(&arena, "b", "device=/b", "size=64M", "users=5"), 0);
+	ck_assert_str_eq(arena.name, "b");
+	ck_assert_uint_eq(arena.size, 64 << 20);
+	assert_list(&arena.users, "5", 1);
+	assert_list(&arena.groups, "-", 0);
+	ck_assert_int_eq(ADD(&arena, "a", "device=/b"), -EEXIST);
+	ck_assert_int_eq(ADD(&arena, "b", "device=/a"), -EINVAL);
+	ck_assert_int_eq(ADD(&arena, "b", "device=/m"), -EINVAL);
+	ck_assert_int_eq(ADD(&arena, "b", "device=/b", "metadata=/a"), -EINVAL);
+	ck_assert_int_eq(ADD(&arena, "b", "size=64M"), -EINVAL);
+	ck_assert_int_eq(ADD(&arena, "b", "device=/b", "size=1"), -EINVAL);
+	ck_assert_int_eq(ADD(&arena, "b", "device=/b", "device=/c"), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(why.text, "twice"));
+	ck_assert_int_eq(ADD(&arena, "b", "device=/b", "socket=/s"), -EINVAL);
+	ck_assert_int_eq(ADD(&arena, "b", "device=/b", "=4"), -EINVAL);
+	ck_assert_int_eq(ADD(&arena, "b", "device"), -EINVAL);
+	ck_assert_int_eq(ADD(&arena, "a b", "device=/b"), -EINVAL);
+	ck_assert_uint_eq(config.nr_arenas, 1);
+}
+END_TEST
+
+START_TEST(test_config_arena_that_is_added_prints_its_section)
+{
+	struct config_arena arena;
+	char text[256] = "";
+	FILE *to = fmemopen(text, sizeof(text), "w");
+
+	ck_assert_int_eq(ADD(&arena, "b", "size=64M", "device=/b", "evict=any", "users=*"), 0);
+	config_print_arena(&arena, to);
+	fclose(to);
+	ck_assert_str_eq(text, "[arena b]\ndevice = /b\nsize = 64M\nevict = any\n");
+	/* Read as a file, it is the same. */
+	write_conf(text);
+	ck_assert_msg(load() == 0, "%s", why.text);
+	ck_assert_mem_eq(&config.arenas[0], &arena, sizeof(arena));
 }
 END_TEST
 
@@ -212,8 +270,8 @@ START_TEST(test_config_reload_names_what_needs_a_restart)
 		     "[daemon]\nsocket = /a\n[arena a]\ndevice = /a\n[arena b]\ndevice = /b\n",
 		     "[daemon]\nsocket = /b\n[arena a]\ndevice = /a\npage-size = 1G\n[arena "
 		     "c]\ndevice = /c\n"),
-		4);
-	ck_assert_str_eq(text, "socket, arena a: page-size, arena b: removed, arena c: added");
+		2);
+	ck_assert_str_eq(text, "socket, arena a: page-size");
 }
 END_TEST
 
@@ -263,6 +321,8 @@ static void add_tests(TCase *t)
 	tcase_add_test(t, test_config_access_of_readers_where_all_may_write_is_refused);
 	tcase_add_test(t, test_config_access_errors_say_what_is_meant);
 	tcase_add_test(t, test_config_access_is_taken_by_a_reload_arena_by_arena);
+	tcase_add_test(t, test_config_arena_that_is_added_is_checked_with_the_others);
+	tcase_add_test(t, test_config_arena_that_is_added_prints_its_section);
 	tcase_add_test(t, test_config_reload_names_what_needs_a_restart);
 	tcase_add_test(t, test_config_reload_diff_is_cut_not_overrun);
 	tcase_add_test(t, test_config_reload_takes_what_can_change_and_nothing_else);

@@ -188,7 +188,8 @@ static void print_event(const struct pma_event *event, void *arg)
 	static const char *const names[] = { "?",	 "published", "freed",
 					     "renamed",	 "resized",   "changed",
 					     "poisoned", "recall",    "arena-offline",
-					     "lost" };
+					     "lost",	 "evicted",   "arena-added",
+					     "arena-removed" };
 
 	printf("%s %s\n", names[event->kind], event->name ? event->name : "");
 }
