@@ -24,7 +24,7 @@
 #include "daemon/serve/listener.h"
 #include "daemon/log.h"
 #include "daemon/loop.h"
-#include "daemon/admin/metrics.h"
+#include "daemon/admin/web.h"
 #include "daemon/notify.h"
 #include "daemon/service/service.h"
 #include "daemon/serve/session.h"
@@ -45,7 +45,7 @@ struct server {
 	struct service *service;
 	struct sessions *sessions;
 	struct admin *admin;
-	struct metrics *metrics;        /* NULL: metrics are off */
+	struct web *web;                /* NULL: it is off */
 	struct listener clients, admins;
 	struct event tick, watchdog, signals, scrubbed;
 	int      tick_fd, watchdog_fd, signal_fd;
@@ -138,7 +138,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	busy |= listener_tick(&server->clients);
 	busy |= listener_tick(&server->admins);
 	admin_tick(server->admin);
-	metrics_tick(server->metrics);
+	web_tick(server->web);
 	drop_orphans_in_time(server);
 	if (server->stopping_since_ns) {
 		stop_when_quiet(server);
@@ -342,7 +342,7 @@ static int open_all(struct server *server, struct config *config,
 	go_on_with_sessions(server, passed);
 	r = listen_for_all(server, passed, why);
 	if (r == 0 && server->service->config.daemon.metrics_listen[0])
-		r = metrics_new(&server->metrics, server->base, server->service, why);
+		r = web_new(&server->web, server->base, server->service, why);
 	return r;
 }
 
@@ -436,7 +436,7 @@ void server_free(struct server *server)
 		return;
 	listener_fini(&server->clients);
 	listener_fini(&server->admins);
-	metrics_free(server->metrics);
+	web_free(server->web);
 	admin_free(server->admin);
 	sessions_free(server->sessions);
 	loop_close(server->tick_fd, &server->tick);

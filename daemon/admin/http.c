@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * http: connections that ask for the document. libevent's evhttp is not used: it tells nothing of a
+ * http: connections that ask for a document. libevent's evhttp is not used: it tells nothing of a
  * connection before its first request is whole, so that connections which never ask could neither
  * be counted nor told apart by user.
  *
@@ -44,7 +44,8 @@ struct visitor {
 struct http {
 	struct event_base *base;        /* borrowed */
 	struct listener listener;
-	struct http_document document;
+	struct http_document documents[HTTP_DOCUMENTS];
+	size_t nr_documents;
 	TAILQ_HEAD(visitors, visitor) visitors;
 	uint32_t nr;
 };
@@ -75,9 +76,9 @@ static int answer(struct visitor *visitor, const char *status, const char *type,
 	return r == 0 && body ? stream_send(&visitor->stream, body, length) : r;
 }
 
-static int answer_document(struct visitor *visitor, bool is_head)
+static int answer_document(struct visitor *visitor, const struct http_document *document,
+			   bool is_head)
 {
-	const struct http_document *document = &visitor->http->document;
 	size_t length;
 	char *body;
 	int r;
@@ -89,18 +90,25 @@ static int answer_document(struct visitor *visitor, bool is_head)
 	return r;
 }
 
-/* Does the target of a request name the document? What follows a '?' does not count. */
-static bool is_document(const struct http_document *document, const char *target)
+/* Finds the document that the target of a request names. What follows a '?' does not count. */
+static const struct http_document *find_document(const struct http *http, const char *target)
 {
 	size_t len = strcspn(target, "?");
 
-	return strlen(document->path) == len && strncmp(target, document->path, len) == 0;
+	for (size_t i = 0; i < http->nr_documents; i++) {
+		const char *path = http->documents[i].path;
+
+		if (strlen(path) == len && strncmp(target, path, len) == 0)
+			return &http->documents[i];
+	}
+	return NULL;
 }
 
 /* Answers a request by its first line, such as "GET /metrics HTTP/1.1". */
 static int answer_line(struct visitor *visitor, char *line)
 {
 	char *rest = line, *method = strsep(&rest, " "), *target = strsep(&rest, " ");
+	const struct http_document *document;
 	bool is_head;
 
 	if (!target || !rest || strncmp(rest, "HTTP/1.", 7) != 0)
@@ -108,9 +116,10 @@ static int answer_line(struct visitor *visitor, char *line)
 	is_head = strcmp(method, "HEAD") == 0;
 	if (!is_head && strcmp(method, "GET") != 0)
 		return answer(visitor, "405 Method Not Allowed", NULL, NULL, 0);
-	if (!is_document(&visitor->http->document, target))
+	document = find_document(visitor->http, target);
+	if (!document)
 		return answer(visitor, "404 Not Found", NULL, NULL, 0);
-	return answer_document(visitor, is_head);
+	return answer_document(visitor, document, is_head);
 }
 
 /* Returns where the first line of the request ends; NULL: the request is not whole yet. */
@@ -243,7 +252,7 @@ static int accepted(void *arg, int sock)
 }
 
 int http_new(struct http **out, struct event_base *base, int sock,
-	     const struct http_document *document)
+	     const struct http_document *documents, size_t nr)
 {
 	struct http *http = calloc(1, sizeof(*http));
 	int r;
@@ -253,7 +262,8 @@ int http_new(struct http **out, struct event_base *base, int sock,
 		return -ENOMEM;
 	}
 	http->base = base;
-	http->document = *document;
+	memcpy(http->documents, documents, nr * sizeof(*documents));
+	http->nr_documents = nr;
 	TAILQ_INIT(&http->visitors);
 	r = listener_init(&http->listener, base, sock, accepted, http);
 	if (r < 0) {

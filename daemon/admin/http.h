@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * http: one document over HTTP/1.1: GET and HEAD of one path, one request for each connection.
- * Anybody may connect, so that everything that a connection can take has a bound: their number,
- * their time, their bytes. It does not know what the document says.
+ * http: documents over HTTP/1.1: GET and HEAD, one request for each connection. Anybody may
+ * connect, so that everything that a connection can take has a bound: their number, their time,
+ * their bytes. It does not know what the documents say.
  */
 #ifndef PMEMARENA_HTTP_H
 #define PMEMARENA_HTTP_H
@@ -22,9 +22,14 @@ struct http_document {
 	void *arg;                      /* for `write` */
 };
 
-/* Takes over @sock, which listens, also on failure. -errno. */
+#define HTTP_DOCUMENTS 4
+
+/*
+ * Serves @nr documents, at most HTTP_DOCUMENTS. Takes over @sock, which listens, also on failure.
+ * -errno.
+ */
 int http_new(struct http **out, struct event_base *base, int sock,
-	     const struct http_document *document);
+	     const struct http_document *documents, size_t nr);
 /* Closes all connections and frees @http, which may be NULL. */
 void http_free(struct http *http);
 /* Call it every few seconds: closes connections whose time is over. */

@@ -9,44 +9,19 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <netdb.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include "daemon/admin/http.h"
+#include "daemon/admin/page.h"
 #include "daemon/arena/arena_stats.h"
 #include "daemon/arena/moves.h"
-#include "lib/wire/conn.h"
+#include "daemon/service/service.h"
 #include "lib/wire/escape.h"
 
-#define CONTENT_TYPE "application/openmetrics-text; version=1.0.0; charset=utf-8"
-
-struct metrics {
-	struct http *http;              /* owned */
-};
-
 /* ---- writing ---- */
-
-struct page {
-	FILE *stream;                   /* owned */
-	/* memory ran short, and something is missing in the document */
-	bool  has_failed;
-};
-
-__attribute__((format(printf, 2, 3))) static void put(struct page *out, const char *format, ...)
-{
-	va_list ap;
-
-	va_start(ap, format);
-	out->has_failed |= vfprintf(out->stream, format, ap) < 0;
-	va_end(ap);
-}
 
 /* Writes the head of a metric family, which OpenMetrics wants before its numbers. */
 static void family(struct page *out, const char *name, const char *type, const char *unit,
@@ -389,112 +364,20 @@ static void write_daemon(struct page *out, const struct service *service)
 		counters->sessions_orphaned);
 }
 
-/* ---- http ---- */
+/* ---- all ---- */
 
-/*
- * Writes the document in memory. A document in which something is missing is not served: a
- * monitoring system would take the numbers that are left for all.
- */
-static int write_all(void *arg, char **text, size_t *length)
+int metrics_write(void *arg, char **text, size_t *length)
 {
 	const struct service *service = arg;
-	struct page page = { .stream = open_memstream(text, length) };
+	struct page page;
+	int r = page_begin(&page, text, length);
 
-	if (!page.stream)
-		return -ENOMEM;
+	if (r < 0)
+		return r;
 	if (write_arenas(&page, service) < 0)
 		page.has_failed = true;
 	write_requests(&page, &service->counters);
 	write_daemon(&page, service);
 	put(&page, "# EOF\n");
-	if (fclose(page.stream) == 0 && !page.has_failed)
-		return 0;
-	free(*text);
-	return -ENOMEM;
-}
-
-/* Listens at the first address where that is possible; a host may have several. */
-static int listen_at(const struct addrinfo *address)
-{
-	int r = -EADDRNOTAVAIL, sock;
-
-	for (; address; address = address->ai_next) {
-		sock = socket(address->ai_family,
-			      address->ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK,
-			      address->ai_protocol);
-		if (sock >= 0 &&
-		    setsockopt(sock, SOL_SOCKET, SO_REUSEADDR, &(int){ 1 }, sizeof(int)) == 0 &&
-		    bind(sock, address->ai_addr, address->ai_addrlen) == 0 &&
-		    listen(sock, SOMAXCONN) == 0)
-			return sock;
-		r = -errno;
-		if (sock >= 0)
-			close(sock);
-	}
-	return r;
-}
-
-/* Listens at "ADDRESS:PORT" or "[ADDRESS]:PORT". The configuration was checked before. */
-static int listen_on_address(const char *text)
-{
-	struct addrinfo hints = { .ai_family = AF_UNSPEC,
-				  .ai_socktype = SOCK_STREAM,
-				  .ai_flags = AI_PASSIVE | AI_NUMERICSERV },
-			*addresses;
-	char host[CONFIG_SOCKET_MAX];
-	const char *colon = strrchr(text, ':');
-	size_t len = (size_t)(colon - text);
-	bool is_bracketed = text[0] == '[' && text[len - 1] == ']';
-	int r;
-
-	memcpy(host, text + is_bracketed, len - 2 * is_bracketed);
-	host[len - 2 * is_bracketed] = '\0';
-	r = getaddrinfo(host, colon + 1, &hints, &addresses);
-	if (r != 0)
-		return r == EAI_SYSTEM ? -errno : -EADDRNOTAVAIL;
-	r = listen_at(addresses);
-	freeaddrinfo(addresses);
-	return r;
-}
-
-int metrics_new(struct metrics **out, struct event_base *base, const struct service *service,
-		struct why *why)
-{
-	const char *where = service->config.daemon.metrics_listen;
-	struct metrics *metrics = calloc(1, sizeof(*metrics));
-	int sock, r;
-
-	if (!metrics)
-		return why_set(why, -ENOMEM, "out of memory");
-	sock = where[0] == '/' ? conn_listen(where, SOCK_STREAM, 0666) : listen_on_address(where);
-	if (sock < 0) {
-		free(metrics);
-		return why_set(why, sock, "metrics-listen %s: %s", where, strerror(-sock));
-	}
-	r = http_new(&metrics->http, base, sock,
-		     &(struct http_document){ .path = "/metrics",
-					      .type = CONTENT_TYPE,
-					      .write = write_all,
-					      .arg = (void *)(uintptr_t)service });
-	if (r < 0) {
-		free(metrics);
-		return why_set(why, r, "metrics-listen %s: the loop cannot wait for it: %s", where,
-			       strerror(-r));
-	}
-	*out = metrics;
-	return 0;
-}
-
-void metrics_tick(struct metrics *metrics)
-{
-	if (metrics)
-		http_tick(metrics->http, service_now_ns());
-}
-
-void metrics_free(struct metrics *metrics)
-{
-	if (!metrics)
-		return;
-	http_free(metrics->http);
-	free(metrics);
+	return page_end(&page, text);
 }

@@ -1,23 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* metrics: serves GET /metrics in the format OpenMetrics, over TCP or a Unix socket. */
+/* metrics: the numbers of `stats` in the format OpenMetrics. */
 #ifndef PMEMARENA_METRICS_H
 #define PMEMARENA_METRICS_H
 
-#include "daemon/service/service.h"
-#include "lib/wire/why.h"
+#include <stddef.h>
 
-struct event_base;
-struct metrics;
+#define METRICS_TYPE "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 /*
- * Listens where the configuration says (metrics-listen, which is not ""). @base and @service are
- * borrowed.
+ * Writes the document of the service @arg in memory: *text, *length bytes, which the caller
+ * free()s. -ENOMEM.
  */
-int metrics_new(struct metrics **out, struct event_base *base, const struct service *service,
-		struct why *why);
-/* Closes all connections and frees @metrics, which may be NULL. */
-void metrics_free(struct metrics *metrics);
-/* Call it every few seconds: closes connections whose time is over. @metrics may be NULL. */
-void metrics_tick(struct metrics *metrics);
+int metrics_write(void *arg, char **text, size_t *length);
 
 #endif

@@ -100,5 +100,11 @@ struct arena_section {
 	uint32_t nr_pages, nr_used, nr_split, nr_poisoned, nr_scrubbing;
 };
 int arena_section(const struct arena *arena, uint64_t section, struct arena_section *out);
+/*
+ * Counts @nr_looks pages, evenly apart, of the @nr_pages compound pages from @first on: for a
+ * drawing whose cost must not grow with the arena. -ENOENT: past the end.
+ */
+int arena_sample(const struct arena *arena, uint64_t first, uint64_t nr_pages, uint32_t nr_looks,
+		 struct arena_section *out);
 
 #endif

@@ -156,6 +156,16 @@ void arena_stats(const struct arena *arena, struct arena_stats *stats)
 	memmap_stats(arena->mm, &stats->memmap);
 }
 
+static void count_page(struct arena_section *out, const struct arena *arena, uint64_t page)
+{
+	const struct desc *head = memmap_desc(arena->mm, page << arena->sb.order);
+
+	out->nr_used += head->object != 0 || head->flags & DESC_SPLIT;
+	out->nr_split += (head->flags & DESC_SPLIT) != 0;
+	out->nr_poisoned += head->nr_poisoned != 0;
+	out->nr_scrubbing += (head->flags & DESC_SCRUBBING) != 0;
+}
+
 int arena_section(const struct arena *arena, uint64_t section, struct arena_section *out)
 {
 	uint64_t first = (section << SECTION_SHIFT) >> arena->sb.order,
@@ -170,13 +180,28 @@ int arena_section(const struct arena *arena, uint64_t section, struct arena_sect
 		end = arena->sb.nr_pages;
 	*out = (struct arena_section){ .nr_pages = (uint32_t)(end - first),
 				       .active = memmap_is_active(arena->mm, first) };
-	for (uint64_t page = first; out->active && page < end; page++) {
-		const struct desc *head = memmap_desc(arena->mm, page << arena->sb.order);
+	for (uint64_t page = first; out->active && page < end; page++)
+		count_page(out, arena, page);
+	return 0;
+}
 
-		out->nr_used += head->object != 0 || head->flags & DESC_SPLIT;
-		out->nr_split += (head->flags & DESC_SPLIT) != 0;
-		out->nr_poisoned += head->nr_poisoned != 0;
-		out->nr_scrubbing += (head->flags & DESC_SCRUBBING) != 0;
+int arena_sample(const struct arena *arena, uint64_t first, uint64_t nr_pages, uint32_t nr_looks,
+		 struct arena_section *out)
+{
+	uint64_t end = first + nr_pages, stride = (nr_pages + nr_looks - 1) / nr_looks;
+
+	if (first >= arena->sb.nr_pages)
+		return -ENOENT;
+	if (end > arena->sb.nr_pages)
+		end = arena->sb.nr_pages;
+	*out = (struct arena_section){ 0 };
+	for (uint64_t page = first; page < end; page += stride) {
+		out->nr_pages++;
+		/* A section that was never used has no descriptors to look at. */
+		if (!memmap_is_active(arena->mm, page))
+			continue;
+		out->active = true;
+		count_page(out, arena, page);
 	}
 	return 0;
 }
