@@ -12,6 +12,7 @@
 #include <event2/event_struct.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -126,6 +127,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 
 	loop_drain_timer(fd);
 	service_tick(server->service, &busy);
+	service_transfer_tick(server->service);
 	welcome_arenas(server);
 	/*
 	 * Space can become clean without a scrubber's wake-up, when a page goes bad or an arena
@@ -283,17 +285,36 @@ static int add_events(struct server *server)
 	return r < 0 ? r : add_signals(server);
 }
 
+static bool is_hung_up(int sock)
+{
+	struct pollfd poll_fd = { .fd = sock, .events = POLLRDHUP };
+
+	return poll(&poll_fd, 1, 0) > 0;
+}
+
+static void go_on_with(struct server *server, struct passed *passed, bool hung_up)
+{
+	for (size_t i = 0; i < passed->nr_sessions; i++) {
+		struct passed_session *session = &passed->sessions[i];
+
+		if (session->sock < 0 || is_hung_up(session->sock) != hung_up)
+			continue;
+		sessions_adopt(server->sessions, session->sock, session->number);
+		session->sock = -1;
+	}
+}
+
 /*
  * Takes over the connections that the service manager kept; their clients have noticed nothing.
- * This comes before new clients are let in, which could otherwise take the last places.
+ * This comes before new clients are let in, which could otherwise take the last places. A session
+ * whose client connected again may be there twice, if the service manager did not hear that it
+ * should forget the earlier connection: the living one comes first. Else the session would end
+ * with the other.
  */
 static void go_on_with_sessions(struct server *server, struct passed *passed)
 {
-	for (size_t i = 0; i < passed->nr_sessions; i++) {
-		sessions_adopt(server->sessions, passed->sessions[i].sock,
-			       passed->sessions[i].number);
-		passed->sessions[i].sock = -1;
-	}
+	go_on_with(server, passed, false);
+	go_on_with(server, passed, true);
 	if (passed->nr_sessions)
 		log_info("went on with %" PRIu32 " of %zu sessions of the daemon before",
 			 server->service->nr_sessions, passed->nr_sessions);

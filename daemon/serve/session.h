@@ -39,7 +39,8 @@ int sessions_accept(struct sessions *sessions, int sock);
 /*
  * Takes the connection @sock of session @number, which an earlier daemon left with the service
  * manager. Owns @sock. If the session is not in the roster, or its user is another one, the
- * connection is closed and the service manager told to forget it.
+ * connection is closed and the service manager told to forget it; if it went on with another
+ * connection already, this one is closed.
  */
 void sessions_adopt(struct sessions *sessions, int sock, uint64_t number);
 /* Tries again all messages that wait for space. Call it when space became clean or came back. */

@@ -234,12 +234,18 @@ void sessions_adopt(struct sessions *sessions, int sock, uint64_t number)
 	}
 	TAILQ_INSERT_TAIL(&sessions->strangers, session, link);
 	sessions->nr++;
-	seat = roster_adopt(sessions->service->roster, number, peer.uid);
-	r = seat ? session_go_on(session, seat) : -ENOENT;
+	r = roster_adopt(&seat, sessions->service->roster, number, peer.uid);
+	if (r == 0)
+		r = session_go_on(session, seat);
 	if (r == 0)
 		return;
 	shutdown(sock, SHUT_RDWR);
-	notify_forget(number);
+	/*
+	 * Of two with one name it would forget the one that goes on; what was shut down goes by
+	 * itself.
+	 */
+	if (r != -EBUSY)
+		notify_forget(number);
 	session_end(session, r);
 }
 

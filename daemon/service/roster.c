@@ -324,13 +324,17 @@ struct seat *roster_resume(struct roster *roster, uint64_t number,
 	return seat;
 }
 
-struct seat *roster_adopt(struct roster *roster, uint64_t number, uint32_t uid)
+int roster_adopt(struct seat **out, struct roster *roster, uint64_t number, uint32_t uid)
 {
 	struct seat *seat = find_seat(roster, number, uid);
 
-	if (seat)
-		adopt(roster, seat);
-	return seat;
+	if (!seat)
+		return -ENOENT;
+	if (!roster->is_orphan[seat - roster->seats])
+		return -EBUSY;
+	adopt(roster, seat);
+	*out = seat;
+	return 0;
 }
 
 void roster_leave(struct roster *roster, struct seat *seat)

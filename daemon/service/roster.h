@@ -60,9 +60,10 @@ struct seat *roster_resume(struct roster *roster, uint64_t number,
 			   const uint8_t secret[ROSTER_SECRET], uint32_t uid);
 /*
  * As roster_resume(), for a connection that outlived the daemon: who has it proves by that who it
- * is, and needs no secret.
+ * is, and needs no secret. -ENOENT: no such session, or the user is wrong; -EBUSY: another
+ * connection has it already.
  */
-struct seat *roster_adopt(struct roster *roster, uint64_t number, uint32_t uid);
+int roster_adopt(struct seat **out, struct roster *roster, uint64_t number, uint32_t uid);
 /* The session is over for good: its seat becomes free. NULL is fine. */
 void roster_leave(struct roster *roster, struct seat *seat);
 

@@ -28,7 +28,7 @@ def program():
     from_ = os.path.join(BUILD, "tests/storm/stormer")
     real = os.path.join(os.path.dirname(from_), ".libs/stormer")
     shutil.copy(real if os.path.exists(real) else from_, to)
-    for library in glob.glob(os.path.join(BUILD, ".libs/libpmemarena*.so*")) + glob.glob(os.path.join(BUILD, "tests/storm/.libs/*.so")):
+    for library in glob.glob(os.path.join(BUILD, ".libs/libpmemarena*.so*")) + glob.glob(os.path.join(BUILD, "tests/system/.libs/failing.so")):
         shutil.copy(library, to)
     return to
 

@@ -1,19 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""faults: how often system calls and allocations fail in the processes that tests/storm/faulty.c is loaded into."""
+"""faults: how often system calls and allocations fail in the processes of a storm; tests/system/failing.c is loaded into them."""
 
-import errno
-import mmap
 import os
-import struct
 
-from lab import BUILD, DAEMON
-
-KINDS = ("mmap", "file", "open", "fcntl", "socket", "memory", "event", "thread", "map-change")
-SIZE, LAST = 20480, struct.Struct("<Ii24s")
-NR_LAST = 512
-
-
-LIBRARY = os.path.join(BUILD, "tests/storm/.libs/faulty.so")
+from failing import EVENT, KINDS, LIBRARY, MEMORY, Failing
+from lab import DAEMON
 
 
 def why_not():
@@ -25,45 +16,37 @@ def why_not():
 
 
 class Faults:
-    """The control is shared with all processes: u32 rate a million, u32 mask of kinds, u64 how many failed, by kind; u64 of all, and the last of them:
-    u32 pid, i32 error, char call[24]."""
-
     def __init__(self, directory, rng, per_million):
-        self.path, self.per_million = os.path.join(directory, "faults"), per_million
-        self.rng = rng
-        with open(self.path, "wb") as f:
-            f.write(bytes(SIZE))
-        os.chmod(self.path, 0o666)
-        with open(self.path, "r+b") as f:
-            self.page = mmap.mmap(f.fileno(), SIZE)
+        self.failing = Failing(os.path.join(directory, "faults"))
+        os.chmod(self.failing.path, 0o666)
+        self.rng, self.per_million = rng, per_million
 
     def blow(self):
         """Another mixture each time: sometimes one kind alone, more often."""
         kind = self.rng.randrange(-len(KINDS), len(KINDS))
-        mask, rate = (1 << kind, 8 * self.per_million) if kind >= 0 else ((1 << len(KINDS)) - 1, self.per_million)
-        struct.pack_into("<II", self.page, 0, rate, mask)
+        if kind >= 0:
+            self.failing.arm_at_random(8 * self.per_million, KINDS[kind])
+        else:
+            self.failing.arm_at_random(self.per_million)
 
     def calm(self):
-        struct.pack_into("<I", self.page, 0, 0)
+        self.failing.disarm()
 
     def failed(self):
-        counts = struct.unpack_from(f"<{len(KINDS)}Q", self.page, 8)
-        return {name: n for name, n in zip(KINDS, counts)}
+        return self.failing.struck
 
     def story(self, pid):
-        """The last calls that failed in this process, oldest first."""
-        at = 8 + 8 * len(KINDS)
-        nr = struct.unpack_from("<Q", self.page, at)[0]
-        for i in range(max(0, nr - NR_LAST), nr):
-            who, error, call = LAST.unpack_from(self.page, at + 8 + i % NR_LAST * LAST.size)
-            if who == pid:
-                yield f"  {call.rstrip(bytes(1)).decode()}: {errno.errorcode.get(error, error)}"
+        return self.failing.story(pid)
+
+    def seeded(self):
+        return {**self.failing.env, "FAILING_SEED": str(self.rng.randrange(1, 1 << 30))}
 
     def env(self, bin_):
-        return {"LD_PRELOAD": os.path.join(bin_, "faulty.so"), "FAULTY_CONTROL": self.path, "FAULTY_SEED": str(self.rng.randrange(1, 1 << 30))}
+        """For a client: what it calls itself is no fault of ours."""
+        return {**self.seeded(), "LD_PRELOAD": os.path.join(bin_, "failing.so"), "FAILING_SPARED": "stormer"}
 
     def preload(self):
         """For a shell: the daemon alone gets it, not the shell."""
         # json-c ends a process that has no memory for an answer by an assertion; libevent drops what it cannot tell epoll, and tells nobody.
-        return (f"LD_PRELOAD={LIBRARY} FAULTY_CONTROL={self.path} FAULTY_SEED={self.rng.randrange(1, 1 << 30)} "
-                f"FAULTY_NEVER={1 << KINDS.index('memory') | 1 << KINDS.index('event')}")
+        env = {**self.seeded(), "FAILING_NEVER": str(MEMORY | EVENT)}
+        return " ".join(f"{name}={value}" for name, value in env.items())

@@ -16,18 +16,20 @@ from lab import DAEMON, AND_PUBLISH, FREE, RESERVE, UNMAPPED, Skip
 BUILD = os.environ.get("builddir", os.getcwd())
 LIBRARY = os.path.join(BUILD, "tests/system/.libs/failing.so")
 COUNT, ONE, FROM, RANDOM = range(4)
-MEMORY, MAPPING, DESCRIPTOR, DISK, SOCKET, LOCK, THREAD, TRANSFER = (1 << i for i in range(8))
+MEMORY, MAPPING, DESCRIPTOR, DISK, SOCKET, LOCK, THREAD, TRANSFER, EVENT, MAP_CHANGE = KINDS = [1 << i for i in range(10)]
 # Each n-th call; 0: the short form.
 STRIDE = int(os.environ.get("FAILING_STRIDE", "0"))
 lab_module.TEST_TIMEOUT = 7200 if STRIDE else 120
-LAYOUT = struct.Struct("<9I28s64sQ")
+LAYOUT = struct.Struct("<8I28s64sQ")
+LAST, NR_LAST, SIZE = struct.Struct("<Ii24s"), 128, 8192
 
 
 class Failing:
     def __init__(self, path):
+        self.path = path
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        os.ftruncate(fd, 4096)
-        self.map = mmap.mmap(fd, 4096)
+        os.ftruncate(fd, SIZE)
+        self.map = mmap.mmap(fd, SIZE)
         os.close(fd)
         self.env = {"LD_PRELOAD": LIBRARY, "FAILING": path}
 
@@ -36,9 +38,14 @@ class Failing:
         """A sanitizer has allocators of its own, and wants to be the first library."""
         return os.path.exists(LIBRARY) and "ASAN_OPTIONS" not in os.environ
 
-    def arm(self, mode, nth=0, kinds=0, chance=0, seed=0, second=False):
-        """COUNT: nothing fails; ONE: the @nth call; FROM: that and all of its name after it; RANDOM: @chance of a million."""
-        self.map[0:LAYOUT.size] = LAYOUT.pack(mode, nth, 0, 0, kinds, chance, seed, second, 0, b"", b"", 0)
+    def arm(self, mode, nth=0, kinds=0, second=False):
+        """COUNT: nothing fails; ONE: the @nth call; FROM: that and all of its name after it."""
+        self.map[0:LAYOUT.size] = LAYOUT.pack(mode, nth, 0, 0, kinds, 0, second, 0, b"", b"", 0)
+
+    def arm_at_random(self, chance, kinds=0):
+        """From now on @chance of a million fails, with any of the errors it can have. What failed before stays counted."""
+        self.map[16:24] = struct.pack("<II", kinds, chance)
+        self.map[0:4] = struct.pack("<I", RANDOM)
 
     def disarm(self):
         self.map[0:4] = struct.pack("<I", COUNT)
@@ -56,21 +63,28 @@ class Failing:
 
     @property
     def error(self):
-        return self._fields()[8]
+        return self._fields()[7]
 
     @property
     def name(self):
-        return self._fields()[9].rstrip(b"\0").decode()
+        return self._fields()[8].rstrip(b"\0").decode()
 
     def __str__(self):
         """What failed, and where in which object it was called."""
-        _, nth, _, struck, _, _, _, _, error, name, caller, at = self._fields()
+        _, nth, _, struck, _, _, _, error, name, caller, at = self._fields()
         caller = caller.rstrip(b"\0").decode()
         return f"call {nth}: {name.rstrip(bytes(1)).decode()}() {errno.errorcode.get(error, error)} x {struck} at {caller}+{at:#x}"
 
+    def story(self, pid):
+        """The last calls that failed in this process, oldest first."""
+        for i in range(max(0, self.struck - NR_LAST), self.struck):
+            who, error, call = LAST.unpack_from(self.map, LAYOUT.size + i % NR_LAST * LAST.size)
+            if who == pid:
+                yield f"  {call.rstrip(bytes(1)).decode()}: {errno.errorcode.get(error, error)}"
+
     def place(self, program):
         """Function and line of the call that failed, where @program was built with them."""
-        caller, at = self._fields()[10].rstrip(b"\0").decode(), self._fields()[11]
+        caller, at = self._fields()[9].rstrip(b"\0").decode(), self._fields()[10]
         if caller != os.path.basename(program):
             return caller
         done = subprocess.run(["addr2line", "-f", "-s", "-e", program, hex(at - 1)], capture_output=True, text=True, check=False)

@@ -176,6 +176,7 @@ START_TEST(test_roster_of_an_unknown_boot_is_left_as_it_is)
 	struct rlimit all, few;
 	struct why why = { "" };
 	struct roster *opened;
+	struct seat *seat;
 	int r, first;
 
 	roster_close(roster);
@@ -189,7 +190,9 @@ START_TEST(test_roster_of_an_unknown_boot_is_left_as_it_is)
 	ck_assert_int_eq(r, -EMFILE);
 	ck_assert_msg(strstr(why.text, "boot_id"), "%s", why.text);
 	roster = open_with(4);
-	ck_assert(roster_adopt(roster, number, 1000));
+	ck_assert_int_eq(roster_adopt(&seat, roster, number, 1001), -ENOENT);
+	ck_assert_int_eq(roster_adopt(&seat, roster, number, 1000), 0);
+	ck_assert_int_eq(roster_adopt(&seat, roster, number, 1000), -EBUSY);
 }
 END_TEST
 
