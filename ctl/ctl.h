@@ -42,7 +42,8 @@ struct ctl_command {
 	int (*run)(struct ctl *ctl, int argc, char **argv);
 };
 
-extern const struct ctl_command ctl_add_arena, ctl_drain, ctl_remove_arena, ctl_complete, ctl_create, ctl_create_arena, ctl_check,
+extern const struct ctl_command ctl_add_arena, ctl_drain, ctl_move, ctl_remove_arena;
+extern const struct ctl_command ctl_complete, ctl_create, ctl_create_arena, ctl_check,
 	ctl_check_memmap, ctl_df, ctl_export, ctl_format, ctl_import, ctl_hand_over,
 	ctl_holders, ctl_info,
 	ctl_list, ctl_list_arenas, ctl_log_level, ctl_map,

@@ -22,7 +22,7 @@ static const struct ctl_command *const commands[] = {
 	&ctl_export,	     &ctl_import, &ctl_put_command, &ctl_get_command,
 	&ctl_wait,	     &ctl_chown,  &ctl_chmod,	    &ctl_rename,
 	&ctl_resize,	     &ctl_du,	  &ctl_quota,	    &ctl_top,
-	&ctl_add_arena,	     &ctl_drain,  &ctl_remove_arena,
+	&ctl_add_arena,	     &ctl_drain,  &ctl_remove_arena, &ctl_move,
 };
 
 /*

@@ -127,6 +127,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 
 	loop_drain_timer(fd);
 	service_tick(server->service, &busy);
+	service_transfer_tick(server->service);
 	welcome_arenas(server);
 	/*
 	 * Space can become clean without a scrubber's wake-up, when a page goes bad or an arena

@@ -152,5 +152,7 @@ const struct admin_method admin_arenas[] = {
 	{ "add-arena", run_add, true, ADMIN_PARAMS("name", "settings") },
 	{ "drain", run_drain, true, ADMIN_PARAMS("arena", "undo") },
 	{ "remove-arena", run_remove, true, ADMIN_PARAMS("arena") },
+	{ "move", admin_move_run, true,
+	  ADMIN_PARAMS("arena", "name", "name_hex", "offset", "slot", "id", "to") },
 	{ NULL, NULL, false, NULL },
 };

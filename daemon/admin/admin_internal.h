@@ -75,7 +75,7 @@ struct admin_method {
 #define ADMIN_NO_PARAMS   ((const char *const[]){ NULL })
 
 extern const struct admin_method admin_methods[];       /* the methods that change nothing */
-/* the methods that change something, of them those about whole arenas; each ends with a name NULL */
+/* the methods that change something: allocations and more; arenas. Each ends with a name NULL. */
 extern const struct admin_method admin_changes[], admin_arenas[];
 
 /* ---- admin_params.c ---- */
@@ -125,6 +125,10 @@ void admin_unhex(char *to, const char *hex, size_t nr);
 
 admin_method_fn admin_list_run;                         /* the method "list" */
 admin_method_fn admin_holders_run;                      /* the method "holders" */
+
+/* ---- admin_transfer.c ---- */
+
+admin_method_fn admin_move_run;                         /* the method "move" */
 
 /* ---- admin_windows.c ---- */
 

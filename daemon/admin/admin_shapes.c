@@ -215,6 +215,7 @@ struct json_object *admin_shape_event(const struct service *service, uint32_t in
 		[ARENA_RECALL] = "recall",	 [ARENA_WENT_OFFLINE] = "arena-offline",
 		[ARENA_EVICTED] = "evicted",	 [ARENA_CAME] = "arena-added",
 		[ARENA_LEFT] = "arena-removed",
+		[ARENA_MOVED] = "moved",
 	};
 	struct json_object *to = admin_shape();
 
@@ -227,6 +228,11 @@ struct json_object *admin_shape_event(const struct service *service, uint32_t in
 	shape_put_u64(to, "uid", event->uid);
 	shape_put_u64(to, "gid", event->gid);
 	shape_put_u64(to, "mode", event->mode);
+	if (event->kind == ARENA_MOVED) {
+		shape_put_string(to, "to_arena", service->arenas[event->to.arena].name);
+		shape_put_u64(to, "to_slot", event->to.slot);
+		shape_put_u64(to, "to_id", event->to.id);
+	}
 	return to;
 }
 

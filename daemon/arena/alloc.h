@@ -100,6 +100,8 @@ struct alloc {
 	/* if is_pin_charged: the user who is charged for the pins */
 	uint32_t pin_payer;
 	bool     is_pin_charged;
+	/* it is being copied to another arena: nobody opens, pins or changes it, see transfer.c */
+	bool     is_moving;
 	/* on arena.uncataloged: the settle enters the allocation in the catalog */
 	bool     is_uncataloged;
 	bool     is_poisoned;

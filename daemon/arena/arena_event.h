@@ -21,9 +21,16 @@ enum arena_event_kind {
 	ARENA_RECALL,
 	ARENA_WENT_OFFLINE,
 	ARENA_EVICTED,                          /* freed to make room */
+	ARENA_MOVED,                            /* it is in another arena now: `to` */
 	/* It can be used from now on; it is served no more. `name` is that of the arena. */
 	ARENA_CAME,
 	ARENA_LEFT
+};
+
+/* An allocation of any arena, as a handle of a client names it. */
+struct arena_place {
+	uint32_t arena, slot;
+	uint64_t id;
 };
 
 /*
@@ -34,6 +41,7 @@ struct arena_event {
 	enum arena_event_kind kind;
 	uint64_t id, len;
 	uint32_t slot, uid, gid, mode;
+	struct arena_place to;          /* of ARENA_MOVED */
 	uint8_t  name_len;
 	char     name[ALLOC_MAX_NAME + 1];
 };

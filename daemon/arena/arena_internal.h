@@ -206,6 +206,11 @@ struct arena {
 
 	/* borrowed; events are kept while it is not 0. NULL: always */
 	const uint32_t *nr_listeners;
+	/*
+	 * While an allocation is freed that was moved to another arena: what it is there, for the
+	 * event. An id of 0: it is freed for another reason.
+	 */
+	struct arena_place moved_to;
 	struct arena_event *events;             /* owned ring */
 	uint32_t first_event, nr_events, nr_events_settled, room_events;
 

@@ -37,6 +37,8 @@ static int begin_change(struct arena *arena, const struct caller *caller, struct
 		r = rules_owner(caller, alloc, what, why);
 	if (r == 0)
 		r = rules_uncarved(alloc, "changed", why);
+	if (r == 0)
+		r = rules_still(alloc, why);
 	return r < 0 ? r : settle_if_staged(arena, alloc, claims_name);
 }
 

@@ -53,6 +53,10 @@ void events_add(struct arena *arena, enum arena_event_kind kind, const struct al
 	*event = (struct arena_event){ .kind = kind };
 	if (!alloc)
 		return;
+	if (kind == ARENA_FREED && arena->moved_to.id) {
+		event->kind = ARENA_MOVED;
+		event->to = arena->moved_to;
+	}
 	event->id = alloc->id;
 	event->slot = alloc->slot;
 	event->len = alloc->nr_pfns << DESC_SHIFT;

@@ -43,7 +43,7 @@ static bool is_busy(const struct arena *arena, const struct alloc *alloc,
 		    const struct alloc *except)
 {
 	return alloc == except || alloc == arena->giving_way || alloc->staged == arena->txn ||
-	       !TAILQ_EMPTY(&alloc->holds) || pins_has(arena, alloc);
+	       alloc->is_moving || !TAILQ_EMPTY(&alloc->holds) || pins_has(arena, alloc);
 }
 
 /*

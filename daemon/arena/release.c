@@ -172,6 +172,8 @@ int arena_open_alloc(struct arena *arena, const struct caller *caller, struct al
 	if (r < 0)
 		return r;
 	r = rules_may_open(caller, alloc, read_only, why);
+	if (r == 0)
+		r = rules_still(alloc, why);
 	if (r < 0)
 		return r;
 	evictable_touch(alloc);
@@ -211,6 +213,8 @@ int arena_pin(struct arena *arena, const struct caller *caller, struct alloc *al
 		return why_set(why, -EBADF, "this session has no window in arena %s",
 			       arena->identity.name);
 	r = rules_may_open(caller, alloc, read_only, why);
+	if (r == 0)
+		r = rules_still(alloc, why);
 	if (r == 0)
 		r = rules_not_above(arena, caller->uid, why);
 	/*

@@ -32,6 +32,14 @@ bool rules_is_owner(const struct caller *caller, const struct alloc *alloc)
 	return caller->uid == 0 || caller->uid == alloc->uid;
 }
 
+int rules_still(const struct alloc *alloc, struct why *why)
+{
+	if (!alloc->is_moving)
+		return 0;
+	return why_set(why, -EBUSY, "it is being moved to another arena: ask for it there, by its "
+				    "name, or ask again");
+}
+
 int rules_owner(const struct caller *caller, const struct alloc *alloc, const char *what,
 		struct why *why)
 {

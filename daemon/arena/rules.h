@@ -31,6 +31,8 @@ int rules_not_above(const struct arena *arena, uint32_t uid, struct why *why);
  */
 int rules_may_open(const struct caller *caller, const struct alloc *alloc, bool read_only,
 		   struct why *why);
+/* -EBUSY: @alloc is being copied to another arena, see transfer.c. */
+int rules_still(const struct alloc *alloc, struct why *why);
 /* Checks that @caller owns @alloc; else -EACCES. @what is the verb for the sentence, as "free". */
 int rules_owner(const struct caller *caller, const struct alloc *alloc, const char *what,
 		struct why *why);

@@ -154,6 +154,8 @@ int arena_setattr(struct arena *arena, const struct caller *caller, struct alloc
 	if (r == 0)
 		r = check_attrs(arena, caller, alloc, to, why);
 	if (r == 0)
+		r = rules_still(alloc, why);
+	if (r == 0)
 		r = settle_if_staged(arena, alloc, false);
 	if (r == 0)
 		r = deed_begin(arena, caller, alloc, PROOF_VERSION);

@@ -161,6 +161,8 @@ void settle_catalog(struct arena *arena, const struct alloc *alloc)
 		.attributes_len = alloc->attributes_len,
 	};
 
+	if (alloc->is_moving)
+		return;
 	for (uint32_t i = 0; i < alloc->nr_extents && i < 1 + CATALOG_EXTRA_EXTENTS; i++)
 		extents[i] = arena_extent(arena, alloc, i);
 	/*

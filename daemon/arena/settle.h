@@ -21,7 +21,7 @@ int settle_stage_record(struct arena *arena, struct alloc *alloc);
  * in the ledger, at once. On failure the caller puts the fields of @alloc back.
  */
 int settle_new_version(struct arena *arena, struct alloc *alloc);
-/* Enters @alloc, which is published and durable, in the catalog. */
+/* Enters @alloc, which is published and durable, in the catalog, unless it is being moved. */
 void settle_catalog(struct arena *arena, const struct alloc *alloc);
 /* Enters in the catalog what was taken out since the last settle and is published. */
 void settle_catalog_changed(struct arena *arena);

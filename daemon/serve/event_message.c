@@ -27,6 +27,7 @@ static uint32_t wire_event_kind(enum arena_event_kind kind, const struct client 
 		[ARENA_EVICTED] = WIRE_EVENT_EVICTED,
 		[ARENA_CAME] = WIRE_EVENT_ARENA_ADDED,
 		[ARENA_LEFT] = WIRE_EVENT_ARENA_REMOVED,
+		[ARENA_MOVED] = WIRE_EVENT_MOVED,
 	};
 
 	/*
@@ -38,6 +39,8 @@ static uint32_t wire_event_kind(enum arena_event_kind kind, const struct client 
 	/* Told of a loss, a client looks at the arena again, and finds that it is not there. */
 	if (kind == ARENA_LEFT && !(client->seat->features & WIRE_SURVEYS))
 		return WIRE_EVENT_LOST;
+	if (kind == ARENA_MOVED && !(client->seat->features & WIRE_SURVEYS))
+		return WIRE_EVENT_FREED;
 	return kinds[kind];
 }
 
@@ -55,6 +58,12 @@ size_t event_message_encode(uint8_t *buf, size_t *nr_told, const struct client *
 			.uid = event->uid, .gid = event->gid, .mode = event->mode,
 			.flags = wire_event_kind(event->kind, client),
 		};
+
+		if (result.flags == WIRE_EVENT_MOVED) {
+			result.nr_extents = event->to.arena;
+			result.version = event->to.slot;
+			result.cursor = event->to.id;
+		}
 
 		if (client_wants(client, arena, event) &&
 		    wire_add_result(&w, &result, NULL, event->name, event->name_len) == 0)

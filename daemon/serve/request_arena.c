@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * request_arena: the requests about a whole arena: for its descriptors (ATTACH, WINDOW), how full
- * it is (USAGE), and which arenas there are (SURVEY). Other replies have one result for each item of the request; these have one
- * item of a shape of their own.
+ * it is (USAGE), and which arenas there are (SURVEY). Other replies have one result for each item
+ * of the request; these have items of a shape of their own.
  */
 #include <config.h>
 

@@ -178,10 +178,20 @@ const char *places_name(const struct places *places, uint32_t place)
 
 /* ---- changing ---- */
 
+/*
+ * Is the place free? One that was given up stays taken, without a name: a client that was told of
+ * so many arenas would take fewer for those of another daemon.
+ */
+static bool is_free(const struct places *places, uint32_t place)
+{
+	return !(places->all[place].flags & IS_TAKEN) ||
+	       (!places_has_uuid(places, place) && places->all[place].name[0] == '\0');
+}
+
 int places_take(uint32_t *place, struct places *places, const char *name, struct why *why)
 {
 	for (uint32_t i = 0; i < PLACES_MAX; i++) {
-		if (places->all[i].flags & IS_TAKEN)
+		if (!is_free(places, i))
 			continue;
 		places_rename(places, i, name);
 		set_flags(&places->all[i], IS_TAKEN);
@@ -189,9 +199,8 @@ int places_take(uint32_t *place, struct places *places, const char *name, struct
 		return 0;
 	}
 	return why_set(why, -ENOSPC,
-		       "%d arenas had a number since clients were here last, and no number is given "
-		       "to a second one while somebody may still mean the first; stop all clients "
-		       "and restart the daemon",
+		       "%d arenas have had a number, and none is given to a second one while "
+		       "somebody may still mean the first: stop all clients and restart the daemon",
 		       PLACES_MAX);
 }
 
@@ -210,7 +219,7 @@ void places_rename(struct places *places, uint32_t place, const char *name)
 void places_give_up(struct places *places, uint32_t place)
 {
 	if (!places_has_uuid(places, place))
-		set_flags(&places->all[place], 0);
+		places_rename(places, place, "");
 }
 
 bool places_is_drained(const struct places *places, uint32_t place)

@@ -44,7 +44,7 @@ int places_take(uint32_t *place, struct places *places, const char *name, struct
 void places_set_uuid(struct places *places, uint32_t place, const uint8_t uuid[16]);
 /* The arena is called @name from now on. */
 void places_rename(struct places *places, uint32_t place, const char *name);
-/* The arena goes without ever having been on line: nobody has a handle, the number is free. */
+/* The arena goes without ever having been on line: nobody has a handle, the number can be taken. */
 void places_give_up(struct places *places, uint32_t place);
 
 /* Is the arena drained? It stays so over a restart of the daemon. */

@@ -46,6 +46,18 @@ struct watcher {
 	void (*leaving)(struct watcher *watcher, uint32_t arena);
 };
 
+/* An allocation that is being moved to another arena, a slice a call. */
+struct transfer {
+	bool     is_running;
+	/* the copy was there already: it is compared, and the original freed if they are equal */
+	bool     compares;
+	/* by number of arena; to.id 0: it has no place yet */
+	struct arena_place from, to;
+	uint32_t wanted;                /* the arena where it shall go */
+	uint64_t done, size;            /* bytes */
+	uint64_t asked_ns;              /* CLOCK_MONOTONIC, when the last slice was asked for */
+};
+
 struct service {
 	/*
 	 * Owned. Its arenas stand in the places of `arenas`: SERVICE_MAX_ARENAS of them, those
@@ -68,6 +80,7 @@ struct service {
 	/* one more than the highest number that an arena has or had */
 	uint32_t nr_arenas;
 	struct counters counters;
+	struct transfer transfer;
 	uint32_t nr_sessions;           /* sessions that have said HELLO */
 	uint64_t started_ns;            /* CLOCK_REALTIME */
 	uint64_t started_mono_ns;       /* CLOCK_MONOTONIC */
@@ -203,6 +216,19 @@ bool service_may_log(struct service *service, enum log_kind kind, uint32_t uid);
  * not.
  */
 void service_tell_unlogged(struct service *service, bool all);
+
+/* ---- service_transfer.c ---- */
+
+/*
+ * Moves a slice of the published @alloc of arena @from to arena @to, and says in *out how far it
+ * is: it is moved when done is size. Call it until then; who does not for ten seconds has given up,
+ * and so has who is refused: then all is as it was. -EBUSY somebody uses it, or another one is
+ * being moved; -EAGAIN space there is being scrubbed: ask again; -EEXIST; -EIO; errors of
+ * arena_reserve().
+ */
+int service_transfer(struct transfer *out, struct service *service, uint32_t from,
+		     struct alloc *alloc, uint32_t to, struct why *why);
+void service_transfer_tick(struct service *service);
 
 /* ---- service_upkeep.c ---- */
 

@@ -155,6 +155,13 @@ int service_reload(struct service *service, struct service_kept *kept, config_co
 	int r;
 
 	r = config_load_all(&next, service->sources, pass_mistake, &mistakes, why);
+	if (r == 0 && next.nr_arenas == 0) {
+		/* A file that was emptied by mistake shall not end the service. */
+		config_fini(&next);
+		r = why_set(why, -EINVAL, "no arena is configured; `pmemarenactl remove-arena` "
+					  "removes one");
+		pass_mistake(&mistakes, why->text);
+	}
 	service->reload_failed = r < 0 ? *why : (struct why){ "" };
 	if (r < 0) {
 		log_error("the configuration was not reloaded, all stays as it was: %zu mistake%s "

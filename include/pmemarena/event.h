@@ -28,7 +28,9 @@ enum pma_event_kind {
 	/* Arena handle.arena, whose name is `name`, can be used from now on. */
 	PMA_EVENT_ARENA_ADDED,
 	/* It is served no more; if it comes back it has the same number, and no subscription. */
-	PMA_EVENT_ARENA_REMOVED
+	PMA_EVENT_ARENA_REMOVED,
+	/* It is in another arena now, under the same name; `to` is its handle there. */
+	PMA_EVENT_MOVED
 };
 
 struct pma_event {
@@ -38,6 +40,7 @@ struct pma_event {
 	uint64_t len;
 	uint32_t uid, gid, mode;
 	const char *name;               /* "": it has no name; valid during the callback */
+	struct pma_handle to;           /* of PMA_EVENT_MOVED */
 };
 
 /*

@@ -42,7 +42,7 @@ static bool is_sound(const struct pma *pma, const struct wire_result *result)
 	uint32_t nr = result->flags == PMA_EVENT_ARENA_ADDED ? MAX_SITES : pma->sites.nr;
 
 	return result->result == 0 && result->arena < nr &&
-	       result->flags >= PMA_EVENT_PUBLISHED && result->flags <= PMA_EVENT_ARENA_REMOVED;
+	       result->flags >= PMA_EVENT_PUBLISHED && result->flags <= PMA_EVENT_MOVED;
 }
 
 static void lose(struct pma *pma, struct site *site)
@@ -102,6 +102,9 @@ static void keep(struct pma *pma, const struct wire_result *result, const char *
 		.mode = result->mode,
 		.name = event->name,
 	};
+	if (result->flags == PMA_EVENT_MOVED)
+		event->event.to = (struct pma_handle){ result->nr_extents,
+						       (uint32_t)result->version, result->cursor };
 	TAILQ_INSERT_TAIL(&pma->events, event, link);
 	pma->nr_events++;
 	link_signal(&pma->link, true);

@@ -103,11 +103,16 @@ int site_welcome(struct sites *sites, struct wire_reader *reader, struct why *wh
 	}
 	if (r != 0)
 		return -EPROTO;
-	if (nr < sites->nr)
-		return why_set(why, -ENOTCONN,
-			       "the daemon no longer serves arena %s: disconnect and connect again",
-			       sites->all[nr].arena.name);
-	sites->nr = nr;
+	for (uint32_t i = nr; i < sites->nr; i++) {
+		if (is_known(&sites->all[i].arena))
+			return why_set(why, -ENOTCONN,
+				       "the daemon no longer serves arena %s: disconnect and "
+				       "connect again",
+				       sites->all[i].arena.name);
+		sites->all[i].is_hidden = true;
+	}
+	if (nr > sites->nr)
+		sites->nr = nr;
 	return 0;
 }
 

@@ -88,9 +88,7 @@ void site_fini(struct sites *sites);
  * handles of this client refer to. -EPROTO.
  */
 int site_welcome(struct sites *sites, struct wire_reader *reader, struct why *why);
-/*
- * Reads the arenas of a SURVEYED, which may be more than before, or fewer. Under link.lock. -EPROTO.
- */
+/* Reads the arenas of a SURVEYED: more than before, or fewer. Under link.lock. -EPROTO. */
 int site_surveyed(struct sites *sites, struct wire_reader *reader);
 /* Arena @arena came or went, as an event says; what it is like is to be asked. Under link.lock. */
 void site_came(struct sites *sites, uint32_t arena);

@@ -30,8 +30,8 @@ static size_t round_up(size_t size)
 
 /*
  * The size of the @nr-th item of a message of @opcode, for the messages whose items have a fixed
- * layout (hello, welcome, attached, surveyed, windowed, used). 0: the items of this opcode are requests or
- * results.
+ * layout (hello, welcome, attached, surveyed, windowed, used). 0: the items of this opcode are
+ * requests or results.
  */
 static size_t raw_size(uint16_t opcode, uint32_t nr)
 {

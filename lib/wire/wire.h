@@ -244,6 +244,11 @@ enum wire_event_kind {
 	 */
 	WIRE_EVENT_ARENA_ADDED,
 	WIRE_EVENT_ARENA_REMOVED,
+	/*
+	 * It is in another arena now: nr_extents is that arena, cursor the id and version the slot
+	 * there; to a session without WIRE_SURVEYS it is WIRE_EVENT_FREED.
+	 */
+	WIRE_EVENT_MOVED,
 };
 
 enum wire_features {

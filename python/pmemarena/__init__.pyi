@@ -96,6 +96,7 @@ class EventKind(enum.IntEnum):
     EVICTED = 10
     ARENA_ADDED = 11
     ARENA_REMOVED = 12
+    MOVED = 13
 
 class Event(NamedTuple):
     kind: int

@@ -88,6 +88,7 @@ class EventKind(enum.IntEnum):
     EVICTED = 10        # the daemon freed it to make room
     ARENA_ADDED = 11    # the arena of the handle can be used from now on
     ARENA_REMOVED = 12  # it is served no more
+    MOVED = 13          # it is in another arena now, under the same name
 
 
 class Event(NamedTuple):

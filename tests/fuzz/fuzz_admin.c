@@ -20,6 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define must(condition) ((condition) ? (void)0 : abort())
 
 static char dir[128];
+static char back[400];          /* a request that brings the arena back */
 static struct event_base *base;
 static struct service *service;
 static struct sessions *sessions;
@@ -48,6 +49,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	must(mkdtemp(dir) != NULL);
 	snprintf(runtime, sizeof(runtime), "runtime-directory=%s", dir);
 	snprintf(device, sizeof(device), "arena.main.device=%s/arena", dir);
+	snprintf(back, sizeof(back),
+		 "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"add-arena\",\"params\":{\"name\":\"main\",\"settings\":[\"device=%s/arena\"]}}", dir);
 	must(config_load(&config, &sources, &why) == 0);
 	log_set_level(LOG_LEVEL_ERROR);
 	must(service_open(&service, &config, &sources, &why) == 0);
@@ -86,6 +89,30 @@ static void follow(struct admin_trace *trace)
 	admin_trace_free(trace);
 }
 
+/* Is it a setting with which an arena outside of the directory, or a large one, would be made? */
+static bool is_harmful(const char *setting)
+{
+	return setting && ((strncmp(setting, "device=", 7) == 0 && strncmp(setting + 7, dir, strlen(dir)) != 0) ||
+	       strncmp(setting, "metadata=/", 10) == 0 || strncmp(setting, "size=", 5) == 0);
+}
+
+/* May the daemon do what the line asks for? It may not touch files of this machine. */
+static bool is_allowed(const char *line, size_t length)
+{
+	struct json_tokener *tokener = json_tokener_new();
+	struct json_object *request = json_tokener_parse_ex(tokener, line, (int)length), *params, *list;
+	bool allowed = true;
+
+	if (json_object_object_get_ex(request, "params", &params) && json_object_object_get_ex(params, "settings", &list) &&
+	    json_object_is_type(list, json_type_array)) {
+		for (size_t i = 0; i < json_object_array_length(list); i++)
+			allowed &= !is_harmful(json_object_get_string(json_object_array_get_idx(list, i)));
+	}
+	json_object_put(request);
+	json_tokener_free(tokener);
+	return allowed;
+}
+
 static void ask(const uint8_t *line, size_t length)
 {
 	static const struct conn_peer root = { .pid = 1 };
@@ -112,9 +139,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		newline = memchr(data, '\n', (size_t)(end - data));
 		if (!newline)
 			newline = end;
-		ask(data, (size_t)(newline - data));
+		if (is_allowed((const char *)data, (size_t)(newline - data)))
+			ask(data, (size_t)(newline - data));
 		log_set_level(LOG_LEVEL_ERROR);
 	}
+	/* An input may have removed it. */
+	if (service->arenas[0].is_gone)
+		ask((const uint8_t *)back, strlen(back));
 	ask((const uint8_t *)check, strlen(check));
 	return 0;
 }

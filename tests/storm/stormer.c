@@ -140,7 +140,7 @@ static void on_event(const struct pma_event *event, void *arg)
 {
 	(void)arg;
 	count(KIND_EVENT);
-	if (event->kind < PMA_EVENT_PUBLISHED || event->kind > PMA_EVENT_ARENA_REMOVED)
+	if (event->kind < PMA_EVENT_PUBLISHED || event->kind > PMA_EVENT_MOVED)
 		fail(NULL, "an event of kind %d", (int)event->kind);
 	if (event->kind < PMA_EVENT_RECALL && strncmp(event->name, "s/6", 3) != 0)
 		fail(NULL, "an event for \"%s\", s/6 was subscribed to", event->name);

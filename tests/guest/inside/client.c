@@ -189,7 +189,7 @@ static void print_event(const struct pma_event *event, void *arg)
 					     "renamed",	 "resized",   "changed",
 					     "poisoned", "recall",    "arena-offline",
 					     "lost",	 "evicted",   "arena-added",
-					     "arena-removed" };
+					     "arena-removed", "moved" };
 
 	printf("%s %s\n", names[event->kind], event->name ? event->name : "");
 }
