@@ -37,13 +37,13 @@ static int check(const struct pma_op *ops, size_t nr)
 	for (size_t i = 1; i < nr; i++) {
 		if (ops[i].opcode != ops[0].opcode)
 			return error_set(-EINVAL,
-					 "operation %zu is of another kind than the first: what is "
-					 "done whole or not at all is of one",
+					 "operation %zu is of another kind than the first: what "
+					 "is done whole or not at all is of one",
 					 i);
 		if (ops[i].handle.arena != ops[0].handle.arena)
 			return error_set(-EINVAL,
-					 "operation %zu is of another arena than the first: what is "
-					 "done whole or not at all is in one",
+					 "operation %zu is of another arena than the first: what "
+					 "is done whole or not at all is in one",
 					 i);
 	}
 	return 0;
