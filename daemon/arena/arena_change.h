@@ -83,15 +83,15 @@ void arena_add_need(struct arena_need *need, const struct arena *arena, uint64_t
  */
 int arena_bundle_begin(struct arena *arena, const struct caller *caller,
 		       const struct arena_need *need, struct why *why);
-/* @alloc: what is changed; NULL: the change makes one. -EINVAL: the bundle has changed it already. */
+/* @alloc: what is changed; NULL: the change makes one. -EINVAL: the bundle has changed it. */
 int arena_bundle_item(struct arena *arena, const struct caller *caller, struct alloc *alloc,
 		      struct why *why);
 /* @made: what the change made or, by its token, found; NULL: nothing. */
 void arena_bundle_item_done(struct arena *arena, struct alloc *made);
 /*
  * Ends the bundle: its changes are permanent after the next settle, which comes before any other
- * change. -EMSGSIZE: it is too large for the table; other errors are those of arena_publish(). After
- * an error the caller cancels it.
+ * change. -EMSGSIZE: it is too large for the table; other errors are those of arena_publish().
+ * After an error the caller cancels it.
  */
 int arena_bundle_commit(struct arena *arena, const struct caller *caller, struct why *why);
 /* Undoes all changes of the bundle and ends it. Deeds are the caller's to forget. */

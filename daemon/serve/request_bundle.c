@@ -65,8 +65,9 @@ static int check(struct run *run)
 				       "and it does not say so");
 		if (item.arena != first.arena)
 			return why_set(&run->why, -EINVAL,
-				       "it is of arena number %" PRIu32 ", the first item of number "
-				       "%" PRIu32 ": what is done whole or not at all is in one",
+				       "it is of arena number %" PRIu32 ", the first item of "
+				       "number %" PRIu32 ": what is done whole or not at all is "
+				       "in one",
 				       item.arena, first.arena);
 	}
 	run->culprit = 0;
@@ -229,7 +230,8 @@ static void refuse_all(struct run *run, int r)
 
 	if (!run->why.text[0])
 		why_set(&run->why, 0, "%s", strerror(-r));
-	why_set(&other, 0, "nothing of this batch was done, since its item %" PRIu32 " was refused: %s",
+	why_set(&other, 0,
+		"nothing of this batch was done, since its item %" PRIu32 " was refused: %s",
 		run->culprit, run->why.text);
 	for (uint32_t i = 0; wire_next_request(&look, &item, &name) > 0; i++) {
 		bool is_culprit = i == run->culprit;

@@ -31,8 +31,7 @@ static const uint16_t wire_opcodes[] = {
 	[OP_UNMAPPED] = WIRE_CLOSE,	 [OP_LENT] = WIRE_CLOSE,
 };
 
-/* Returns the opcode on the wire for @op; 0: the library knows no such operation. */
-static uint16_t wire_opcode(const struct pma_op *op)
+uint16_t op_wire_opcode(const struct pma_op *op)
 {
 	size_t i = (size_t)op->opcode;
 
@@ -109,7 +108,7 @@ static int check_attributes(const struct pma_op *op)
 
 static int check_op(const struct pma_op *op)
 {
-	if (!wire_opcode(op))
+	if (!op_wire_opcode(op))
 		return error_set(-EINVAL, "there is no operation %d", (int)op->opcode);
 	if (op->flags & ~allowed_flags(op->opcode))
 		return error_set(-EINVAL, "flags %#x mean nothing here",
@@ -157,7 +156,7 @@ static uint32_t wire_flags(const struct pma_op *op)
 	return flags;
 }
 
-static int make_request(struct wire_request *request, const struct pma_op *op)
+int op_make_request(struct wire_request *request, const struct pma_op *op)
 {
 	bool is_new = op->opcode == PMA_OP_RESERVE || op->opcode == PMA_OP_CREATE ||
 		      op->opcode == OP_LEASE;
@@ -211,12 +210,12 @@ int op_run(struct pma *pma, struct pma_op *op)
 	int r = client_check(pma);
 
 	if (r == 0)
-		r = make_request(&request, op);
+		r = op_make_request(&request, op);
 	if (r < 0) {
 		op->result = r;
 		return r;
 	}
-	return op_ask(pma, wire_opcode(op), &request, op);
+	return op_ask(pma, op_wire_opcode(op), &request, op);
 }
 
 /* ---- many operations ---- */
@@ -302,7 +301,7 @@ static struct frame *next_frame(struct run *run)
 /* Returns the opcode on the wire for @op; 0: this caller may not use the operation. */
 static uint16_t opcode_in(const struct run *run, const struct pma_op *op)
 {
-	return op->opcode > PMA_OP_TOUCH && !run->is_ours ? 0 : wire_opcode(op);
+	return op->opcode > PMA_OP_TOUCH && !run->is_ours ? 0 : op_wire_opcode(op);
 }
 
 /* Gives @op the error @r and a sentence: it was refused here, before any message. */
@@ -326,7 +325,7 @@ static size_t fill_frame(struct run *run, struct frame *frame, uint16_t opcode, 
 	batch_begin(&frame->batch, run->pma, opcode, frame->buf, &frame->waiter);
 	client_lock(run->pma);
 	for (i = 0; i < nr && opcode_in(run, &ops[i]) == opcode; i++) {
-		int r = make_request(&request, &ops[i]);
+		int r = op_make_request(&request, &ops[i]);
 
 		if (r == 0)
 			r = batch_add(&frame->batch, &ops[i], &request);
@@ -401,112 +400,6 @@ static int run_all(struct run *run, struct pma_op *ops, size_t nr)
 	for (; i < nr; i++)
 		refuse(&ops[i], run->error);
 	return run->error;
-}
-
-/* ---- all or none ---- */
-
-/*
- * Puts all of @ops into @frame. Where that fails, nothing was sent, and each one has a result: of
- * the one that is to blame the error, of the others -ECANCELED.
- */
-static int fill_together(struct run *run, struct frame *frame, struct pma_op *ops, size_t nr)
-{
-	uint16_t opcode = opcode_in(run, &ops[0]);
-	struct wire_request request;
-	int r = 0;
-	size_t i;
-
-	batch_begin(&frame->batch, run->pma, opcode, frame->buf, &frame->waiter);
-	client_lock(run->pma);
-	for (i = 0; i < nr && r == 0; i++) {
-		r = make_request(&request, &ops[i]);
-		request.flags |= WIRE_ALL_OR_NONE;
-		if (r == 0)
-			r = batch_add(&frame->batch, &ops[i], &request);
-	}
-	client_unlock(run->pma);
-	if (r == 0)
-		return 0;
-	if (r == -EMSGSIZE)
-		r = error_set(r, "%zu operations are too much for one message of %u bytes", nr,
-			      WIRE_MAX);
-	batch_take_back(&frame->batch, -ECANCELED);
-	for (size_t n = 0; n < nr; n++)
-		ops[n].result = -ECANCELED;
-	refuse(&ops[i - 1], r);
-	return r;
-}
-
-/* Can @ops be done together at all? */
-static int check_together(const struct run *run, const struct pma_op *ops, size_t nr)
-{
-	uint16_t opcode = opcode_in(run, &ops[0]);
-
-	if (opcode != WIRE_RESERVE && opcode != WIRE_PUBLISH && opcode != WIRE_FREE &&
-	    opcode != WIRE_RENAME)
-		return error_set(-EINVAL, "operation %d is none of those that are done whole or "
-					  "not at all: reserve, create, publish, free, rename",
-				 (int)ops[0].opcode);
-	if (nr > PMA_MAX_BATCH)
-		return error_set(-EINVAL, "%zu operations: at most %d are done whole or not at all",
-				 nr, PMA_MAX_BATCH);
-	for (size_t i = 1; i < nr; i++) {
-		if (ops[i].opcode != ops[0].opcode)
-			return error_set(-EINVAL, "operation %zu is of another kind than the first: "
-						  "what is done whole or not at all is of one",
-					 i);
-		if (ops[i].handle.arena != ops[0].handle.arena)
-			return error_set(-EINVAL, "operation %zu is of another arena than the first: "
-						  "what is done whole or not at all is in one",
-					 i);
-	}
-	return 0;
-}
-
-/* The error of all of @ops: of the one that was refused for itself. */
-static int first_error(const struct pma_op *ops, size_t nr)
-{
-	int r = 0;
-
-	for (size_t i = 0; i < nr; i++)
-		if (ops[i].result < 0 && (r == 0 || r == -ECANCELED))
-			r = ops[i].result;
-	return r;
-}
-
-static int run_together(struct run *run, struct pma_op *ops, size_t nr)
-{
-	struct frame *frame = next_frame(run);
-	int r = frame ? fill_together(run, frame, ops, nr) : error_memory();
-
-	if (r < 0) {
-		if (frame)
-			batch_end(&frame->batch);
-		if (frame)
-			free(frame->buf);
-		return r;
-	}
-	send_frame(run, frame);
-	wait_all(run);
-	return run->error ? run->error : first_error(ops, nr);
-}
-
-int pma_run_together(struct pma *pma, struct pma_op *ops, size_t nr)
-{
-	struct run run = { .pma = pma };
-	int r = client_check(pma);
-
-	if (r < 0 || nr == 0)
-		return r;
-	for (size_t i = 0; i < nr; i++)
-		if (ops[i].message)
-			ops[i].message[0] = '\0';
-	r = check_together(&run, ops, nr);
-	if (r == 0)
-		return run_together(&run, ops, nr);
-	for (size_t i = 0; i < nr; i++)
-		refuse(&ops[i], r);
-	return r;
 }
 
 int op_run_all(struct pma *pma, struct pma_op *ops, size_t nr)

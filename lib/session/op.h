@@ -21,4 +21,9 @@ int op_run_all(struct pma *pma, struct pma_op *ops, size_t nr);
  */
 int op_ask(struct pma *pma, uint16_t opcode, struct wire_request *request, struct pma_op *op);
 
+/* Returns the opcode on the wire for @op; 0: the library knows no such operation. */
+uint16_t op_wire_opcode(const struct pma_op *op);
+/* Checks @op and makes a request of it. -EINVAL with a sentence. */
+int op_make_request(struct wire_request *request, const struct pma_op *op);
+
 #endif

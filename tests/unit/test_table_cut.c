@@ -144,6 +144,100 @@ START_TEST(test_table_new_version_cut_is_old_or_new)
 }
 END_TEST
 
+/* The bundle among what was found; NULL: it is not there, or not whole. */
+static struct found *find_bundle(void)
+{
+	for (unsigned i = 0; i < nr_found; i++)
+		if (found[i].record.kind == RECORD_BUNDLE)
+			return &found[i];
+	return NULL;
+}
+
+/* Which of the records with ids 1 to 4 are there, as bits. */
+static unsigned ids_found(void)
+{
+	unsigned ids = 0;
+
+	for (unsigned i = 0; i < nr_found; i++)
+		if (found[i].record.kind == RECORD_ALLOC)
+			ids |= 1u << found[i].record.id;
+	return ids;
+}
+
+/* As a start does: a bundle that is whole is finished, once more or for the first time. */
+static void check_all_or_none(bool settled)
+{
+	struct found *bundle;
+	unsigned ids;
+
+	rescan();
+	ck_assert_uint_eq(nr_damaged, 0);
+	bundle = find_bundle();
+	if (bundle) {
+		struct record record = bundle->record;
+		struct extent runs[16];
+
+		ck_assert_uint_le(record.nr_extents, 16);
+		memcpy(runs, bundle->extents, record.nr_extents * sizeof(*runs));
+		record.extents = runs;
+		/* Who only looks reads the same. */
+		ck_assert_int_eq(table_redo(table, &record, false), 0);
+		scan(false);
+		ids = ids_found();
+		ck_assert_uint_eq(ids, 1u << 3 | 1u << 4);
+		ck_assert_int_eq(table_redo(table, &record, true), 0);
+		rescan();
+		ck_assert_uint_eq(ids_found(), ids);
+	}
+	ids = ids_found();
+	ck_assert(ids == (1u << 3 | 1u << 4) || (!settled && ids == (1u << 1 | 1u << 2)));
+	ck_assert(!settled || !find_bundle());
+}
+
+START_TEST(test_table_bundle_cut_is_all_or_none)
+{
+	struct record record;
+	uint32_t old[2], new[4];
+
+	for (unsigned i = 0; i < 2; i++) {
+		record = make(i + 1, 1, 3, 1);
+		commit(&old[i], &record);
+	}
+	start_log();
+	record = make(3, 1, 3, 1);
+	stage(new, &record);
+	record = make(4, 1, _i ? 200 : 3, 1);
+	stage(new, &record);
+	ck_assert_int_eq(table_retire(table, old, 2), 0);
+	ck_assert_int_eq(table_bundle(table, 9), 0);
+	ck_assert_int_eq(table_settle(table, false), 0);
+	ck_assert_uint_eq(table_nr_used(table), _i ? 4 : 2);
+	each_state(check_all_or_none);
+}
+END_TEST
+
+/* What was staged and taken back leaves nothing: its slots are used by others. */
+START_TEST(test_table_unstaged_is_as_before)
+{
+	uint32_t slots[4], again[4], old[1];
+	struct record record = make(1, 1, 3, 1), more = make(3, 1, 200, 1);
+
+	commit(old, &record);
+	stage(slots, &more);
+	ck_assert_int_eq(table_retire(table, old, 1), 0);
+	ck_assert_int_eq(table_bundle(table, 9), 0);
+	table_unstage(table);
+	ck_assert(!table_is_staged(table));
+	ck_assert_uint_eq(table_nr_used(table), 1);
+	stage(again, &more);
+	ck_assert_mem_eq(slots, again, 3 * sizeof(*slots));
+	table_unstage(table);
+	rescan();
+	ck_assert_uint_eq(nr_found, 1);
+	assert_same(&found[0], &record);
+}
+END_TEST
+
 /* The chunk's first use: nothing of what lay there before may be taken for a record. */
 static void check_grown(bool settled)
 {
@@ -248,6 +342,8 @@ static void add_tests(TCase *t)
 	tcase_add_loop_test(t, test_table_commit_cut_is_whole_or_absent, 0, 3);
 	tcase_add_loop_test(t, test_table_retirement_cut_is_whole_or_absent, 0, 3);
 	tcase_add_loop_test(t, test_table_new_version_cut_is_old_or_new, 0, 4);
+	tcase_add_loop_test(t, test_table_bundle_cut_is_all_or_none, 0, 2);
+	tcase_add_test(t, test_table_unstaged_is_as_before);
 	tcase_add_test(t, test_table_growth_cut_finds_no_ghost);
 	tcase_add_loop_test(t, test_table_mend_cut_can_be_mended_again, 0, 3);
 	tcase_add_test(t, test_table_what_a_scan_found_is_durable);
