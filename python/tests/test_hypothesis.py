@@ -80,6 +80,7 @@ class Machine(RuleBasedStateMachine):
 
     def clean_up(self):
         """The next sequence, or this one again, finds an arena as this one did."""
+        self.lab.drain()
         with pmemarena.Session(self.lab.socket) as session:
             arena = session.arena()
             arena.free_many([info.handle for info in arena.list()])
