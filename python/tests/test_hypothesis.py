@@ -203,8 +203,13 @@ class ArenaMachine(Machine):
     @rule(data=st.data(), by_name=st.booleans())
     def free(self, data, by_name):
         thing = self.some(data, [thing for thing in self.things if not thing.is_reserved], "which")
-        if thing:
-            self.arenas[0].free(thing.name if by_name and thing.name is not None else thing.handle)
+        if thing and by_name and thing.name is not None:
+            self.arenas[0].free(thing.name)
+            self.gone(thing)
+        elif thing and thing.maps:
+            self.wrong(pmemarena.BusyError, self.arenas[0].free, thing.handle)
+        elif thing:
+            self.arenas[0].free(thing.handle)
             self.gone(thing)
 
     # ---- changing ----
