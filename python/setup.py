@@ -7,6 +7,7 @@ import os
 import subprocess
 
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(HERE)
@@ -59,13 +60,20 @@ def where():
             "libraries": ["pmemarena"]}
 
 
+class BuildExtension(build_ext):
+    """Asks where the library is when there is something to build: an sdist can be made without it."""
+
+    def build_extension(self, ext):
+        for name, values in where().items():
+            setattr(ext, name, getattr(ext, name) + values)
+        super().build_extension(ext)
+
+
 def extension():
-    given = where()
-    given["extra_compile_args"] = ["-std=gnu11", "-fvisibility=hidden", *given.get("extra_compile_args", [])]
     sources = sorted(os.path.relpath(path, HERE) for path in glob.glob(os.path.join(HERE, "src", "*.c")))
     headers = sorted(os.path.relpath(path, HERE) for path in glob.glob(os.path.join(HERE, "src", "*.h")))
-    return Extension("_pmemarena", sources, depends=headers, py_limited_api=True,
-                     define_macros=[("Py_LIMITED_API", LIMITED_API), ("_GNU_SOURCE", "1")], **given)
+    return Extension("_pmemarena", sources, depends=headers, py_limited_api=True, extra_compile_args=["-std=gnu11", "-fvisibility=hidden"],
+                     define_macros=[("Py_LIMITED_API", LIMITED_API), ("_GNU_SOURCE", "1")])
 
 
-setup(ext_modules=[extension()], options={"bdist_wheel": {"py_limited_api": "cp311"}})
+setup(ext_modules=[extension()], cmdclass={"build_ext": BuildExtension}, options={"bdist_wheel": {"py_limited_api": "cp311"}})

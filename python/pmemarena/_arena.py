@@ -79,7 +79,8 @@ class Arena:
 
     def free(self, what, *, done=False):
         """It and its name are gone, by name or handle; it need not be open, and is closed if it was. Who has it mapped or pinned goes
-        on with it. done=True (only by handle): also that every device is done with it."""
+        on with it. BusyError: this session has it mapped, and it was given by handle. done=True (only by handle): also that every
+        device is done with it."""
         result = self.session.run_one(Op.free(what, arena=self.index, flags=DONE if done else 0))
         if is_name(what):
             self._close_freed([result.handle])

@@ -306,6 +306,7 @@ class TestProcesses(CacheStage):
     ARENA = {"size": "8M", "page_size": "4K"}
 
     def worker(self, seed, acts):
+        self.lab.drain()
         child = subprocess.Popen([sys.executable, "-c", WORKER, stage.HERE, str(seed), str(acts)], stdout=subprocess.PIPE,
                                  stderr=subprocess.PIPE, text=True, env=stage.environment(PMEMARENA_SOCKET=self.lab.socket))
         self.addCleanup(child.stderr.close)

@@ -3,6 +3,7 @@
 """Sequences of calls that hypothesis makes up, against models of an arena and of a cache; one that fails is made short and printed.
 PMEMARENA_EXAMPLES=N tries so many sequences of each instead of 15, and others at each run."""
 
+import gc
 import logging
 import os
 import signal
@@ -58,6 +59,14 @@ class Seen:
         self.what, self.thing, self.is_pin, self.who = what, thing, is_pin, who
         self.cells, self.attributes, self.views = list(thing.cells), thing.attributes, []
 
+    def finish(self):
+        for view in self.views:
+            view.release()
+        if self.is_pin:
+            self.what.put(defer=True)
+        else:
+            self.what.close(defer=True)
+
     def check(self):
         assert len(self.what) == len(self.cells) * BASE, f"{len(self.what)} bytes, expected {len(self.cells) * BASE}"
         shown = b"".join(bytes(view[offset:offset + 1]) for view in (self.what.pieces() if self.is_pin else [memoryview(self.what)])
@@ -71,11 +80,15 @@ class Machine(RuleBasedStateMachine):
 
     def clean_up(self):
         """The next sequence, or this one again, finds an arena as this one did."""
+        self.lab.drain()
         with pmemarena.Session(self.lab.socket) as session:
             arena = session.arena()
             arena.free_many([info.handle for info in arena.list()])
+            deadline = time.monotonic() + 20
             while arena.usage().quarantined or arena.usage().reserved:
-                time.sleep(0.001)
+                assert time.monotonic() < deadline, f"this process still has: {self.lab.ctl('holders')}"
+                # What was drawn may be in a cycle.
+                gc.collect()
 
     def wrong(self, expected, function, *args, **kwargs):
         """It must raise one of these and say a sentence."""
@@ -190,8 +203,13 @@ class ArenaMachine(Machine):
     @rule(data=st.data(), by_name=st.booleans())
     def free(self, data, by_name):
         thing = self.some(data, [thing for thing in self.things if not thing.is_reserved], "which")
-        if thing:
-            self.arenas[0].free(thing.name if by_name and thing.name is not None else thing.handle)
+        if thing and by_name and thing.name is not None:
+            self.arenas[0].free(thing.name)
+            self.gone(thing)
+        elif thing and thing.maps:
+            self.wrong(pmemarena.BusyError, self.arenas[0].free, thing.handle)
+        elif thing:
+            self.arenas[0].free(thing.handle)
             self.gone(thing)
 
     # ---- changing ----
@@ -359,6 +377,9 @@ class ArenaMachine(Machine):
                 seen.check()
             self.list()
         finally:
+            # A failure that is on its way keeps what its frames have.
+            for seen in self.seen:
+                seen.finish()
             self.seen.clear()
             for session in self.sessions:
                 session.close(defer=True)

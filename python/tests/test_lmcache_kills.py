@@ -40,6 +40,7 @@ class TestKills(LMCacheStage):
         signal.alarm(60 + 30 * self.TIMES)
 
     def writer(self, first):
+        self.lab.drain()
         child = subprocess.Popen([sys.executable, "-c", WRITER, stage.HERE, self.lab.socket, str(first), str(self.SIZE)],
                                  stdout=subprocess.PIPE, text=True, env=stage.environment())
         self.addCleanup(child.stdout.close)

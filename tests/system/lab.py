@@ -257,6 +257,16 @@ class Lab:
             if what in lines or any(line.startswith(what) for line in lines):
                 return dict(line.split("=", 1) for line in lines)
 
+    def drain(self):
+        """Nobody waits for what the daemon has said. It says its status again and again, and would stand still after the tenth that
+        nobody has read."""
+        self.notify.setblocking(False)
+        try:
+            while self.notify.recv(4096):
+                pass
+        except BlockingIOError:
+            pass
+
     def start(self, *options, **kwargs):
         self.spawn(*options, **kwargs)
         self.status = self.wait_for("READY=1")["STATUS"]
