@@ -149,7 +149,7 @@ uint32_t places_nr(const struct places *places)
 uint32_t places_find_uuid(const struct places *places, const uint8_t uuid[16])
 {
 	for (uint32_t i = 0; i < PLACES_MAX; i++) {
-		if (places_has_uuid(places, i) && memcmp(places->all[i].uuid, uuid, 16) == 0)
+		if (places_is_of(places, i, uuid))
 			return i;
 	}
 	return PLACES_NONE;
@@ -169,6 +169,11 @@ bool places_has_uuid(const struct places *places, uint32_t place)
 	const uint64_t both = IS_TAKEN | HAS_UUID;
 
 	return (places->all[place].flags & both) == both;
+}
+
+bool places_is_of(const struct places *places, uint32_t place, const uint8_t uuid[16])
+{
+	return places_has_uuid(places, place) && memcmp(places->all[place].uuid, uuid, 16) == 0;
 }
 
 const char *places_name(const struct places *places, uint32_t place)
@@ -206,6 +211,8 @@ int places_take(uint32_t *place, struct places *places, const char *name, struct
 
 void places_set_uuid(struct places *places, uint32_t place, const uint8_t uuid[16])
 {
+	/* In this order: what has a UUID always has all of it. */
+	set_flags(&places->all[place], places->all[place].flags & ~(uint64_t)HAS_UUID);
 	memcpy(places->all[place].uuid, uuid, 16);
 	set_flags(&places->all[place], places->all[place].flags | HAS_UUID);
 }

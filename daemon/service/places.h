@@ -40,7 +40,9 @@ const char *places_name(const struct places *places, uint32_t place);
 
 /* Gives an arena without a known UUID a number. -ENOSPC with a sentence: all were given out. */
 int places_take(uint32_t *place, struct places *places, const char *name, struct why *why);
-/* Notes the UUID of the arena that has @place, which had none there. */
+/* Is @uuid that of the arena with this number? */
+bool places_is_of(const struct places *places, uint32_t place, const uint8_t uuid[16]);
+/* Notes the UUID of the arena that has @place from now on. */
 void places_set_uuid(struct places *places, uint32_t place, const uint8_t uuid[16]);
 /* The arena is called @name from now on. */
 void places_rename(struct places *places, uint32_t place, const char *name);

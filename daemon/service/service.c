@@ -56,6 +56,7 @@ static void settle_places(struct service *service)
 {
 	struct why why;
 
+	service->is_starting = true;
 	for (uint32_t i = 0; i < service->nr_arenas; i++) {
 		uint32_t place = i;
 
@@ -63,6 +64,7 @@ static void settle_places(struct service *service)
 		       service_settle_place(service, &place, &why) == 0 && place != i)
 			place = i;
 	}
+	service->is_starting = false;
 }
 
 /*

@@ -75,6 +75,7 @@ struct service {
 	struct inbox  *inbox;           /* owned; every message is received into it */
 	uint64_t number;                /* number of the session that the daemon itself has */
 	struct places *places;          /* which arena has which number */
+	bool     is_starting;           /* no session has been told of any arena yet */
 	/* owned, SERVICE_MAX_ARENAS, by number */
 	struct served *arenas;
 	/* one more than the highest number that an arena has or had */

@@ -95,6 +95,29 @@ static void exchange(struct service *service, uint32_t a, uint32_t b)
 	service->arenas[b] = served;
 }
 
+static bool is_open(const struct service *service, uint32_t place)
+{
+	for (uint32_t i = 0; i < service->nr_arenas; i++) {
+		const struct arena *arena = service->arenas[i].arena;
+
+		if (arena && places_is_of(service->places, place, arena_identity(arena)->uuid))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Does the number belong to another arena than the one that was opened there? At a start an arena
+ * that was formatted anew keeps the number that the one of its name had, if that one is gone:
+ * programs that use it by its number, as they do the first, go on with it, and sessions of before
+ * get a WELCOME, see that it is another one, and stop.
+ */
+static bool is_anothers(const struct service *service, uint32_t place)
+{
+	return places_has_uuid(service->places, place) &&
+	       !(service->is_starting && !is_open(service, place));
+}
+
 /*
  * Returns the place that belongs to the arena which was opened at @index. It is another one than
  * @index if it has had one under another name, or if another arena had this one.
@@ -109,7 +132,7 @@ static int find_place(uint32_t *place, struct service *service, uint32_t index, 
 	if (*place != PLACES_NONE)
 		return 0;
 	*place = index;
-	if (places_has_uuid(service->places, index)) {
+	if (is_anothers(service, index)) {
 		r = places_take(place, service->places, served->name, why);
 		count(service);
 	}
