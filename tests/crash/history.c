@@ -31,7 +31,7 @@ static const struct {
 	[OP_SETTLE] = { "settle", 24 },	 [OP_TICK] = { "tick", 3 },
 	[OP_RESTART] = { "restart", 1 }, [OP_KILL] = { "kill", 2 },
 	[OP_REPLACE] = { "replace", 0 }, [OP_ATTRIBUTES] = { "attributes", 0 },
-	[OP_EVICT] = { "evict", 0 },
+	[OP_EVICT] = { "evict", 0 },	 [OP_CONTENTS] = { "contents", 0 },
 };
 
 const char *history_op_name(enum history_op op)
@@ -119,7 +119,7 @@ bool history_step(struct history *h, enum history_op op)
 		[OP_SETTLE] = do_settle, [OP_TICK] = do_tick,
 		[OP_RESTART] = history_restart, [OP_KILL] = history_kill,
 		[OP_REPLACE] = history_replace, [OP_ATTRIBUTES] = history_attributes,
-		[OP_EVICT] = history_evict,
+		[OP_EVICT] = history_evict, [OP_CONTENTS] = history_contents,
 	};
 	bool done;
 

@@ -34,6 +34,7 @@ enum history_op {
 	OP_REPLACE,
 	OP_ATTRIBUTES,
 	OP_EVICT,
+	OP_CONTENTS,
 	NR_OPS
 };
 
