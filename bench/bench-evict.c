@@ -44,12 +44,14 @@ struct options {
 struct load {
 	const char *mode;
 	bool frees;                     /* each is freed again: nothing is evicted */
+	uint32_t flags;                 /* of the reservations */
 	const char *above;              /* evict-above; NULL: not ahead of need */
 	const char *socket;
 };
 
 struct maker {
 	struct pma *pma;
+	uint32_t flags;
 	uint64_t nr;
 };
 
@@ -65,7 +67,7 @@ static int make(struct maker *maker, struct pma_handle *handle)
 	int r;
 
 	snprintf(name, sizeof(name), "block/%" PRIu64, maker->nr++);
-	r = pma_reserve(handle, maker->pma, name, PAGE, 0);
+	r = pma_reserve(handle, maker->pma, name, PAGE, maker->flags);
 	return r < 0 ? r : pma_publish_flags(maker->pma, *handle, PMA_EVICTABLE);
 }
 
@@ -80,6 +82,7 @@ static int open_maker(void **context, const void *arg, unsigned index)
 	(void)index;
 	if (r < 0)
 		return r;
+	maker->flags = load->flags;
 	pma_options_set_socket(options, load->socket);
 	r = pma_connect(&maker->pma, options);
 	pma_options_free(options);
@@ -177,7 +180,11 @@ static int run(const struct options *options)
 {
 	struct load loads[] = { { .mode = "room", .frees = true },
 				{ .mode = "evict-one" },
-				{ .mode = "evict-ahead", .above = "80" } };
+				{ .mode = "evict-ahead", .above = "80" },
+				{ .mode = "room-any-contents",
+				  .frees = true,
+				  .flags = PMA_ANY_CONTENTS },
+				{ .mode = "evict-any-contents", .flags = PMA_ANY_CONTENTS } };
 	static struct sheet sheet = { .bench = "evict" };
 	struct timing floor;
 	char dir[96];

@@ -24,6 +24,7 @@ static const char *const names[] = {
 	[LOAD_SINGLE] = "single",	[LOAD_BATCH64] = "batch64",
 	[LOAD_PIPELINED] = "pipelined", [LOAD_BUSY_POLL] = "busy-poll",
 	[LOAD_LEASED] = "leased",	[LOAD_LEASED_PUBLISH] = "leased",
+	[LOAD_CONTENTS] = "contents",
 };
 
 const char *load_mode_name(enum load_mode mode)
@@ -65,6 +66,7 @@ static void disconnect(void *context)
 static int work_single(struct turn *turn, void *context, const void *arg)
 {
 	const struct load *load = arg;
+	uint32_t flags = load->mode == LOAD_CONTENTS ? PMA_ANY_CONTENTS : 0;
 	struct pma *pma = context;
 	struct pma_handle handle;
 	int r;
@@ -72,7 +74,7 @@ static int work_single(struct turn *turn, void *context, const void *arg)
 	while (turn_goes_on(turn)) {
 		uint64_t from = turn_now(), between, to;
 
-		r = pma_create(&handle, pma, NULL, load->size, 0);
+		r = pma_create(&handle, pma, NULL, load->size, flags);
 		if (r < 0)
 			return fail("create", r);
 		between = turn_now();

@@ -14,6 +14,7 @@ enum load_mode {
 	LOAD_BUSY_POLL,         /* as single, and nobody sleeps */
 	LOAD_LEASED,            /* 64 pieces of a cache come and go, with no message */
 	LOAD_LEASED_PUBLISH,    /* 64 pieces of a cache, published in one message */
+	LOAD_CONTENTS,          /* as single, with PMA_ANY_CONTENTS */
 };
 const char *load_mode_name(enum load_mode mode);
 

@@ -94,6 +94,8 @@ static void show_arena(const struct ctl *ctl, struct json_object *arena)
 	line(ctl, arena, "  free", "free");
 	line(ctl, arena, "    in split pages", "free_split");
 	line(ctl, arena, "    known zero", "known_zero");
+	if (ctl_get_u64(arena, "remains"))
+		line(ctl, arena, "    kept as it is", "remains");
 	line(ctl, arena, "    largest extent", "largest_free");
 	snprintf(text, sizeof(text), "%s, fragmentation %.3f",
 		 ctl_get_string(arena, "free_extents"),

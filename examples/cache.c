@@ -65,7 +65,7 @@ static int cache_fill(struct cache *cache, struct pma_handle handle, const void 
 static int cache_put(struct cache *cache, const char *name, const void *data)
 {
 	struct pma_handle handle;
-	int r = pma_reserve(&handle, cache->pma, name, BLOCK, 0);
+	int r = pma_reserve(&handle, cache->pma, name, BLOCK, PMA_ANY_CONTENTS);
 
 	if (r == -EEXIST || r == -EBUSY || r == -ENOSPC)
 		return 0;

@@ -305,6 +305,7 @@ struct json_object *admin_shape_arena_stats(const struct service *service, uint3
 	shape_put_u64(to, "free_split", stats.free_split);
 	admin_put_withheld(to, served->arena);
 	shape_put_u64(to, "known_zero", stats.known_zero);
+	shape_put_u64(to, "remains", stats.remains);
 	shape_put_u64(to, "largest_free", stats.largest_free);
 	shape_put_u64(to, "free_extents", stats.free_extents);
 	shape_put_double(to, "fragmentation", stats.fragmentation);

@@ -74,6 +74,8 @@ static const struct sample samples[] = {
 	{ "space_bytes", NULL, NULL, NULL, "state=\"poisoned\"", STAT(poisoned) },
 	{ "known_zero_bytes", "gauge", "bytes",
 	  "Free space that needs no scrubbing before it is handed out.", NULL, STAT(known_zero) },
+	{ "remains_bytes", "gauge", "bytes",
+	  "Free space that is kept as it is for the users who had it last.", NULL, STAT(remains) },
 	{ "free_split_bytes", "gauge", "bytes",
 	  "Free space in split pages, for small allocations of their owners.", NULL,
 	  STAT(free_split) },

@@ -203,7 +203,7 @@ int abroad_release(struct arena *arena, const struct alloc *alloc, struct extent
 	uint64_t id = alloc->cut_from ? alloc->cut_from : alloc->id;
 
 	if (id >= arena->abroad_limit)
-		return space_release(arena->space, extent, alloc->is_run);
+		return space_release(arena->space, extent, alloc->is_run, alloc->uid);
 	space_withhold(arena->space, extent, alloc->is_run);
 	return 0;
 }

@@ -172,6 +172,7 @@ static int build_range(struct alloc **out, const struct ledger_item *item)
 	alloc->entry = item->entry;
 	alloc->is_run = range->is_run;
 	alloc->is_lease = range->is_lease;
+	alloc->has_contents = range->flags & RANGE_CONTENTS;
 	alloc->state = range->state == LEDGER_RESERVED ? ALLOC_RESERVED : ALLOC_FREEING;
 	if (alloc->state == ALLOC_RESERVED)
 		r = alloc_copy_name(alloc, item->name, item->name_len);

@@ -171,7 +171,8 @@ struct ledger_range alloc_ledger_range(const struct alloc *alloc, enum ledger_st
 	return (struct ledger_range){
 		.id = alloc->id,
 		.session = alloc->cut_from ? alloc->cut_from : alloc->session,
-		.flags = alloc->cut_from ? RANGE_CUT : 0,
+		.flags = (alloc->cut_from ? RANGE_CUT : 0) |
+			 (alloc->has_contents ? RANGE_CONTENTS : 0),
 		.created_ns = alloc->cut_from ? (uint64_t)alloc->pin_slot << 32 | alloc->pin_limit
 					      : alloc->created_ns,
 		.slot = alloc->slot,

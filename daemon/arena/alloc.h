@@ -75,6 +75,10 @@ struct alloc {
 	/* it is one run of base pages inside a split compound page */
 	bool     is_run;
 	bool     is_lease;              /* it was taken ahead, and counts as leased bytes */
+	/*
+	 * reserved: what its user has not written since is what the same user left there earlier
+	 */
+	bool     has_contents;
 	/* on arena.carved: parts were carved off since the last settle */
 	bool     is_carved;
 	/*
@@ -179,7 +183,11 @@ void alloc_drop_extents(struct alloc *alloc, struct extent *old);
  * ledger_range.session holds the id of that allocation, and not a session; and created_ns holds its
  * slot (the upper half) and the last version that had the range.
  */
-enum { RANGE_CUT = 1 };
+enum {
+	RANGE_CUT = 1,
+	/* alloc.has_contents; a version that does not know it loses that alone */
+	RANGE_CONTENTS = 2,
+};
 
 /*
  * Fills *record from @alloc. It borrows name, extents and attributes: use it while @alloc is

@@ -207,6 +207,17 @@ static uint64_t pages_to_keep(const struct arena *arena, const struct arena_para
 	return params->keep_blocks >> (arena->sb.order + DESC_SHIFT);
 }
 
+/*
+ * How many free pages may stay as their last users left them. On device-dax that costs nobody
+ * anything; in a file they take blocks, which are missing elsewhere.
+ */
+static uint64_t max_remains(const struct arena *arena, const struct arena_params *params)
+{
+	if (device_info(arena->device)->kind != DEVICE_FILE)
+		return arena->sb.nr_pages;
+	return params->keep_blocks >> (arena->sb.order + DESC_SHIFT);
+}
+
 static int open_space(struct arena *arena, const struct arena_params *params)
 {
 	struct space_params sp = { .order = (uint8_t)arena->sb.order,
@@ -216,6 +227,7 @@ static int open_space(struct arena *arena, const struct arena_params *params)
 				   .data = arena->data,
 				   .scrubber = arena->scrubber,
 				   .keep_pages = pages_to_keep(arena, params),
+				   .max_remains = max_remains(arena, params),
 				   .name = arena->identity.name,
 				   .owner = arena };
 

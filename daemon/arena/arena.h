@@ -153,5 +153,10 @@ const struct quota *arena_quota(const struct arena *arena);
  * some are evicted ahead of need.
  */
 void arena_set_eviction(struct arena *arena, bool from_any, uint32_t above);
+/*
+ * What a process had pinned, reserved or open through a window waits @seconds longer after the
+ * kernel said that the window is gone: a device may still write there (window.c).
+ */
+void arena_set_device_grace(struct arena *arena, uint32_t seconds);
 
 #endif

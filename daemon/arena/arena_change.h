@@ -24,6 +24,12 @@ struct arena_ask {
 	uint32_t mode;                  /* permission bits; 0 means 0600 */
 	uint64_t token;                 /* with publish, as in arena_publish() */
 	bool     publish, contiguous, lease;
+	/*
+	 * the space need not read as zeroes: it may come as the same user left it. What is behind
+	 * ask.len reads as zeroes all the same. Not with lease, nor with publish and a mode that
+	 * lets others in (-EINVAL)
+	 */
+	bool     any_contents;
 	/* with publish: frees, in the same settle, the published allocation that has the name */
 	bool     replace;
 	/* with publish: the session has it open afterwards; a reservation always is */

@@ -220,6 +220,8 @@ struct arena {
 	struct touches *touches;
 	/* a request may evict allocations of every user, not only of its own */
 	bool     evict_any;
+	/* how long what was used through a window waits after the window is gone */
+	uint64_t device_grace_ns;
 	/* percent of the arena above which some are evicted ahead of need; 0: never */
 	uint32_t evict_above;
 

@@ -40,6 +40,8 @@ struct arena_stats {
 		poisoned;
 	/* bytes of `free` that lie in split pages: for small allocations of one user each */
 	uint64_t free_split;
+	/* bytes of `free` that are kept as they are for the users who had them last */
+	uint64_t remains;
 	/* bytes that are free and may be mapped on another host: they wait for that host */
 	uint64_t withheld;
 	uint64_t free_extents;

@@ -185,7 +185,7 @@ static int append(struct extent **out, uint32_t *nr_out, const struct alloc *all
 static int grow_pages(struct arena *arena, struct alloc *alloc, uint64_t more, struct why *why)
 {
 	struct extent *old = alloc->extents, *extents;
-	uint32_t nr, nr_old = alloc->nr_extents, nr_new;
+	uint32_t nr_old = alloc->nr_extents, nr_new;
 	const struct evict_ask claim = {
 		.uid = alloc->uid,
 		.nr_pfns = more,
@@ -193,18 +193,18 @@ static int grow_pages(struct arena *arena, struct alloc *alloc, uint64_t more, s
 		.is_lease = alloc->is_lease,
 		.except = alloc,
 	};
-	bool is_run;
+	struct evict_claimed claimed;
 	int r;
 
 	if (nr_old == ALLOC_MAX_EXTENTS)
 		return why_set(why, -ENOSPC, "it has %u extents, the most an allocation may have",
 			       nr_old);
-	r = evict_claim(&nr, &is_run, arena, &claim, why);
+	r = evict_claim(&claimed, arena, &claim, why);
 	if (r == -EINPROGRESS)
 		return r;
 	if (r < 0)
 		return room_explain(arena, r, more, false, why);
-	r = append(&extents, &nr_new, alloc, arena->scratch, nr);
+	r = append(&extents, &nr_new, alloc, arena->scratch, claimed.nr);
 	if (r == 0) {
 		alloc->extents = extents;
 		alloc->nr_extents = nr_new;
@@ -217,7 +217,7 @@ static int grow_pages(struct arena *arena, struct alloc *alloc, uint64_t more, s
 			alloc_drop_extents(alloc, extents);
 		}
 	}
-	for (uint32_t i = 0; i < nr; i++) {
+	for (uint32_t i = 0; i < claimed.nr; i++) {
 		if (r < 0)
 			space_unclaim(arena->space, arena->scratch[i], false);
 		else

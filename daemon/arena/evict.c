@@ -294,23 +294,35 @@ void evict_ahead(struct arena *arena)
 
 /* ---- for a request ---- */
 
+/* Claims space that the user had last, if it does not mind what is there; else any other. */
+static int claim_once(struct evict_claimed *out, struct arena *arena, const struct evict_ask *ask)
+{
+	*out = (struct evict_claimed){ .nr = 0 };
+	if (ask->any_contents &&
+	    space_claim_remains(arena->scratch, &out->nr, arena->space, ask->nr_pfns,
+				ask->max_extents, ask->uid) == 0) {
+		out->has_contents = true;
+		return 0;
+	}
+	return space_claim(arena->scratch, &out->nr, &out->is_run, arena->space, ask->nr_pfns,
+			   ask->max_extents, ask->uid);
+}
+
 /*
  * Claims space. On failure it releases what was only kept for pins that were put meanwhile, and
  * claims once more. The regular look at the pins is too seldom for a cache that turns over its
  * whole arena.
  */
-static int claim(uint32_t *nr, bool *is_run, struct arena *arena, const struct evict_ask *ask)
+static int claim(struct evict_claimed *out, struct arena *arena, const struct evict_ask *ask)
 {
-	int r = space_claim(arena->scratch, nr, is_run, arena->space, ask->nr_pfns,
-			    ask->max_extents, ask->uid);
+	int r = claim_once(out, arena, ask);
 
 	if (r == -ENOSPC && ending_release_unpinned(arena))
-		r = space_claim(arena->scratch, nr, is_run, arena->space, ask->nr_pfns,
-				ask->max_extents, ask->uid);
+		r = claim_once(out, arena, ask);
 	return r;
 }
 
-int evict_claim(uint32_t *nr, bool *is_run, struct arena *arena, const struct evict_ask *ask,
+int evict_claim(struct evict_claimed *out, struct arena *arena, const struct evict_ask *ask,
 		struct why *why)
 {
 	uint32_t left = MAX_VICTIMS;
@@ -323,7 +335,7 @@ int evict_claim(uint32_t *nr, bool *is_run, struct arena *arena, const struct ev
 	if (!ask->is_lease)
 		free_ahead(arena, ask->nr_pfns + ask->nr_pfns / 4, ask->except);
 	while (r == 0) {
-		r = claim(nr, is_run, arena, ask);
+		r = claim(out, arena, ask);
 		/*
 		 * A lease is space that a client takes ahead without a need: it must not make other
 		 * clients give up theirs.

@@ -13,7 +13,15 @@ struct evict_ask {
 	uint64_t nr_pfns;               /* how many base pages it wants */
 	uint32_t max_extents;           /* the most extents that it can take */
 	bool     is_lease;              /* it is for a lease: nothing is evicted for it */
+	bool     any_contents;          /* space that the user had last may come as it is */
 	const struct alloc *except;     /* an allocation that must not be freed for it; or NULL */
+};
+
+/* What somebody got: extents in arena.scratch. */
+struct evict_claimed {
+	uint32_t nr;                    /* how many extents */
+	bool     is_run;                /* it is one run of base pages */
+	bool     has_contents;          /* it is as its last user, the one who asked, left it */
 };
 
 /*
@@ -23,7 +31,7 @@ struct evict_ask {
  * could be freed at once: the request may come again; *why has a sentence for those that cannot
  * wait.
  */
-int evict_claim(uint32_t *nr, bool *is_run, struct arena *arena, const struct evict_ask *ask,
+int evict_claim(struct evict_claimed *out, struct arena *arena, const struct evict_ask *ask,
 		struct why *why);
 /*
  * Frees evictable allocations of @uid until there is an object slot for one more allocation, and

@@ -31,7 +31,38 @@
 #include "lib/wire/size.h"
 
 
-/* Claims space for the allocation: clean pages, marked as used in memory. */
+/*
+ * What lies behind ask->len in space that is handed out as it is was nobody's wish, and whoever
+ * opens the allocation reads it: it is zeroed here. Where that would take the loop thread long, the
+ * request is given space that was scrubbed.
+ */
+#define MAX_REST (UINT64_C(64) << 10)
+
+static bool may_have_contents(const struct arena_ask *ask, uint64_t nr_pfns)
+{
+	return ask->any_contents && (nr_pfns << DESC_SHIFT) - ask->len <= MAX_REST;
+}
+
+/* Puts back what was claimed, which nobody has seen. */
+static void unclaim(struct arena *arena, uint32_t uid, const struct extent *extents,
+		    const struct evict_claimed *claimed)
+{
+	for (uint32_t i = 0; i < claimed->nr; i++) {
+		if (claimed->has_contents)
+			space_unclaim_remains(arena->space, extents[i], uid);
+		else
+			space_unclaim(arena->space, extents[i], claimed->is_run);
+	}
+}
+
+static int zero_rest(struct arena *arena, const struct evict_claimed *claimed, uint64_t bytes)
+{
+	if (!claimed->has_contents || !bytes)
+		return 0;
+	return space_zero_end(arena->space, arena->scratch[claimed->nr - 1], bytes);
+}
+
+/* Claims space for the allocation: pages, marked as used in memory. */
 static int claim_space(struct alloc **out, struct arena *arena, const struct caller *caller,
 		       uint64_t nr_pfns, const struct arena_ask *ask, struct why *why)
 {
@@ -40,26 +71,28 @@ static int claim_space(struct alloc **out, struct arena *arena, const struct cal
 		.nr_pfns = nr_pfns,
 		.max_extents = ask->contiguous ? 1 : ALLOC_MAX_EXTENTS,
 		.is_lease = ask->lease,
+		.any_contents = may_have_contents(ask, nr_pfns),
 	};
+	struct evict_claimed claimed;
 	struct alloc *alloc;
-	uint32_t nr;
-	bool is_run;
 	int r;
 
-	r = evict_claim(&nr, &is_run, arena, &claim, why);
+	r = evict_claim(&claimed, arena, &claim, why);
 	if (r == -EINPROGRESS)
 		return r;
 	if (r < 0)
 		return room_explain(arena, r, nr_pfns, ask->contiguous, why);
-	r = alloc_new(&alloc, nr);
+	r = zero_rest(arena, &claimed, (nr_pfns << DESC_SHIFT) - ask->len);
+	if (r == 0)
+		r = alloc_new(&alloc, claimed.nr);
 	if (r < 0) {
-		while (nr > 0)
-			space_unclaim(arena->space, arena->scratch[--nr], is_run);
-		return r;
+		unclaim(arena, caller->uid, arena->scratch, &claimed);
+		return room_explain(arena, r, nr_pfns, ask->contiguous, why);
 	}
-	memcpy(alloc->extents, arena->scratch, nr * sizeof(*alloc->extents));
+	memcpy(alloc->extents, arena->scratch, claimed.nr * sizeof(*alloc->extents));
 	alloc->nr_pfns = nr_pfns;
-	alloc->is_run = is_run;
+	alloc->is_run = claimed.is_run;
+	alloc->has_contents = claimed.has_contents;
 	*out = alloc;
 	return 0;
 }
@@ -92,10 +125,12 @@ static int enter(struct arena *arena, const struct caller *caller, struct alloc 
 	return r;
 }
 
-static void undo_claim(struct arena *arena, struct alloc *alloc)
+static void undo_claim(struct arena *arena, const struct alloc *alloc, uint32_t uid)
 {
-	for (uint32_t i = 0; i < alloc->nr_extents; i++)
-		space_unclaim(arena->space, alloc->extents[i], alloc->is_run);
+	unclaim(arena, uid, alloc->extents,
+		&(struct evict_claimed){ .nr = alloc->nr_extents,
+					 .is_run = alloc->is_run,
+					 .has_contents = alloc->has_contents });
 }
 
 int reserve_build(struct arena *arena, const struct caller *caller, struct alloc *alloc,
@@ -205,7 +240,7 @@ static int reserve(struct alloc **out, struct arena *arena, const struct caller 
 		r = reserve_build(arena, caller, alloc, ask,
 				  !ask->publish || ask->keep_open ? &open : NULL, why);
 		if (r < 0) {
-			undo_claim(arena, alloc);
+			undo_claim(arena, alloc, caller->uid);
 			alloc_free(alloc);
 		}
 	}
@@ -217,11 +252,29 @@ static int reserve(struct alloc **out, struct arena *arena, const struct caller 
 	arena_trace_reserve(arena, caller, alloc);
 	replace_end(arena, caller);
 	if (ask->publish) {
+		alloc->has_contents = false;
 		arena_trace_publish(arena, caller, alloc);
 		events_add(arena, ARENA_PUBLISHED, alloc);
 		evictable_enter(arena, alloc);
 	}
 	*out = alloc;
+	return 0;
+}
+
+/*
+ * What is published at once with any contents was not written yet: so nobody but its owner, who
+ * left them there, may be let in to read them.
+ */
+static int check_contents(const struct arena_ask *ask, struct why *why)
+{
+	if (ask->any_contents && ask->lease)
+		return why_set(why, -EINVAL,
+			       "a lease reads as zeroes: it cannot have any contents");
+	if (ask->any_contents && ask->publish && (ask->mode & 0077))
+		return why_set(why, -EINVAL,
+			       "what is published at once with any contents is its owner's alone, "
+			       "and mode %o lets others in: reserve it, write it, publish it",
+			       ask->mode);
 	return 0;
 }
 
@@ -233,7 +286,9 @@ int arena_reserve(struct alloc **out, struct arena *arena, const struct caller *
 	if (ask->replace && !ask->publish)
 		return why_set(why, -EINVAL,
 			       "a reservation replaces nothing: give the flag when you publish it");
-	r = rules_attributes(ask->attributes_len, why);
+	r = check_contents(ask, why);
+	if (r == 0)
+		r = rules_attributes(ask->attributes_len, why);
 	if (r == 0 && ask->replace)
 		r = replace_begin(arena, caller, ask->name, ask->name_len, NULL, why);
 	if (r == 0)
@@ -293,6 +348,7 @@ static int stage_published(struct arena *arena, struct alloc *alloc, uint64_t to
 	alloc->is_lease = false;
 	alloc->entry = 0;
 	alloc->session = 0;
+	alloc->has_contents = false;
 	alloc->state = ALLOC_PUBLISHED;
 	return 0;
 }

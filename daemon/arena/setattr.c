@@ -42,6 +42,11 @@ static int check_attrs(const struct arena *arena, const struct caller *caller,
 			       "it is reserved: give the attributes when you publish it");
 	if ((to->which & ARENA_SET_MODE) && (to->mode & ~ALLOC_MODE_MASK))
 		return why_set(why, -EINVAL, "mode %o has bits other than 0666", to->mode);
+	if (moves && alloc->has_contents)
+		return why_set(why, -EBUSY,
+			       "it was reserved with any contents, which uid %u left there: "
+			       "publish it first",
+			       alloc->uid);
 	if (moves && alloc->is_run && space_is_shared(arena->space, alloc->extents[0]))
 		return why_set(why, -EBUSY,
 			       "it shares a compound page with other allocations of uid %u: copy "

@@ -136,6 +136,7 @@ void arena_stats(const struct arena *arena, struct arena_stats *stats)
 	stats->free_split = space.free_runs;
 	stats->withheld = space.withheld;
 	stats->known_zero = space.known_zero;
+	stats->remains = space.remains;
 	stats->largest_free = space.largest_free;
 	stats->poisoned = space.poisoned;
 	stats->free_extents = space.free_extents;

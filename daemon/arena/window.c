@@ -27,6 +27,7 @@
 #include "daemon/arena/index.h"
 #include "daemon/arena/pins.h"
 #include "daemon/arena/rules.h"
+#include "daemon/clock.h"
 
 /* How many windows are asked at each tick whether their mark is still there. */
 #define LOOKS_WINDOWS 64
@@ -43,12 +44,63 @@ uint64_t window_mark_byte(const struct window *window)
 	return device_mark_byte(mark_of(window));
 }
 
+/* An error counts as a mark that is there: it does not prove that nobody has the window. */
+static bool has_mark(const struct window *window)
+{
+	return device_is_marked(window->arena->device, mark_of(window)) != 0;
+}
+
+/* ---- what devices may still write to ---- */
+
+void arena_set_device_grace(struct arena *arena, uint32_t seconds)
+{
+	arena->device_grace_ns = seconds * UINT64_C(1000000000);
+}
+
+static bool has_pins(const struct window *window)
+{
+	for (uint32_t i = 0, high = pins_high(window); i < high; i++)
+		if (pins_slot(pins_load(window, i)) != UINT64_MAX)
+			return true;
+	return false;
+}
+
+/* May a session that uses the window have something reserved or open? */
+static bool has_holds(const struct window *window)
+{
+	const struct holder *holder;
+
+	TAILQ_FOREACH(holder, &window->arena->holders, link)
+		if (holder->window == window && !TAILQ_EMPTY(&holder->holds))
+			return true;
+	return false;
+}
+
+/*
+ * The mark is gone. Does the window still count? A process that is killed loses its mappings first,
+ * and the descriptor of its GPU or network card some time later: until the driver has taken the
+ * memory away from the device, the device writes to it. No kernel interface tells when that was,
+ * so the configuration says how long it may take. A process that had nothing in use has given
+ * nothing to a device. Of a window whose pins were never handed in, that is not known.
+ */
+static bool is_in_grace(struct window *window)
+{
+	uint64_t now;
+
+	if (!window->arena->device_grace_ns ||
+	    (window->pins && !has_pins(window) && !has_holds(window)))
+		return false;
+	now = clock_ns(CLOCK_MONOTONIC);
+	if (!window->gone_ns)
+		window->gone_ns = now;
+	return now - window->gone_ns < window->arena->device_grace_ns;
+}
+
 bool window_is_marked(struct window *window)
 {
 	if (window->looked == window->arena->rounds)
 		return window->was_marked;
-	/* An error counts as a mark that is there: it does not prove that nobody has the window. */
-	window->was_marked = device_is_marked(window->arena->device, mark_of(window)) != 0;
+	window->was_marked = has_mark(window) || is_in_grace(window);
 	window->looked = window->arena->rounds;
 	return window->was_marked;
 }
@@ -192,8 +244,8 @@ static int check_other(struct holder *holder, const struct window *wanted, struc
 
 	if (!own || own == wanted)
 		return 0;
-	own->looked = UINT64_MAX;
-	if (window_is_marked(own))
+	/* Its process is alive, and asks for another one: it has none that a device writes to. */
+	if (has_mark(own))
 		return why_set(why, -EBUSY,
 			       "this session has a window in arena %s: close that one first, or "
 			       "use it",

@@ -29,10 +29,16 @@ struct window {
 	bool     is_in_use;              /* arena_each_window(): a connected session has it */
 	/* the tick at which the kernel was asked for its mark last */
 	uint64_t looked;
-	bool     was_marked;            /* what the kernel answered then */
+	/* what the kernel answered then; or its mark is gone, and it still counts */
+	bool     was_marked;
+	/* when its mark was first seen gone, CLOCK_MONOTONIC; 0: it is there */
+	uint64_t gone_ns;
 };
 
-/* Does anybody still have the window, or a mapping through it? It asks the kernel once a round. */
+/*
+ * Does anybody still have the window, or a mapping through it? It asks the kernel once a round. For
+ * a while after that (arena_set_device_grace()) a device may write to what was used through it.
+ */
 bool window_is_marked(struct window *window);
 /*
  * Call it at each tick: looks at some of the windows, in turn, and frees those that nobody has any

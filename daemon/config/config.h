@@ -75,6 +75,8 @@ struct config_arena {
 	uint32_t evict;                                 /* enum config_evict */
 	/* percent of the arena above which what is evictable is freed ahead of need; 0: never */
 	uint32_t evict_above;
+	/* so long what a process had through a window waits after the process is gone */
+	uint32_t device_grace_s;
 	uint64_t slots;                                 /* table slots; 0: chosen from the size */
 	int32_t  numa_node;                             /* -1: that of the device */
 	/* who may use it; everybody, if neither this nor `groups` was set */

@@ -83,6 +83,8 @@ const struct config_key config_keys[] = {
 	    "own", 0, 1, evicts, true),
 	KEY("evict-above", ARENA(evict_above), config_value_u32,
 	    "0", 0, 100, NULL, true),
+	KEY("device-grace", ARENA(device_grace_s), config_value_seconds,
+	    "0", 0, 86400, NULL, true),
 	KEY("slots", ARENA(slots), config_value_u64,
 	    "0", 0, 1ULL << 32, NULL, false),
 	KEY("numa-node", ARENA(numa_node), config_value_node,

@@ -64,7 +64,8 @@ size_t greeting_answer(int *r, uint8_t *buf, struct service *service, struct cli
 				hello->features & (WIRE_REPEATS | WIRE_CARVES | WIRE_LENDS |
 						   WIRE_WINDOWS | WIRE_USAGES | WIRE_REPLACES |
 						   WIRE_WAITS | WIRE_ATTRIBUTES |
-						   WIRE_EVICTS | WIRE_BUNDLES | WIRE_SURVEYS);
+						   WIRE_EVICTS | WIRE_CONTENTS | WIRE_BUNDLES |
+						   WIRE_SURVEYS);
 		welcome.nr_arenas = (uint16_t)service->nr_arenas;
 		welcome.session = client->seat->number;
 		memcpy(welcome.secret, client->seat->secret, sizeof(welcome.secret));

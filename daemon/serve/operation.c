@@ -95,6 +95,7 @@ static struct arena_ask ask_of(const struct operation *op)
 		.attributes = attributes_of(op),
 		.attributes_len = item->attributes_len,
 		.evictable = item->flags & WIRE_EVICTABLE,
+		.any_contents = item->flags & WIRE_ANY_CONTENTS,
 	};
 }
 

@@ -100,6 +100,8 @@ int quotas_apply(struct service *service)
 		if (!service->arenas[i].arena)
 			continue;
 		quotas_set_eviction(service->arenas[i].arena, &service->config.arenas[i]);
+		arena_set_device_grace(service->arenas[i].arena,
+				       service->config.arenas[i].device_grace_s);
 		arena_clear_shares(service->arenas[i].arena);
 		r = quotas_apply_to_arena(service, service->arenas[i].arena);
 	}

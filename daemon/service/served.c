@@ -158,8 +158,10 @@ int served_open(struct served *served, struct service *service, const struct con
 		served->arena = NULL;
 		r = why_set(why, -ENOMEM, "out of memory");
 	}
-	if (r == 0)
+	if (r == 0) {
 		quotas_set_eviction(served->arena, from);
+		arena_set_device_grace(served->arena, from->device_grace_s);
+	}
 	served->err = r;
 	if (r < 0) {
 		why_fill(why, r);

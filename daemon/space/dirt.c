@@ -34,7 +34,17 @@ static uint64_t set_poisoned_aside(struct space *space, struct extent pages)
 	return nr_aside;
 }
 
-int space_release(struct space *space, struct extent range, bool is_run)
+/* Has any page of @pages a bad base page? It may have become bad while it was being scrubbed. */
+static bool has_poison(const struct space *space, struct extent pages)
+{
+	for (uint64_t i = 0; i < pages.len; i++)
+		if (memmap_is_active(space->p.mm, pages.off + i) &&
+		    memmap_head(space->p.mm, pages.off + i)->nr_poisoned > 0)
+			return true;
+	return false;
+}
+
+int space_release(struct space *space, struct extent range, bool is_run, uint32_t uid)
 {
 	struct extent pages = pages_of(space, range);
 	int r;
@@ -46,6 +56,15 @@ int space_release(struct space *space, struct extent range, bool is_run)
 		space_trace_scrubbed(space, range, true, 0);
 		space_set_object(space, range, true, 0);
 		return run_release_clean(space, range);
+	}
+	/*
+	 * A page with a bad base page goes to the scrubber, which sets it aside. In a damaged arena
+	 * nobody can tell whose what is, so nothing is kept there.
+	 */
+	if (!is_run && !space->held && !has_poison(space, pages) && pages_keep(space, pages, uid)) {
+		space_set_object(space, range, false, 0);
+		space_trace_left(space, range);
+		return 0;
 	}
 	if (is_run)
 		r = pages_submit(space, range, true);
@@ -110,16 +129,6 @@ static void finish_pages(struct space *space, struct extent pages)
 	set_poisoned_aside(space, pages);
 }
 
-/* Has any page of @pages a bad base page? It may have become bad while it was being scrubbed. */
-static bool has_poison(const struct space *space, struct extent pages)
-{
-	for (uint64_t i = 0; i < pages.len; i++)
-		if (memmap_is_active(space->p.mm, pages.off + i) &&
-		    memmap_head(space->p.mm, pages.off + i)->nr_poisoned > 0)
-			return true;
-	return false;
-}
-
 /* Takes back a range that the scrubber is done with. */
 static void finish(struct space *space, const struct space_job *job)
 {
@@ -179,5 +188,7 @@ void space_upkeep(struct space *space)
 {
 	run_drop_spares(space, true);
 	memmap_maintain(space->p.mm);
+	remains_age(space->remains);
+	pages_drop_idle(space);
 	pages_kick(space);
 }

@@ -105,6 +105,105 @@ void pages_kick(struct space *space)
 	}
 }
 
+/* ---- pages that are kept for their last users ---- */
+
+bool pages_keep(struct space *space, struct extent pages, uint32_t uid)
+{
+	/*
+	 * In a file, they keep their blocks too, and of free pages with blocks there may be so many
+	 * and no more.
+	 */
+	if (!remains_would_keep(space->remains, uid, pages.len) ||
+	    (space->backed && !backed_keep(space->backed, pages.off, pages.len)))
+		return false;
+	if (remains_keep(space->remains, uid, pages))
+		return true;
+	backed_use(space->backed, pages.off, pages.len);
+	return false;
+}
+
+/*
+ * Makes @pages dirty that were kept. They do not count as free pages with blocks until the scrubber
+ * has them. The caller has made sure that there is memory.
+ */
+static void make_dirty(struct space *space, struct extent pages)
+{
+	backed_use(space->backed, pages.off, pages.len);
+	extent_release(space->dirty, pages, NULL);
+}
+
+/* How many pages must be made dirty, so that @nr_pages will be clean? */
+static uint64_t nr_wanted(const struct space *space, uint64_t nr_pages)
+{
+	uint64_t clean = extent_total(space->clean);
+	uint64_t pending = extent_total(space->dirty) + (space->scrubbing_pfns >> space->p.order);
+	uint64_t batch = JOB_BYTES >> DESC_SHIFT >> space->p.order;
+
+	if (pending > 0 && clean + pending >= nr_pages)
+		return 0;
+	/* There are enough clean pages, and they are too scattered. */
+	if (clean >= nr_pages)
+		return UINT64_MAX;
+	/* Some more than that: who comes next finds them. */
+	return nr_pages - clean - pending > batch ? nr_pages - clean - pending : batch;
+}
+
+void pages_want(struct space *space, uint64_t nr_pages)
+{
+	uint64_t left = nr_wanted(space, nr_pages);
+	struct extent pages;
+
+	while (left > 0 && extent_map_reserve(space->dirty, 1) == 0 &&
+	       remains_claim_any(&pages, space->remains, left) == 0) {
+		make_dirty(space, pages);
+		left -= pages.len;
+	}
+	pages_kick(space);
+}
+
+void pages_drop_idle(struct space *space)
+{
+	struct extent pages;
+
+	while (extent_map_reserve(space->dirty, 1) == 0 &&
+	       remains_claim_idle(&pages, space->remains, UINT64_MAX) == 0)
+		make_dirty(space, pages);
+}
+
+/* Puts the @nr ranges back that were taken out of what is kept for @uid. */
+static void put_back(struct space *space, const struct extent *extents, uint32_t nr, uint32_t uid)
+{
+	for (uint32_t i = 0; i < nr; i++)
+		remains_keep(space->remains, uid, pages_of(space, extents[i]));
+}
+
+int pages_claim_remains(struct extent *extents, uint32_t *nr, struct space *space,
+			uint64_t nr_pages, uint32_t max, uint32_t uid)
+{
+	struct extent pages;
+	uint64_t left = nr_pages;
+
+	*nr = 0;
+	if (remains_claim(&pages, space->remains, uid, nr_pages) == 0) {
+		extents[(*nr)++] =
+			(struct extent){ pfn_of(space, pages.off), pfn_of(space, pages.len) };
+		return 0;
+	}
+	if (max == 1 || remains_total_of(space->remains, uid) < nr_pages ||
+	    extent_largest(space->clean) >= nr_pages)
+		return -ENOSPC;
+	for (; left > 0 && *nr < max; left -= pages.len) {
+		if (remains_claim_largest(&pages, space->remains, uid, left) < 0)
+			break;
+		extents[(*nr)++] =
+			(struct extent){ pfn_of(space, pages.off), pfn_of(space, pages.len) };
+	}
+	if (left == 0)
+		return 0;
+	put_back(space, extents, *nr, uid);
+	return -ENOSPC;
+}
+
 /* ---- claiming clean pages, and putting them back ---- */
 
 /*
@@ -113,7 +212,8 @@ void pages_kick(struct space *space)
  */
 static int out_of_space(const struct space *space, uint64_t nr_pages)
 {
-	uint64_t pending = extent_total(space->dirty) + (space->scrubbing_pfns >> space->p.order);
+	uint64_t pending = extent_total(space->dirty) + remains_total(space->remains) +
+			   (space->scrubbing_pfns >> space->p.order);
 
 	return pending > 0 && extent_total(space->clean) + pending >= nr_pages ? -EAGAIN : -ENOSPC;
 }
@@ -164,7 +264,10 @@ int pages_claim(struct extent *extents, uint32_t *nr, struct space *space, uint6
 	 * are clean.
 	 */
 	if (r == -ENOSPC)
-		return extent_total(space->dirty) + space->nr_page_jobs ? -EAGAIN : -ENOSPC;
+		return extent_total(space->dirty) + remains_total(space->remains) +
+				       space->nr_page_jobs
+			       ? -EAGAIN
+			       : -ENOSPC;
 	return r;
 }
 

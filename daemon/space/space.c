@@ -25,6 +25,8 @@ int space_new(struct space **out, const struct space_params *params)
 	r = extent_map_new(&space->clean, 0);
 	if (r == 0)
 		r = extent_map_new(&space->dirty, 0);
+	if (r == 0)
+		r = remains_new(&space->remains, params->max_remains);
 	if (r == 0 && params->keep_pages)
 		r = backed_new(&space->backed, params->nr_pages, params->keep_pages);
 	if (r < 0) {
@@ -50,6 +52,7 @@ void space_free(struct space *space)
 	run_free_owners(space);
 	extent_map_free(space->clean);
 	extent_map_free(space->dirty);
+	remains_free(space->remains);
 	backed_free(space->backed);
 	free(space);
 }
@@ -264,8 +267,44 @@ int space_claim(struct extent *extents, uint32_t *nr, bool *is_run, struct space
 	if ((r == -ENOSPC || r == -EAGAIN) && run_drop_spares(space, false))
 		r = claim(extents, nr, is_run, space, nr_pfns, max, uid);
 	if (r == -EAGAIN)
-		pages_kick(space);
+		pages_want(space, (nr_pfns + space->pfns_per_page - 1) >> space->p.order);
 	return r;
+}
+
+/*
+ * The zero bits of these pages are clear, and durably so, since they were before the pages were
+ * handed out last: nothing is stored here, and no fence is due.
+ */
+int space_claim_remains(struct extent *extents, uint32_t *nr, struct space *space, uint64_t nr_pfns,
+			uint32_t max, uint32_t uid)
+{
+	uint64_t nr_pages = (nr_pfns + space->pfns_per_page - 1) >> space->p.order;
+	int r = 0;
+
+	remains_ask(space->remains, uid);
+	if (nr_pfns < space->pfns_per_page)
+		return -ENOSPC;
+	r = pages_claim_remains(extents, nr, space, nr_pages, max, uid);
+	for (uint32_t i = 0; r == 0 && i < *nr; i++)
+		backed_use(space->backed, page_of(space, extents[i].off),
+			   extents[i].len >> space->p.order);
+	return r;
+}
+
+int space_zero_end(struct space *space, struct extent range, uint64_t bytes)
+{
+	space->wants_data_fence = true;
+	return media_zero(space->p.data, byte_of(range.off + range.len) - bytes, bytes);
+}
+
+void space_unclaim_remains(struct space *space, struct extent range, uint32_t uid)
+{
+	struct extent pages = pages_of(space, range);
+
+	space_set_object(space, range, false, 0);
+	/* This cannot fail for lack of memory: the claim left the node that is needed. */
+	if (!pages_keep(space, pages, uid))
+		extent_release(space->dirty, pages, NULL);
 }
 
 void space_unclaim(struct space *space, struct extent range, bool is_run)
@@ -317,7 +356,8 @@ int space_poison(struct space *space, uint64_t pfn, uint32_t *object)
 	if (extent_claim_at(space->clean, page, 1) == 0) {
 		zeromap_clear(space->p.zero, page, 1);
 		space->wants_fence = true;
-	} else if (extent_claim_at(space->dirty, page, 1) < 0) {
+	} else if (remains_claim_page(space->remains, page) < 0 &&
+		   extent_claim_at(space->dirty, page, 1) < 0) {
 		return 1;
 	}
 	if (pages_submit(space, (struct extent){ pfn_of(space, one.off), space->pfns_per_page },
@@ -329,22 +369,28 @@ int space_poison(struct space *space, uint64_t pfn, uint32_t *object)
 void space_stats(const struct space *space, struct space_stats *stats)
 {
 	uint64_t clean = pfn_of(space, extent_total(space->clean)),
-		 dirty = pfn_of(space, extent_total(space->dirty)) + space->scrubbing_pfns;
-	uint64_t largest_clean = extent_largest(space->clean),
-		 largest_dirty = extent_largest(space->dirty);
+		 dirty = pfn_of(space, extent_total(space->dirty)) + space->scrubbing_pfns,
+		 remains = pfn_of(space, remains_total(space->remains));
+	uint64_t largest = extent_largest(space->clean);
+
+	if (extent_largest(space->dirty) > largest)
+		largest = extent_largest(space->dirty);
+	if (remains_largest(space->remains) > largest)
+		largest = remains_largest(space->remains);
 
 	*stats = (struct space_stats){
-		.free = byte_of(clean + dirty + space->free_run_pfns),
-		.free_pages = byte_of(clean + dirty),
+		.free = byte_of(clean + dirty + remains + space->free_run_pfns),
+		.free_pages = byte_of(clean + dirty + remains),
 		.free_runs = byte_of(space->free_run_pfns),
 		.known_zero = byte_of(clean + space->free_run_pfns),
 		.known_zero_pages = byte_of(clean),
 		.scrubbing = byte_of(dirty),
-		.largest_free = byte_of(pfn_of(
-			space, largest_clean > largest_dirty ? largest_clean : largest_dirty)),
+		.remains = byte_of(remains),
+		.largest_free = byte_of(pfn_of(space, largest)),
 		.withheld = byte_of(space->withheld_pfns),
 		.poisoned = byte_of(space->poisoned_pfns),
-		.free_extents = extent_count(space->clean) + extent_count(space->dirty),
+		.free_extents = extent_count(space->clean) + extent_count(space->dirty) +
+				remains_count(space->remains),
 		.scrubbed_total = byte_of(space->scrubbed_pfns),
 	};
 }

@@ -6,6 +6,8 @@
  *
  *	compound pages  clean (known to be zero) --claim--> used --release--> dirty
  *	                dirty --scrubber--> clean
+ *	                used --release--> remains --claim of the same user--> used
+ *	                remains --wanted by others, or not asked for--> dirty
  *	base pages      a clean compound page is split for one user, whose runs lie in it:
  *	                clean run --claim--> used --release--> scrubbed --> clean run
  *	                when the last of them is free, the page is whole again
@@ -37,6 +39,8 @@ struct space_params {
 	const char *name;                       /* the arena's, for the trace; NULL: none */
 	/* of a file: so many free pages keep their blocks */
 	uint64_t keep_pages;
+	/* so many free pages may be kept as their last users left them, see remains.h */
+	uint64_t max_remains;
 	void *owner;                            /* what space_owner() returns */
 };
 
@@ -77,6 +81,17 @@ void space_withhold(struct space *space, struct extent range, bool is_run);
 int space_claim(struct extent *extents, uint32_t *nr, bool *is_run, struct space *space,
 		uint64_t nr_pfns, uint32_t max, uint32_t uid);
 /*
+ * Claims whole compound pages that @uid had last, as it left them: they do not read as zeroes. It
+ * takes none where the same space can be had in fewer extents as zeroes. *nr and @max as above.
+ * -ENOSPC: there are none, or too few; the caller claims other pages. On failure nothing changes.
+ */
+int space_claim_remains(struct extent *extents, uint32_t *nr, struct space *space, uint64_t nr_pfns,
+			uint32_t max, uint32_t uid);
+/*
+ * Makes the last @bytes bytes of @range zero. space_fence_data() makes that durable. -EIO.
+ */
+int space_zero_end(struct space *space, struct extent range, uint64_t bytes);
+/*
  * Claims the @nr_pfns base pages behind @run in its compound page, for growing in place. -ENOSPC:
  * they are not free.
  */
@@ -86,13 +101,16 @@ int space_claim_behind(struct space *space, struct extent run, uint64_t nr_pfns)
  * nobody. Quarantined space keeps its object until it is released.
  */
 void space_set_object(struct space *space, struct extent range, bool is_run, uint32_t object);
-/* Undoes a claim that nobody used: the space still reads as zeroes. */
+/* Undoes a space_claim() that nobody used: the space still reads as zeroes. */
 void space_unclaim(struct space *space, struct extent range, bool is_run);
+/* Undoes a space_claim_remains() by @uid. */
+void space_unclaim_remains(struct space *space, struct extent range, uint32_t uid);
 /*
- * Nobody has the space any more: it is scrubbed, and then free. -ENOMEM: nothing changes, try again
+ * Nobody has the space any more, and @uid, who had it last, may know all that is in it: it is
+ * scrubbed, and then free; or it is kept for @uid as it is. -ENOMEM: nothing changes, try again
  * later.
  */
-int space_release(struct space *space, struct extent range, bool is_run);
+int space_release(struct space *space, struct extent range, bool is_run, uint32_t uid);
 
 /* Do other runs lie in the compound page of @run? */
 bool space_is_shared(const struct space *space, struct extent run);
@@ -141,7 +159,9 @@ struct space_stats {
 	uint64_t known_zero, known_zero_pages;
 	/* the part of `free` that is dirty or being zeroed */
 	uint64_t scrubbing;
-	/* of whole pages, clean or dirty, that are not being zeroed */
+	/* the part of `free` that is kept as it is for the users who had it last */
+	uint64_t remains;
+	/* of whole pages, clean or not, that are not being zeroed */
 	uint64_t largest_free;
 	/* withheld; no part of `free` */
 	uint64_t withheld;

@@ -10,6 +10,7 @@
 #include <bsd/sys/tree.h>
 
 #include "daemon/space/backed.h"
+#include "daemon/space/remains.h"
 #include "daemon/space/space.h"
 
 #define NO_PAGE UINT64_MAX
@@ -41,6 +42,7 @@ struct space {
 	struct space_params p;
 	uint64_t pfns_per_page;
 	struct extent_map *clean, *dirty;       /* owned; in compound pages */
+	struct remains *remains;                /* owned; in compound pages */
 	struct owner_tree owners;               /* owned */
 	struct backed *backed;                  /* owned; NULL: free pages keep no blocks */
 	/*
@@ -87,6 +89,18 @@ static inline uint64_t byte_of(uint64_t pfn)
 int pages_submit(struct space *space, struct extent range, bool is_run);
 /* Sends as many dirty pages to the scrubber as it may have at once. */
 void pages_kick(struct space *space);
+/*
+ * A claim of @nr_pages clean pages failed: makes dirty what it takes of the pages that are kept for
+ * their last users, so that there will be enough.
+ */
+void pages_want(struct space *space, uint64_t nr_pages);
+/* Makes those dirty that are kept for users who do not ask for them any more. */
+void pages_drop_idle(struct space *space);
+/*
+ * Keeps @pages, which nobody has any more, for @uid as they are. Returns false if they are to be
+ * scrubbed instead.
+ */
+bool pages_keep(struct space *space, struct extent pages, uint32_t uid);
 /* Sets or clears the flag that `pmemarenactl map` shows. */
 void pages_set_scrubbing(struct space *space, struct extent pages, bool scrubbing);
 /*
@@ -95,6 +109,12 @@ void pages_set_scrubbing(struct space *space, struct extent pages, bool scrubbin
  */
 int pages_claim(struct extent *extents, uint32_t *nr, struct space *space, uint64_t nr_pages,
 		uint32_t max);
+/*
+ * As pages_claim(), of pages that @uid had last, which are not zero: one range, or as many as it
+ * takes if there is no one clean range either. -ENOSPC.
+ */
+int pages_claim_remains(struct extent *extents, uint32_t *nr, struct space *space,
+			uint64_t nr_pages, uint32_t max, uint32_t uid);
 /* Puts back pages that nobody used, as clean ones. */
 void pages_unclaim(struct space *space, const struct extent *extents, uint32_t nr);
 /* Asks the file system for the blocks of @pages, if they have none. */

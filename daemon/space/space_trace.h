@@ -21,6 +21,15 @@ static inline void space_trace_scrub(const struct space *space, struct extent ra
 	space_trace_range("space.scrub", space, range, is_run, 0);
 }
 
+/* @range is kept as its last user left it, for that user alone. */
+static inline void space_trace_left(const struct space *space, struct extent range)
+{
+	if (!trace_is_on())
+		return;
+	PROBE(left, byte_of(range.off), byte_of(range.len));
+	space_trace_range("space.left", space, range, false, 0);
+}
+
 /*
  * The scrubber is done with @range. @result < 0: it could not be made zero, and its bad base pages
  * are set aside.

@@ -42,6 +42,11 @@ enum pma_flags {
 	 * pinned. See pma_touch().
 	 */
 	PMA_EVICTABLE = 1u << 6,
+	/*
+	 * reserve, create: the bytes need not read as zeroes. They may be what this same user had
+	 * there before, and then cost nobody the time to zero them. See pma_reserve().
+	 */
+	PMA_ANY_CONTENTS = 1u << 7,
 };
 
 /*
@@ -50,6 +55,18 @@ enum pma_flags {
  * until pma_publish() makes it permanent or pma_abort(), or your death, gives it back; nobody else
  * can open it by then, but the name is taken. Blocks until the daemon answers, which may wait for
  * freed space to be scrubbed, or up to two seconds for space that others took ahead.
+ *
+ * With PMA_ANY_CONTENTS the bytes need not read as zeroes: space that the caller's own user (uid)
+ * had last may come as that user left it, which spares the zeroing: for a cache that writes all of
+ * what it reserves. It is never space that somebody still has mapped or pinned, that another user
+ * had last, or that has a media error. Space of which nobody knows that any more (after a start of
+ * the daemon), and allocations smaller than a page of the arena, are zeroed as ever. Whoever may
+ * open the allocation once it is published reads all of it: what the program has not written by
+ * then is old data of its own user. So write all @len bytes, or zero the rest of them before the
+ * publish. What is behind @len, to the end of the last page, reads as zeroes; where that is more
+ * than 64 KiB, all of it is zeroed space, so reserve whole pages of the arena. pma_create() takes
+ * the flag for what nobody but its owner may open (mode 0600, -EINVAL otherwise). Until it is
+ * published it cannot be given to another user (-EBUSY). A daemon that is older than this zeroes.
  *
  * 0, or -EINVAL @len is 0 or larger than the arena or @name too long, -EEXIST a published
  * allocation has @name, -EBUSY a reservation has it: somebody is writing it, and will publish or

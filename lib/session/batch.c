@@ -190,6 +190,9 @@ static int append(struct batch *batch, struct pma_op *op, const struct wire_requ
 		return -EMSGSIZE;
 	if (wants_attributes(batch, op))
 		item.flags |= WIRE_WITH_ATTRIBUTES;
+	/* Zeroes are contents too: a daemon that knows no others gives those. */
+	if (!batch->pma->link.contents)
+		item.flags &= ~(uint32_t)WIRE_ANY_CONTENTS;
 	if (opens(opcode))
 		r = add_spare(batch);
 	if (r == 0 && changes_holding(opcode, op))

@@ -135,6 +135,7 @@ struct link {
 	bool     bundles;               /* the daemon knows WIRE_ALL_OR_NONE */
 	bool     attributes;            /* the daemon knows WIRE_WITH_ATTRIBUTES */
 	bool     evicts;                /* the daemon knows WIRE_EVICTABLE and WIRE_TOUCH */
+	bool     contents;              /* the daemon knows WIRE_ANY_CONTENTS */
 	int64_t  hello_ns;              /* LINK_HELLO: since when the link waits for a WELCOME */
 	int64_t  retry_ns;              /* LINK_DOWN: when to connect again */
 	int64_t  backoff_ns;

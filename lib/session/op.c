@@ -41,7 +41,7 @@ uint16_t op_wire_opcode(const struct pma_op *op)
 static uint32_t allowed_flags(enum pma_opcode opcode)
 {
 	if (opcode == PMA_OP_RESERVE || opcode == PMA_OP_CREATE)
-		return PMA_CONTIGUOUS |
+		return PMA_CONTIGUOUS | PMA_ANY_CONTENTS |
 		       (opcode == PMA_OP_CREATE ? PMA_REPLACE | PMA_EVICTABLE : 0u);
 	if (opcode == PMA_OP_PUBLISH)
 		return PMA_REPLACE | PMA_EVICTABLE;
@@ -141,6 +141,8 @@ static uint32_t wire_flags(const struct pma_op *op)
 		flags |= WIRE_REPLACE;
 	if (op->flags & PMA_EVICTABLE)
 		flags |= WIRE_EVICTABLE;
+	if (op->flags & PMA_ANY_CONTENTS)
+		flags |= WIRE_ANY_CONTENTS;
 	if (op->attributes_len)
 		flags |= WIRE_WITH_ATTRIBUTES;
 	if (op->opcode == PMA_OP_CREATE)

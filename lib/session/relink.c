@@ -154,7 +154,8 @@ static int say_hello(struct link *link)
 				    .features = WIRE_REPEATS | WIRE_CARVES | WIRE_LENDS |
 						WIRE_WINDOWS | WIRE_USAGES |
 						WIRE_REPLACES | WIRE_ATTRIBUTES |
-						WIRE_EVICTS | WIRE_WAITS | WIRE_BUNDLES |
+						WIRE_EVICTS | WIRE_CONTENTS |
+						WIRE_WAITS | WIRE_BUNDLES |
 						WIRE_SURVEYS };
 	uint8_t message[sizeof(struct wire_header) + sizeof(hello)] __attribute__((aligned(8)));
 	struct wire_writer writer;
@@ -401,6 +402,7 @@ static void take_features(struct link *link, const struct wire_welcome *welcome)
 	link->evicts = welcome->features & WIRE_EVICTS;
 	link->bundles = welcome->features & WIRE_BUNDLES;
 	link->surveys = welcome->features & WIRE_SURVEYS;
+	link->contents = welcome->features & WIRE_CONTENTS;
 }
 
 /*

@@ -65,8 +65,8 @@ enum wire_opcode {
 	WIRE_ATTACH,
 	/*
 	 * arena, len, name, mode; flags WIRE_AND_PUBLISH (make it permanent in the same step),
-	 * WIRE_CONTIGUOUS, WIRE_LEASE, WIRE_KEEP_OPEN, WIRE_REPLACE, WIRE_EVICTABLE; arg: the
-	 * program's token.
+	 * WIRE_CONTIGUOUS, WIRE_LEASE, WIRE_KEEP_OPEN, WIRE_REPLACE, WIRE_EVICTABLE,
+	 * WIRE_ANY_CONTENTS; arg: the program's token.
 	 * -EEXIST: a published allocation has the name; -EBUSY: a reservation has it
 	 */
 	WIRE_RESERVE,
@@ -217,6 +217,11 @@ enum wire_flags {
 	 */
 	WIRE_EVICTABLE   = 1u << 18,
 	/*
+	 * reserve without WIRE_LEASE, and with WIRE_AND_PUBLISH only for the owner alone: the space
+	 * need not read as zeroes; it may have what the same user stored there earlier
+	 */
+	WIRE_ANY_CONTENTS = 1u << 19,
+	/*
 	 * reserve with WIRE_AND_PUBLISH, publish, carve, setattr: the item has attributes, behind
 	 * its name, which the allocation gets (instead of what it had). stat, open, pin, list: the
 	 * results shall have them, behind their texts.
@@ -277,6 +282,8 @@ enum wire_features {
 	WIRE_EVICTS  = 1u << 6,
 	/* the daemon knows WIRE_WITH_ATTRIBUTES */
 	WIRE_ATTRIBUTES = 1u << 7,
+	/* the daemon knows WIRE_ANY_CONTENTS */
+	WIRE_CONTENTS = 1u << 8,
 	/* the daemon knows WIRE_WAIT */
 	WIRE_WAITS = 1u << 9,
 	/* the daemon knows WIRE_ALL_OR_NONE */

@@ -32,6 +32,7 @@ static const struct {
 	[OP_RESTART] = { "restart", 1 }, [OP_KILL] = { "kill", 2 },
 	[OP_REPLACE] = { "replace", 0 }, [OP_ATTRIBUTES] = { "attributes", 0 },
 	[OP_EVICT] = { "evict", 0 },	 [OP_BUNDLE] = { "bundle", 0 },
+	[OP_CONTENTS] = { "contents", 0 },
 };
 
 const char *history_op_name(enum history_op op)
@@ -120,6 +121,7 @@ bool history_step(struct history *h, enum history_op op)
 		[OP_RESTART] = history_restart, [OP_KILL] = history_kill,
 		[OP_REPLACE] = history_replace, [OP_ATTRIBUTES] = history_attributes,
 		[OP_EVICT] = history_evict, [OP_BUNDLE] = history_bundle,
+	[OP_CONTENTS] = history_contents,
 	};
 	bool done;
 

@@ -35,6 +35,7 @@ enum history_op {
 	OP_ATTRIBUTES,
 	OP_EVICT,
 	OP_BUNDLE,
+	OP_CONTENTS,
 	NR_OPS
 };
 

@@ -68,6 +68,49 @@ uint64_t history_random_len(struct history *h)
 	return history_rnd(h, 3) ? 4096 * (1 + history_rnd(h, 40)) : page * (1 + history_rnd(h, 3));
 }
 
+/* Nobody who is alive has @extent, which is given to @alloc, mapped. */
+static void check_not_mapped(struct history *h, const struct alloc *alloc, struct extent extent)
+{
+	uint64_t whose = mapped_find(&h->mapped, extent);
+
+	if (!whose)
+		return;
+	fprintf(stderr, "allocation %llu has space of %llu, which a client has mapped\n",
+		(unsigned long long)alloc->id, (unsigned long long)whose);
+	history_fail(h, "a hand-out", -ENODATA);
+}
+
+/* The first word of @extent that the user @uid never stored; the end: there is none. */
+static uint64_t find_strange(const struct history *h, uint32_t uid, struct extent extent)
+{
+	const struct image *image = recorder_image(h->world->rec);
+	unsigned device = world_data_device(h->world);
+	uint64_t at = extent.off, end = extent.off + extent.len, word;
+
+	while ((at = image_find_nonzero(image, device, at, end - at)) < end) {
+		at -= at % sizeof(word);
+		image_read(image, device, at, &word, sizeof(word));
+		if (!model_has_stored(h->model, uid, word))
+			return at;
+		at += sizeof(word);
+	}
+	return end;
+}
+
+void history_check_own(struct history *h, const struct alloc *alloc)
+{
+	for (uint32_t i = 0; i < alloc->nr_extents && !h->nr_failures; i++) {
+		struct extent e = arena_extent(h->world->arena, alloc, i);
+
+		if (find_strange(h, alloc->uid, e) < e.off + e.len) {
+			fprintf(stderr, "allocation %llu has what uid %u never stored\n",
+				(unsigned long long)alloc->id, alloc->uid);
+			history_fail(h, "a hand-out", -ENODATA);
+		}
+		check_not_mapped(h, alloc, e);
+	}
+}
+
 /*
  * What is handed out reads as zeroes, from byte @from on, and is not what somebody who is alive has
  * mapped.
@@ -75,7 +118,7 @@ uint64_t history_random_len(struct history *h)
 void history_check_hand_out(struct history *h, const struct alloc *alloc, uint64_t from)
 {
 	const struct image *image = recorder_image(h->world->rec);
-	uint64_t at = 0, whose;
+	uint64_t at = 0;
 
 	for (uint32_t i = 0; i < alloc->nr_extents && !h->nr_failures; i++) {
 		struct extent e = arena_extent(h->world->arena, alloc, i);
@@ -91,13 +134,7 @@ void history_check_hand_out(struct history *h, const struct alloc *alloc, uint64
 				(unsigned long long)alloc->id);
 			history_fail(h, "a hand-out", -ENODATA);
 		}
-		whose = mapped_find(&h->mapped, e);
-		if (whose) {
-			fprintf(stderr,
-				"allocation %llu has space of %llu, which a client has mapped\n",
-				(unsigned long long)alloc->id, (unsigned long long)whose);
-			history_fail(h, "a hand-out", -ENODATA);
-		}
+		check_not_mapped(h, alloc, e);
 	}
 }
 

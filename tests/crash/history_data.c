@@ -48,6 +48,7 @@ bool history_write(struct history *h, enum history_op op)
 	if (!alloc)
 		return false;
 	counts = model_last(object)->state != OBJECT_GONE;
+	model_note_stored(h->model, alloc->uid, value);
 	off = history_rnd(h, alloc_bytes(alloc) / 64) * 64;
 	for (unsigned i = 0; i < 8; i++)
 		words[i] = value;

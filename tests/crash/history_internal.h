@@ -27,6 +27,11 @@ uint64_t history_random_len(struct history *h);
  */
 void history_check_hand_out(struct history *h, const struct alloc *alloc, uint64_t from);
 /*
+ * What was reserved with any contents has nothing but what its own user stored earlier, and is not
+ * what somebody who is alive has mapped.
+ */
+void history_check_own(struct history *h, const struct alloc *alloc);
+/*
  * What goes is quarantined for as long as its client has it open; to be told before, and again when
  * it is done.
  */
@@ -82,6 +87,10 @@ bool history_evict(struct history *h, enum history_op op);
 /* ---- history_bundle.c ---- */
 
 bool history_bundle(struct history *h, enum history_op op);
+
+/* ---- history_contents.c ---- */
+
+bool history_contents(struct history *h, enum history_op op);
 
 /* ---- history.c ---- */
 

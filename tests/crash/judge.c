@@ -50,7 +50,7 @@ void verdict_fini(struct verdict *verdict)
 static bool check_word(struct court *court, const struct object *object, size_t version,
 		       uint64_t off, uint64_t value)
 {
-	if (model_allows_word(object, version, off, value, court->now))
+	if (model_allows_word(court->model, object, version, off, value, court->now))
 		return true;
 	verdict_fail(court->verdict,
 		     "allocation %llu: at offset %llu is %#llx, which nobody stored there since",

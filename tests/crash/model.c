@@ -39,6 +39,7 @@ void model_fini(struct model *model)
 	for (size_t i = 0; i < model->nr_objects; i++)
 		fini_object(&model->objects[i]);
 	free(model->objects);
+	free(model->stored);
 	free(model->bad);
 	model_init(model);
 }
@@ -237,11 +238,28 @@ void model_see(struct object *object, size_t version, uint64_t now)
 	}
 }
 
-/* Spots are whole lines, so one word is one value of each; later durable ones hide earlier ones. */
-bool model_allows_word(const struct object *object, size_t version, uint64_t off, uint64_t value,
-		       uint64_t now)
+void model_note_stored(struct model *model, uint32_t uid, uint64_t value)
 {
-	bool allowed = value == 0;
+	model->stored =
+		grown(model->stored, model->nr_stored, &model->room_stored, sizeof(*model->stored));
+	model->stored[model->nr_stored++] = (struct stored){ value, uid };
+}
+
+bool model_has_stored(const struct model *model, uint32_t uid, uint64_t value)
+{
+	for (size_t i = 0; i < model->nr_stored; i++)
+		if (model->stored[i].uid == uid && model->stored[i].value == value)
+			return true;
+	return false;
+}
+
+/* Spots are whole lines, so one word is one value of each; later durable ones hide earlier ones. */
+bool model_allows_word(const struct model *model, const struct object *object, size_t version,
+		       uint64_t off, uint64_t value, uint64_t now)
+{
+	bool allowed = value == 0 ||
+		       (object->has_contents &&
+			model_has_stored(model, object->versions[0].uid, value));
 
 	for (size_t i = 0; i < object->nr_spots; i++) {
 		const struct spot *spot = &object->spots[i];

@@ -43,6 +43,8 @@ struct object {
 	uint64_t given;                 /* its id was out from then on */
 	bool     lingers;               /* freed, and a client still has it open */
 	bool     is_carved;             /* what is where in it has changed: nobody writes to it */
+	/* it was reserved with any contents: what nobody stored is what its user stored earlier */
+	bool     has_contents;
 	/* its last version is gone because this one took its name, in this version; 0: none did */
 	uint64_t replaced_by;
 	size_t by_version;
@@ -54,6 +56,12 @@ struct object {
 	size_t nr_spots, room_spots;
 };
 
+/* A value that clients of a user stored, each once. */
+struct stored {
+	uint64_t value;
+	uint32_t uid;
+};
+
 struct bad_pfn {
 	uint64_t pfn, acked;
 };
@@ -61,6 +69,8 @@ struct bad_pfn {
 struct model {
 	struct object *objects;         /* owned */
 	size_t nr_objects, room_objects;
+	struct stored *stored;          /* owned */
+	size_t nr_stored, room_stored;
 	struct bad_pfn *bad;            /* owned */
 	size_t nr_bad, room_bad;
 };
@@ -104,7 +114,11 @@ bool model_matches(const struct version *version, const struct alloc *alloc);
 void model_see(struct object *object, size_t version, uint64_t now);
 
 /* May the word at @off (in the allocation) be @value, in this version, after a cut at @now? */
-bool model_allows_word(const struct object *object, size_t version, uint64_t off, uint64_t value,
-		       uint64_t now);
+bool model_allows_word(const struct model *model, const struct object *object, size_t version,
+		       uint64_t off, uint64_t value, uint64_t now);
+/* Notes that a client of user @uid stores @value somewhere, also where nobody is to look for it. */
+void model_note_stored(struct model *model, uint32_t uid, uint64_t value);
+/* Did a client of user @uid ever store @value? */
+bool model_has_stored(const struct model *model, uint32_t uid, uint64_t value);
 
 #endif

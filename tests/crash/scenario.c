@@ -56,6 +56,7 @@ static const struct {
 	{ KIND_RANDOM, 0, "random" },	  { KIND_ALONE, OP_REPLACE, NULL },
 	{ KIND_ALONE, OP_ATTRIBUTES, NULL }, { KIND_ALONE, OP_EVICT, NULL },
 	{ KIND_ALONE, OP_BUNDLE, NULL },
+	{ KIND_ALONE, OP_CONTENTS, NULL },
 };
 #define NR_KINDS ((unsigned)(sizeof(kinds) / sizeof(kinds[0])))
 
@@ -472,6 +473,9 @@ uint64_t scenario_run(const struct scenario_params *params)
 	choose(&s);
 	snprintf(params->tally->where, sizeof(params->tally->where), "%s", s.title);
 	world_init(&s.world, &s.flavour, 2048);
+	/* Of a file, too, pages are kept for their last users. */
+	if (s.kind == KIND_ALONE && s.op == OP_CONTENTS)
+		s.world.params.keep_blocks = UINT64_C(1) << 30;
 	model_init(&s.model);
 	record(&s);
 	nr_failed = s.history.nr_failures;

@@ -45,6 +45,7 @@ SURVEYS = 1 << 11
  DONE, REPLACE) = (1 << i for i in range(16))
 ALL_OR_NONE = 1 << 16
 EVICTABLE = 1 << 18
+ANY_CONTENTS = 1 << 19
 WITH_ATTRIBUTES = 1 << 20
 UNTIL_THERE = 1 << 21
 IS_RESERVED, IS_POISONED, IS_LEASED, WAS_DONE = (1 << i for i in range(4))

@@ -214,6 +214,32 @@ START_TEST(test_client_requests_say_what_was_asked)
 }
 END_TEST
 
+static void serve_contents(struct fake_daemon *daemon)
+{
+	daemon->features = WIRE_CONTENTS;
+	serve(daemon);
+}
+
+/* A daemon that does not know the flag zeroes: that will do. */
+START_TEST(test_client_any_contents_are_asked_for_where_they_are_known)
+{
+	struct pma_op ops[2] = { { .opcode = PMA_OP_RESERVE, .len = 4096 },
+				 { .opcode = PMA_OP_RESERVE,
+				   .len = 4096,
+				   .flags = PMA_ANY_CONTENTS } };
+	struct pma_handle handle;
+
+	begin(_i ? serve_contents : serve);
+	ck_assert_int_eq(pma_reserve(&handle, pma, "x", 4096, PMA_ANY_CONTENTS), 0);
+	ck_assert_uint_eq(fake->last_flags, _i ? WIRE_ANY_CONTENTS : 0);
+	ck_assert_int_eq(pma_run(pma, ops, 2), 0);
+	ck_assert_int_eq(ops[1].result, 0);
+	ck_assert_uint_eq(fake->last_flags, _i ? WIRE_ANY_CONTENTS : 0);
+	ck_assert_int_eq(pma_publish_flags(pma, handle, PMA_ANY_CONTENTS), -EINVAL);
+	end();
+}
+END_TEST
+
 START_TEST(test_client_senseless_arguments_are_refused_here)
 {
 	char endless[PMA_MAX_NAME + 2];
@@ -475,6 +501,7 @@ static void add_tests(TCase *t)
 	tcase_add_loop_test(t, test_client_refused_welcome_is_the_error_of_connect, 0,
 			    NR(refusals));
 	tcase_add_test(t, test_client_requests_say_what_was_asked);
+	tcase_add_loop_test(t, test_client_any_contents_are_asked_for_where_they_are_known, 0, 2);
 	tcase_add_test(t, test_client_senseless_arguments_are_refused_here);
 	tcase_add_test(t, test_client_stat_tells_everything);
 	tcase_add_test(t, test_client_run_groups_neighbours);

@@ -59,7 +59,7 @@ static void die_with_a_request(struct fake_daemon *daemon)
 	ck_assert_uint_eq(hello.features,
 			  WIRE_REPEATS | WIRE_CARVES | WIRE_LENDS | WIRE_WINDOWS | WIRE_USAGES |
 				  WIRE_REPLACES | WIRE_EVICTS | WIRE_ATTRIBUTES | WIRE_WAITS |
-				  WIRE_BUNDLES | WIRE_SURVEYS);
+				  WIRE_CONTENTS | WIRE_BUNDLES | WIRE_SURVEYS);
 	fake_expect(daemon, ask, fare->opcode);
 	ck_assert_uint_eq(ask->repeats, 0);
 	fake_hang_up(daemon);
