@@ -63,6 +63,7 @@ static int keep(struct bundle_change *change, struct alloc *alloc)
 	change->session = alloc->session;
 	change->is_successor = alloc->is_successor;
 	change->is_lease = alloc->is_lease;
+	change->has_contents = alloc->has_contents;
 	change->name_len = alloc->name_len;
 	change->nr_records = alloc->nr_records;
 	if (alloc->name_len) {

@@ -26,7 +26,7 @@ struct bundle_change {
 	uint16_t nr_records;
 	uint32_t version, entry;
 	uint64_t session;
-	bool     is_successor, is_lease;
+	bool     is_successor, is_lease, has_contents;
 };
 
 struct bundle {

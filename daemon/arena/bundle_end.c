@@ -113,6 +113,7 @@ static void unpublish(struct arena *arena, struct alloc *alloc, const struct bun
 	alloc->state = ALLOC_RESERVED;
 	alloc->session = change->session;
 	alloc->entry = change->entry;
+	alloc->has_contents = change->has_contents;
 	if (!change->is_lease)
 		return;
 	quota_return(arena->quota, alloc->uid, QUOTA_BYTES, alloc->nr_pfns << DESC_SHIFT);

@@ -38,9 +38,12 @@
  */
 #define MAX_REST (UINT64_C(64) << 10)
 
-static bool may_have_contents(const struct arena_ask *ask, uint64_t nr_pfns)
+static bool may_have_contents(const struct arena *arena, const struct arena_ask *ask,
+			      uint64_t nr_pfns)
 {
-	return ask->any_contents && (nr_pfns << DESC_SHIFT) - ask->len <= MAX_REST;
+	/* If the changes are undone, a published one no longer tells what it was given. */
+	return ask->any_contents && !arena->bundle &&
+	       (nr_pfns << DESC_SHIFT) - ask->len <= MAX_REST;
 }
 
 /* Puts back what was claimed, which nobody has seen. */
@@ -71,7 +74,7 @@ static int claim_space(struct alloc **out, struct arena *arena, const struct cal
 		.nr_pfns = nr_pfns,
 		.max_extents = ask->contiguous ? 1 : ALLOC_MAX_EXTENTS,
 		.is_lease = ask->lease,
-		.any_contents = may_have_contents(ask, nr_pfns),
+		.any_contents = may_have_contents(arena, ask, nr_pfns),
 	};
 	struct evict_claimed claimed;
 	struct alloc *alloc;
@@ -311,7 +314,7 @@ void reserve_undo(struct arena *arena, struct alloc *alloc)
 		arena->owner_of_record[alloc->records[i]] = NULL;
 	plane_set(arena->plane, alloc->slot, 0);
 	charge_return(arena, alloc);
-	undo_claim(arena, alloc);
+	undo_claim(arena, alloc, alloc->uid);
 	object_drop(arena, alloc);
 }
 
