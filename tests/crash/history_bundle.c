@@ -107,8 +107,19 @@ static void note_gone(struct history *h, uint64_t id, const struct alloc *by, ui
 	history_note_gone(h, object);
 }
 
+/* It has the name already: a rename changes nothing, and nothing tells whether it came to be. */
+static bool has_name(const struct history *h, const struct item *item)
+{
+	const struct version *last = model_last(model_find(h->model, item->id));
+
+	return last->name_len == item->name_len &&
+	       memcmp(last->name, item->name, item->name_len) == 0;
+}
+
 static void note(struct history *h, enum deed deed, const struct item *item, uint64_t begun)
 {
+	if (deed == RENAME && has_name(h, item))
+		return;
 	if (deed == FREE) {
 		note_gone(h, item->id, NULL, begun);
 		return;
