@@ -240,9 +240,9 @@ START_TEST(test_wire_opcodes_have_names_and_flags)
 			  WIRE_READ_ONLY | WIRE_WANT_UID | WIRE_LENT | WIRE_WITH_ATTRIBUTES);
 	ck_assert_uint_eq(wire_known_flags(WIRE_EXTENTS), WIRE_LENT);
 	ck_assert_uint_eq(wire_known_flags(WIRE_PUBLISH),
-			  WIRE_REPLACE | WIRE_WITH_ATTRIBUTES | WIRE_EVICTABLE);
+			  WIRE_REPLACE | WIRE_WITH_ATTRIBUTES | WIRE_EVICTABLE | WIRE_ALL_OR_NONE);
 	ck_assert(wire_known_flags(WIRE_RESERVE) & WIRE_ANY_CONTENTS);
-	ck_assert_uint_eq(wire_known_flags(WIRE_RENAME), WIRE_REPLACE);
+	ck_assert_uint_eq(wire_known_flags(WIRE_RENAME), WIRE_REPLACE | WIRE_ALL_OR_NONE);
 	ck_assert_uint_eq(wire_known_flags(WIRE_CLOSE),
 			  WIRE_UNMAPPED | WIRE_LENT | WIRE_IF_CLOSED | WIRE_DONE);
 }
