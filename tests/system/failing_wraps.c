@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The calls that can fail, each with its kind and the errors that the real one could have had. A test that wants the second
- * error of a call gets the first of one that has a single error.
+ * error of a call gets the first of one that has a single error. EINTR is never the second, but where nobody would try again: a
+ * call that is interrupted for good is none that the real one could be.
  *
  * The allocators are those of the GNU C library under their second names, since looking up the first ones may itself allocate.
  */
@@ -147,7 +148,7 @@ FAILING(int, chmod, (const char *p, mode_t m), (p, m), -1, DISK, EIO, EROFS)
 FAILING(int, fchmod, (int fd, mode_t m), (fd, m), -1, DISK, EIO, EROFS)
 FAILING(int, chown, (const char *p, uid_t u, gid_t g), (p, u, g), -1, DISK, EIO, EPERM)
 FAILING(ssize_t, read, (int fd, void *b, size_t n), (fd, b, n), -1, TRANSFER, EIO, EAGAIN)
-FAILING(ssize_t, pread, (int fd, void *b, size_t n, off_t o), (fd, b, n, o), -1, TRANSFER, EIO, EINTR)
+FAILING(ssize_t, pread, (int fd, void *b, size_t n, off_t o), (fd, b, n, o), -1, TRANSFER, EIO, EIO, EINTR)
 FAILING(ssize_t, pwrite, (int fd, const void *b, size_t n, off_t o), (fd, b, n, o), -1, TRANSFER, ENOSPC, EIO, EINTR)
 FAILING(ssize_t, readv, (int fd, const struct iovec *v, int n), (fd, v, n), -1, TRANSFER, ENOMEM, EIO)
 FAILING(ssize_t, writev, (int fd, const struct iovec *v, int n), (fd, v, n), -1, TRANSFER, ENOMEM, ENOBUFS)
