@@ -233,8 +233,8 @@ static int answer(int r, const char *what, const struct request *request, size_t
 		return 0;
 	if (r == -EFAULT)
 		nbdkit_error("%s %zu bytes at %zu: the memory of byte %zu is bad, or the "
-			     "file of the arena was made shorter; `pmemarenactl status` says how "
-			     "the device is",
+			     "file of the arena was made shorter, or its file system is full; "
+			     "`pmemarenactl status` says how the device is, and `df` how full",
 			     what, request->count, (size_t)(request->at - begin), bad);
 	else
 		nbdkit_error("%s %zu bytes at %zu: %s", what, request->count,
@@ -279,7 +279,6 @@ static int on_pwrite(void *handle, const void *buffer, uint32_t count, uint64_t 
 	return serve("writing", do_write, &request);
 }
 
-/* Also a trim: space of an allocation cannot be given back in parts, and reads as zeroes then. */
 static int on_zero(void *handle, uint32_t count, uint64_t offset, uint32_t flags)
 {
 	struct request request = request_at(handle, offset, count, flags);
@@ -318,7 +317,11 @@ static struct nbdkit_plugin plugin = {
 	.can_write = on_can_write,
 	.can_flush = yes,
 	.is_rotational = no,
-	.can_trim = yes,
+	/*
+	 * Space of an allocation cannot be given back in parts. A trim that stored zeroes instead
+	 * would let mkfs or fstrim write all free space, and fill the sparse file of an arena.
+	 */
+	.can_trim = no,
 	.can_zero = yes,
 	.can_fast_zero = no,
 	.can_fua = on_can_fua,
@@ -326,7 +329,6 @@ static struct nbdkit_plugin plugin = {
 	.pread = on_pread,
 	.pwrite = on_pwrite,
 	.zero = on_zero,
-	.trim = on_zero,
 	.flush = on_flush,
 };
 
