@@ -117,5 +117,6 @@ class Ready:
         with self.change:
             self.is_closed = True
             self.change.notify()
-        if self.thread:
+        # The collector may run this on that thread, which cannot wait for itself.
+        if self.thread and self.thread is not threading.current_thread():
             self.thread.join()

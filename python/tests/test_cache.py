@@ -237,13 +237,13 @@ class TestViews(CacheStage):
             cache.get(f"n{i % 7}")
         cache.clear()
         self.assertEqual((len(cache), self.arena.usage().reserved), (0, 0))
-        fds = len(os.listdir("/proc/self/fd"))
+        fds, threads = len(os.listdir("/proc/self/fd")), threading.enumerate()
         for _ in range(20):
             Cache(self.lab.socket, ready_bytes=MiB).close()
             Cache(self.lab.socket, ready_bytes=MiB)
         gc.collect()
         self.assertEqual(len(os.listdir("/proc/self/fd")), fds)
-        self.assertEqual([t.name for t in threading.enumerate() if t.name.startswith("pmemarena")], [])
+        self.assertEqual(threading.enumerate(), threads)
 
 
 class TestFull(CacheStage):
@@ -387,6 +387,24 @@ class TestProcesses(CacheStage):
         finally:
             stop.set()
             thread.join()
+
+    def test_a_cache_that_nobody_calls_answers_a_new_daemon(self):
+        """Else nobody's put would find room again, for as long as it is open."""
+        idle, writer = self.cache(), self.cache(namespace="writer")
+        self.lab.kill()
+        self.lab.start()
+        for i in range(20):
+            self.put_in_time(writer, str(i), bytes(MiB))
+        self.assertFalse(idle.closed)
+
+    def put_in_time(self, cache, key, data):
+        """Full means that who was there before was not heard of yet. That must end."""
+        deadline = time.monotonic() + 40
+        while True:
+            try:
+                return cache.put(key, data)
+            except pmemarena.FullError as error:
+                self.assertLess(time.monotonic(), deadline, f"nothing is evicted: {error}")
 
     def test_after_fork_the_child_opens_its_own(self):
         cache = self.cache(ready_bytes=MiB)
