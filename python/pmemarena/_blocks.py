@@ -14,7 +14,7 @@ from typing import NamedTuple
 from pmemarena._buffers import each_piece, write_block
 from pmemarena._errors import ClosedError, Error, LostError, StaleError, make_error
 from pmemarena._holds import Holds
-from pmemarena._labels import key_label, key_name, label_pack, label_unpack
+from pmemarena._labels import is_key_name, key_label, key_name, label_pack, label_unpack
 from pmemarena._native import Mapping, Window
 from pmemarena._operations import ABORT, CLOSE, EVICTABLE, Op, PUBLISH, REPLACE
 from pmemarena._ready import Ready
@@ -406,7 +406,12 @@ class Blocks:
 
     def count(self):
         """How many blocks this namespace has."""
-        return self._with_link(lambda link: sum(not info.is_reserved for info in link.arena.list(prefix=self.namespace)))
+        return self._with_link(lambda link: sum(1 for _ in self._own(link)))
+
+    def _own(self, link):
+        """The blocks of this namespace. Others may begin like it: those of a namespace below it, and what a program named so."""
+        return (info for info in link.arena.list(prefix=self.namespace)
+                if not info.is_reserved and is_key_name(self.namespace, info.name) and label_unpack(info.attributes))
 
     def usage(self):
         """How full the arena is, whoever fills it."""
@@ -418,7 +423,7 @@ class Blocks:
         return self._with_link(self._clear)
 
     def _clear(self, link):
-        results = self._run(link, [Op.free(info.handle) for info in link.arena.list(prefix=self.namespace)])
+        results = self._run(link, [Op.free(info.handle) for info in self._own(link)])
         return sum(result.errno == 0 for result in results)
 
     def _delete(self, link, names, labels):

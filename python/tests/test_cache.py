@@ -75,6 +75,20 @@ class TestKeys(CacheStage):
         one.put("k", b"1")
         self.assertEqual((two.read("k"), other.read("k"), other.clear()), (b"1", None, 0))
 
+    def test_clear_and_len_leave_what_is_no_block(self):
+        cache, below, empty = self.cache(), self.cache(namespace="cache/b"), self.cache(namespace="")
+        digest = _labels.key_name("", b"k")
+        programs = ["cache/my-model-weights", f"cache/{digest}", f"cache/{digest[:-1]}x", f"/x{digest}"]
+        for name in programs:
+            self.arena.put(name, b"a program's own", attributes=_labels.label_pack((0, b"k"), 1) if name[-1] == "x" else None)
+        for each in (cache, below, empty):
+            each.put("mine", b"1")
+            each.put("other", b"2")
+        self.assertEqual([len(each) for each in (cache, below, empty)], [2, 2, 2])
+        self.assertEqual((cache.clear(), len(cache), len(below), len(empty)), (2, 0, 2, 2))
+        self.assertEqual((empty.clear(), below.read("mine"), below.clear()), (2, b"1", 2))
+        self.assertEqual(sorted(info.name for info in self.arena.list()), sorted(programs))
+
     def test_existing_is_success_and_left_alone(self):
         cache = self.cache()
         cache.put("k", b"first")
