@@ -16,7 +16,7 @@ from pmemarena._errors import ClosedError, Error, LostError, StaleError, make_er
 from pmemarena._holds import Holds
 from pmemarena._labels import is_key_name, key_label, key_name, label_pack, label_unpack
 from pmemarena._native import Mapping, Window
-from pmemarena._operations import ABORT, CLOSE, EVICTABLE, Op, PUBLISH, REPLACE
+from pmemarena._operations import ABORT, CLOSE, EVICTABLE, Op, PUBLISH, RENAME, REPLACE
 from pmemarena._ready import Ready
 from pmemarena._session import Session
 
@@ -343,11 +343,15 @@ class Blocks:
             raise
 
     def _take(self, link, group):
-        """What is ready."""
+        """What is ready, under the name that the block will have: else its publish would replace what another put meanwhile. Where
+        the name is taken by now, the reserve says so again, and why."""
         for it in group:
             it.error = None
             it.place = self.ready.take(link, len(it.buffer))
             it.handle = it.place and it.place.handle
+        named = [it for it in group if it.place and not it.replaces]
+        results = self._run(link, [Op(RENAME, it.handle, it.name) for it in named])
+        self._give_back(link, [it for it, result in zip(named, results) if result.errno])
 
     def _fill(self, link, it):
         if it.place:
@@ -373,7 +377,7 @@ class Blocks:
         ops = []
         for it in group:
             # What was reserved without a name gets it now.
-            name, flags = (it.name, REPLACE) if it.replaces or it.place else (None, 0)
+            name, flags = (it.name, REPLACE) if it.replaces else (None, 0)
             ops.append(Op(PUBLISH, it.handle, name, flags=flags | EVICTABLE, attributes=label_pack(it.label, len(it.buffer))))
         for it, result in zip(group, self._run(link, ops)):
             it.error = result.error(it.name)

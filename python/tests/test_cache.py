@@ -102,6 +102,45 @@ class TestKeys(CacheStage):
             self.assertEqual((bytes(pin), cache.read("k")), (b"other", b"of another length"), "who has the old one keeps it")
         self.assertEqual(len(cache), 1)
 
+    def ready_cache(self, size):
+        """A cache that has places for blocks of this size ready, which nothing takes before the test does."""
+        cache = self.cache(ready_bytes=4 * MiB)
+        cache.put("warm", content("warm", size))
+        deadline = time.monotonic() + 60
+        while not cache._blocks.ready.places:
+            self.assertLess(time.monotonic(), deadline, "nothing gets ready")
+            time.sleep(0.005)
+        return cache
+
+    def test_what_another_put_meanwhile_is_left_alone(self):
+        """Also where the block goes to a place that is ready, and has no name before."""
+        cache, other = self.ready_cache(MiB), self.cache()
+        store, new = cache._blocks._store, content("new", MiB)
+
+        def store_later(wanted):
+            other.put("k", new)
+            store(wanted)
+
+        cache._blocks._store = store_later
+        cache.put("k", content("old", MiB))
+        self.assertTrue(other.read("k") == cache.read("k") == new, "what is newer was overwritten")
+        cache.put("k", content("newest", MiB), replace=True)
+        self.assertTrue(other.read("k") == content("newest", MiB))
+
+    def test_what_is_being_put_is_another_puts_success(self):
+        cache, other = self.ready_cache(MiB), self.cache()
+        fill, places = cache._blocks._fill, []
+
+        def fill_later(link, it):
+            places.append(it.place)
+            other.put("k", content("other", MiB))
+            self.assertFalse("k" in other)
+            fill(link, it)
+
+        cache._blocks._fill = fill_later
+        cache.put("k", content("mine", MiB))
+        self.assertTrue(places[0] is not None and other.read("k") == content("mine", MiB))
+
     def test_being_put_by_another_is_success(self):
         cache = self.cache()
         other = self.arena.reserve(_labels.key_name("cache/", b"k"), 4096)
