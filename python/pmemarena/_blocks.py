@@ -195,7 +195,7 @@ class Blocks:
         if pin is None:                 # a lost daemon would know
             return None
         told = label_unpack(pin.attributes)
-        if told is None or told[0] != label or told[1] > len(pin):
+        if told is None or told[0] != label or not 0 < told[1] <= len(pin):
             pin.put()
             return False
         return Found(pin, told[1])

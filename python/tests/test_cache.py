@@ -13,7 +13,7 @@ import time
 
 import stage
 from stage import KiB, MiB, Stage, main, pmemarena
-from pmemarena import Cache, _labels
+from pmemarena import Cache, _labels, _ready
 
 
 def content(key, size):
@@ -64,7 +64,7 @@ class TestKeys(CacheStage):
         cache = self.cache()
         name = _labels.key_name("cache/", b"wanted")
         for attributes in (b"", b"x", _labels.label_pack(_labels.key_label(b"other"), 4096),
-                           _labels.label_pack(_labels.key_label(b"wanted"), 4097)):
+                           *(_labels.label_pack(_labels.key_label(b"wanted"), size) for size in (0, 4097, 2 ** 64 - 1))):
             self.arena.create(name, 4096, attributes=attributes, replace=True).close()
             self.assertEqual(("wanted" in cache, cache.get("wanted"), cache.delete("wanted")), (False, None, False))
             cache.put("wanted", b"mine")
@@ -329,6 +329,33 @@ class TestFull(CacheStage):
         self.assertGreater(hits, 20)
         cache.close()
         self.assertEqual(self.arena.usage().reserved, 0)
+
+
+    def test_what_cannot_be_mapped_ahead_is_given_back(self):
+        class Unpopulated:
+            def __init__(self, *args):
+                self.memory = mapping(*args)
+
+            def populate(self):
+                raise MemoryError
+
+            def close(self):
+                self.memory.close()
+
+        def refuse(*_):
+            raise MemoryError
+
+        mapping = _ready.Mapping
+        self.addCleanup(setattr, _ready, "Mapping", mapping)
+        cache = self.cache(ready_bytes=4 * MiB)
+        for _ready.Mapping in (refuse, Unpopulated):
+            cache.put("k", content("k", MiB), replace=True)
+            deadline = time.monotonic() + 60
+            while not cache._blocks.ready.is_full:
+                self.assertLess(time.monotonic(), deadline, "nobody tried")
+                time.sleep(0.005)
+            self.assertEqual(self.arena.usage().reserved, 0)
+        self.assertEqual(cache.read("k"), content("k", MiB))
 
 
 # Of a process of its own: it puts and reads blocks of a few keys, whose content tells the key, until it is killed or has done so many.
