@@ -16,9 +16,10 @@ NAME_DIGITS = re.compile(f"[0-9a-f]{{{2 * NAME_BYTES}}}")
 
 
 def as_key(key):
-    """The bytes of a key: a str stands for its UTF-8."""
+    """The bytes of a key: a str stands for its UTF-8. A lone surrogate is encoded as if it were a letter, so that every str is a
+    key, and no two of them are one."""
     if isinstance(key, str):
-        return key.encode("utf-8", "surrogateescape")
+        return key.encode("utf-8", "surrogatepass")
     if isinstance(key, bytes):
         return key
     raise TypeError(f"a key is bytes or str, not {type(key).__name__}")

@@ -18,7 +18,7 @@ from pmemarena import Cache, _labels, _ready
 
 def content(key, size):
     """Each part of it tells the key, so that a torn or strange block is seen."""
-    word = hashlib.sha256(str(key).encode()).digest()
+    word = hashlib.sha256(str(key).encode("utf-8", "surrogatepass")).digest()
     return (word * (size // len(word) + 1))[:size]
 
 
@@ -53,7 +53,8 @@ class TestKeys(CacheStage):
 
     def test_keys_of_any_length_and_letter(self):
         cache = self.cache()
-        keys = ["", "k", b"\0", b"\xff" * 30, *("k" * n for n in (245, 246, 247, 5000)), "k" * 5000 + "2", "schlüssel/\n@", "a/../b"]
+        keys = ["", "k", b"\0", b"\xff" * 30, *("k" * n for n in (245, 246, 247, 5000)), "k" * 5000 + "2", "schlüssel/\n@", "a/../b",
+                "\ud800", "\udc80", "\ud83d\ude00", "\U0001f600", "\udced\udca0\udc80"]
         self.assertEqual(cache.put_many([(key, content(key, 100)) for key in keys]), [None] * len(keys))
         self.assertEqual([cache.read(key) for key in keys], [content(key, 100) for key in keys])
         self.assertEqual(cache.exists_many(["k" * 244, "k" * 248, "k" * 4999]), [False] * 3)
