@@ -14,9 +14,9 @@ from typing import NamedTuple
 from pmemarena._buffers import each_piece, write_block
 from pmemarena._errors import ClosedError, Error, LostError, StaleError, make_error
 from pmemarena._holds import Holds
-from pmemarena._labels import key_label, key_name, label_pack, label_unpack
+from pmemarena._labels import is_key_name, key_label, key_name, label_pack, label_unpack
 from pmemarena._native import Mapping, Window
-from pmemarena._operations import ABORT, CLOSE, EVICTABLE, Op, PUBLISH, REPLACE
+from pmemarena._operations import ABORT, CLOSE, EVICTABLE, Op, PUBLISH, RENAME, REPLACE
 from pmemarena._ready import Ready
 from pmemarena._session import Session
 
@@ -195,7 +195,7 @@ class Blocks:
         if pin is None:                 # a lost daemon would know
             return None
         told = label_unpack(pin.attributes)
-        if told is None or told[0] != label or told[1] > len(pin):
+        if told is None or told[0] != label or not 0 < told[1] <= len(pin):
             pin.put()
             return False
         return Found(pin, told[1])
@@ -343,11 +343,15 @@ class Blocks:
             raise
 
     def _take(self, link, group):
-        """What is ready."""
+        """What is ready, under the name that the block will have: else its publish would replace what another put meanwhile. Where
+        the name is taken by now, the reserve says so again, and why."""
         for it in group:
             it.error = None
             it.place = self.ready.take(link, len(it.buffer))
             it.handle = it.place and it.place.handle
+        named = [it for it in group if it.place and not it.replaces]
+        results = self._run(link, [Op(RENAME, it.handle, it.name) for it in named])
+        self._give_back(link, [it for it, result in zip(named, results) if result.errno])
 
     def _fill(self, link, it):
         if it.place:
@@ -373,7 +377,7 @@ class Blocks:
         ops = []
         for it in group:
             # What was reserved without a name gets it now.
-            name, flags = (it.name, REPLACE) if it.replaces or it.place else (None, 0)
+            name, flags = (it.name, REPLACE) if it.replaces else (None, 0)
             ops.append(Op(PUBLISH, it.handle, name, flags=flags | EVICTABLE, attributes=label_pack(it.label, len(it.buffer))))
         for it, result in zip(group, self._run(link, ops)):
             it.error = result.error(it.name)
@@ -406,7 +410,12 @@ class Blocks:
 
     def count(self):
         """How many blocks this namespace has."""
-        return self._with_link(lambda link: sum(not info.is_reserved for info in link.arena.list(prefix=self.namespace)))
+        return self._with_link(lambda link: sum(1 for _ in self._own(link)))
+
+    def _own(self, link):
+        """The blocks of this namespace. Others may begin like it: those of a namespace below it, and what a program named so."""
+        return (info for info in link.arena.list(prefix=self.namespace)
+                if not info.is_reserved and is_key_name(self.namespace, info.name) and label_unpack(info.attributes))
 
     def usage(self):
         """How full the arena is, whoever fills it."""
@@ -418,7 +427,7 @@ class Blocks:
         return self._with_link(self._clear)
 
     def _clear(self, link):
-        results = self._run(link, [Op.free(info.handle) for info in link.arena.list(prefix=self.namespace)])
+        results = self._run(link, [Op.free(info.handle) for info in self._own(link)])
         return sum(result.errno == 0 for result in results)
 
     def _delete(self, link, names, labels):

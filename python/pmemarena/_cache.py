@@ -2,24 +2,40 @@
 """The cache: blocks by key, as programs use them. _blocks.py has the work, which servers' plugins share."""
 
 import errno
+import logging
 import os
-import time
+import threading
 import weakref
 
 from pmemarena._blocks import Blocks
 from pmemarena._buffers import flat
-from pmemarena._errors import make_error
+from pmemarena._errors import Error, make_error
 from pmemarena._labels import as_key
 from pmemarena._operations import CONTIGUOUS
 
-# How often a call also tends what needs it, in seconds: a daemon that was restarted evicts nothing before it has heard of us.
+# How often a thread tends what needs it, in seconds: a daemon that was restarted evicts nothing, for nobody, before it has heard of
+# every cache, also of one that is not called for hours.
 TEND = 1
 
 
-def _end(blocks, pid):
-    # A child has a copy: its thread is not there, and its locks may be held for ever.
-    if os.getpid() == pid:
-        blocks.close()
+def _tend(blocks, ended):
+    # It has no Cache, which would never end otherwise.
+    while not ended.wait(TEND):
+        try:
+            blocks.tend()
+        except Error as error:
+            logging.getLogger("pmemarena").debug("tending: %s", error)
+
+
+def _end(blocks, pid, ended, tender):
+    # A child has a copy: its threads are not there, and its locks may be held for ever.
+    if os.getpid() != pid:
+        return
+    ended.set()
+    # The collector may run this on any thread, and none can wait for itself.
+    if tender.is_alive() and tender is not threading.current_thread():
+        tender.join()
+    blocks.close()
 
 
 class CachePins(list):
@@ -72,17 +88,23 @@ class Cache:
     (Pin.pieces()), which a scattered arena finds room for more easily. ready_bytes: so much is reserved ahead, by a thread of the
     cache, so that a put of blocks of one size has only to copy and publish.
 
-    All threads may use one. After fork() a child opens its own: the parent's raises PermissionError there.
+    All threads may use one. A thread of its own answers a daemon that was restarted. After fork() a child opens its own: the parent's raises PermissionError there.
 
     FileNotFoundError, ConnectionError: there is no daemon; and what Session() and Session.arena() raise."""
 
     def __init__(self, socket=None, arena=0, *, namespace="cache", mode=0, pins=4096, contiguous=True, reconnect_ms=5000, ready_bytes=0):
         self._pid = os.getpid()
         self._closed = False
-        self._due = 0
         self._blocks = Blocks(None if socket is None else os.fspath(socket), arena, namespace, mode, pins, reconnect_ms,
                               ready_bytes=ready_bytes, flags=CONTIGUOUS if contiguous else 0)
-        self._finalizer = weakref.finalize(self, _end, self._blocks, self._pid)
+        ended = threading.Event()
+        tender = threading.Thread(target=_tend, args=(self._blocks, ended), name="pmemarena-tend", daemon=True)
+        self._finalizer = weakref.finalize(self, _end, self._blocks, self._pid, ended, tender)
+        try:
+            tender.start()
+        except BaseException:
+            self.close()
+            raise
 
     def __repr__(self):
         return f"<pmemarena.Cache {self._blocks.namespace!r} {'closed' if self._closed else 'open'}>"
@@ -93,10 +115,6 @@ class Cache:
             raise make_error(errno.EBADF, "this cache is closed: open another")
         if os.getpid() != self._pid:
             raise make_error(errno.EPERM, "this cache is the parent's: after fork() a child opens its own")
-        now = time.monotonic()
-        if now >= self._due:
-            self._due = now + TEND
-            self._blocks.tend()
         return self._blocks
 
     # ---- reading ----

@@ -3,6 +3,7 @@
 block's length, so that a lookup compares the key, and two keys of one digest are two blocks."""
 
 import hashlib
+import re
 import struct
 
 MAX_ATTRIBUTES = 256
@@ -10,12 +11,15 @@ MAX_ATTRIBUTES = 256
 LABEL = struct.Struct("<BBQ")
 LABEL_VERSION = 1
 WHOLE, DIGEST = range(2)
+NAME_BYTES = 20
+NAME_DIGITS = re.compile(f"[0-9a-f]{{{2 * NAME_BYTES}}}")
 
 
 def as_key(key):
-    """The bytes of a key: a str stands for its UTF-8."""
+    """The bytes of a key: a str stands for its UTF-8. A lone surrogate is encoded as if it were a letter, so that every str is a
+    key, and no two of them are one."""
     if isinstance(key, str):
-        return key.encode("utf-8", "surrogateescape")
+        return key.encode("utf-8", "surrogatepass")
     if isinstance(key, bytes):
         return key
     raise TypeError(f"a key is bytes or str, not {type(key).__name__}")
@@ -23,7 +27,12 @@ def as_key(key):
 
 def key_name(namespace, key):
     """The name of a key's allocation."""
-    return namespace + hashlib.blake2b(key, digest_size=20).hexdigest()
+    return namespace + hashlib.blake2b(key, digest_size=NAME_BYTES).hexdigest()
+
+
+def is_key_name(namespace, name):
+    """Has key_name() made it? With another namespace, or by a program, it is longer, shorter or of other letters."""
+    return name.startswith(namespace) and NAME_DIGITS.fullmatch(name, len(namespace)) is not None
 
 
 def key_label(key):

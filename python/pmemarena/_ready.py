@@ -20,7 +20,8 @@ class Place:
 
     def end(self, opcode):
         """CLOSE or ABORT. A lost session has nothing to end."""
-        self.memory.close()
+        if self.memory is not None:     # it could not be mapped
+            self.memory.close()
         try:
             self.link.session.run([Op(opcode, self.handle)])
         except Error:
@@ -102,11 +103,15 @@ class Ready:
                 return
 
     def _make_one(self, link, size):
+        place = None
         try:
             handle = link.session.run_one(Op.reserve(None, size, arena=link.index, mode=self.mode, flags=self.flags)).handle
-            place = Place(link, handle, Mapping(link.session, handle, True))
+            place = Place(link, handle, None)
+            place.memory = Mapping(link.session, handle, True)
             place.memory.populate()
         except (Error, MemoryError):
+            if place:
+                place.end(ABORT)
             with self.change:
                 self.is_full = True
             return
@@ -117,5 +122,6 @@ class Ready:
         with self.change:
             self.is_closed = True
             self.change.notify()
-        if self.thread:
+        # The collector may run this on that thread, which cannot wait for itself.
+        if self.thread and self.thread is not threading.current_thread():
             self.thread.join()

@@ -13,12 +13,12 @@ import time
 
 import stage
 from stage import KiB, MiB, Stage, main, pmemarena
-from pmemarena import Cache, _labels
+from pmemarena import Cache, _labels, _ready
 
 
 def content(key, size):
     """Each part of it tells the key, so that a torn or strange block is seen."""
-    word = hashlib.sha256(str(key).encode()).digest()
+    word = hashlib.sha256(str(key).encode("utf-8", "surrogatepass")).digest()
     return (word * (size // len(word) + 1))[:size]
 
 
@@ -53,7 +53,8 @@ class TestKeys(CacheStage):
 
     def test_keys_of_any_length_and_letter(self):
         cache = self.cache()
-        keys = ["", "k", b"\0", b"\xff" * 30, *("k" * n for n in (245, 246, 247, 5000)), "k" * 5000 + "2", "schlüssel/\n@", "a/../b"]
+        keys = ["", "k", b"\0", b"\xff" * 30, *("k" * n for n in (245, 246, 247, 5000)), "k" * 5000 + "2", "schlüssel/\n@", "a/../b",
+                "\ud800", "\udc80", "\ud83d\ude00", "\U0001f600", "\udced\udca0\udc80"]
         self.assertEqual(cache.put_many([(key, content(key, 100)) for key in keys]), [None] * len(keys))
         self.assertEqual([cache.read(key) for key in keys], [content(key, 100) for key in keys])
         self.assertEqual(cache.exists_many(["k" * 244, "k" * 248, "k" * 4999]), [False] * 3)
@@ -64,7 +65,7 @@ class TestKeys(CacheStage):
         cache = self.cache()
         name = _labels.key_name("cache/", b"wanted")
         for attributes in (b"", b"x", _labels.label_pack(_labels.key_label(b"other"), 4096),
-                           _labels.label_pack(_labels.key_label(b"wanted"), 4097)):
+                           *(_labels.label_pack(_labels.key_label(b"wanted"), size) for size in (0, 4097, 2 ** 64 - 1))):
             self.arena.create(name, 4096, attributes=attributes, replace=True).close()
             self.assertEqual(("wanted" in cache, cache.get("wanted"), cache.delete("wanted")), (False, None, False))
             cache.put("wanted", b"mine")
@@ -74,6 +75,20 @@ class TestKeys(CacheStage):
         one, two, other = self.cache(), self.cache(), self.cache(namespace="other")
         one.put("k", b"1")
         self.assertEqual((two.read("k"), other.read("k"), other.clear()), (b"1", None, 0))
+
+    def test_clear_and_len_leave_what_is_no_block(self):
+        cache, below, empty = self.cache(), self.cache(namespace="cache/b"), self.cache(namespace="")
+        digest = _labels.key_name("", b"k")
+        programs = ["cache/my-model-weights", f"cache/{digest}", f"cache/{digest[:-1]}x", f"/x{digest}"]
+        for name in programs:
+            self.arena.put(name, b"a program's own", attributes=_labels.label_pack((0, b"k"), 1) if name[-1] == "x" else None)
+        for each in (cache, below, empty):
+            each.put("mine", b"1")
+            each.put("other", b"2")
+        self.assertEqual([len(each) for each in (cache, below, empty)], [2, 2, 2])
+        self.assertEqual((cache.clear(), len(cache), len(below), len(empty)), (2, 0, 2, 2))
+        self.assertEqual((empty.clear(), below.read("mine"), below.clear()), (2, b"1", 2))
+        self.assertEqual(sorted(info.name for info in self.arena.list()), sorted(programs))
 
     def test_existing_is_success_and_left_alone(self):
         cache = self.cache()
@@ -87,6 +102,45 @@ class TestKeys(CacheStage):
             cache.put("k", b"of another length")
             self.assertEqual((bytes(pin), cache.read("k")), (b"other", b"of another length"), "who has the old one keeps it")
         self.assertEqual(len(cache), 1)
+
+    def ready_cache(self, size):
+        """A cache that has places for blocks of this size ready, which nothing takes before the test does."""
+        cache = self.cache(ready_bytes=4 * MiB)
+        cache.put("warm", content("warm", size))
+        deadline = time.monotonic() + 60
+        while not cache._blocks.ready.places:
+            self.assertLess(time.monotonic(), deadline, "nothing gets ready")
+            time.sleep(0.005)
+        return cache
+
+    def test_what_another_put_meanwhile_is_left_alone(self):
+        """Also where the block goes to a place that is ready, and has no name before."""
+        cache, other = self.ready_cache(MiB), self.cache()
+        store, new = cache._blocks._store, content("new", MiB)
+
+        def store_later(wanted):
+            other.put("k", new)
+            store(wanted)
+
+        cache._blocks._store = store_later
+        cache.put("k", content("old", MiB))
+        self.assertTrue(other.read("k") == cache.read("k") == new, "what is newer was overwritten")
+        cache.put("k", content("newest", MiB), replace=True)
+        self.assertTrue(other.read("k") == content("newest", MiB))
+
+    def test_what_is_being_put_is_another_puts_success(self):
+        cache, other = self.ready_cache(MiB), self.cache()
+        fill, places = cache._blocks._fill, []
+
+        def fill_later(link, it):
+            places.append(it.place)
+            other.put("k", content("other", MiB))
+            self.assertFalse("k" in other)
+            fill(link, it)
+
+        cache._blocks._fill = fill_later
+        cache.put("k", content("mine", MiB))
+        self.assertTrue(places[0] is not None and other.read("k") == content("mine", MiB))
 
     def test_being_put_by_another_is_success(self):
         cache = self.cache()
@@ -237,13 +291,13 @@ class TestViews(CacheStage):
             cache.get(f"n{i % 7}")
         cache.clear()
         self.assertEqual((len(cache), self.arena.usage().reserved), (0, 0))
-        fds = len(os.listdir("/proc/self/fd"))
+        fds, threads = len(os.listdir("/proc/self/fd")), threading.enumerate()
         for _ in range(20):
             Cache(self.lab.socket, ready_bytes=MiB).close()
             Cache(self.lab.socket, ready_bytes=MiB)
         gc.collect()
         self.assertEqual(len(os.listdir("/proc/self/fd")), fds)
-        self.assertEqual([t.name for t in threading.enumerate() if t.name.startswith("pmemarena")], [])
+        self.assertEqual(threading.enumerate(), threads)
 
 
 class TestFull(CacheStage):
@@ -276,6 +330,33 @@ class TestFull(CacheStage):
         self.assertGreater(hits, 20)
         cache.close()
         self.assertEqual(self.arena.usage().reserved, 0)
+
+
+    def test_what_cannot_be_mapped_ahead_is_given_back(self):
+        class Unpopulated:
+            def __init__(self, *args):
+                self.memory = mapping(*args)
+
+            def populate(self):
+                raise MemoryError
+
+            def close(self):
+                self.memory.close()
+
+        def refuse(*_):
+            raise MemoryError
+
+        mapping = _ready.Mapping
+        self.addCleanup(setattr, _ready, "Mapping", mapping)
+        cache = self.cache(ready_bytes=4 * MiB)
+        for _ready.Mapping in (refuse, Unpopulated):
+            cache.put("k", content("k", MiB), replace=True)
+            deadline = time.monotonic() + 60
+            while not cache._blocks.ready.is_full:
+                self.assertLess(time.monotonic(), deadline, "nobody tried")
+                time.sleep(0.005)
+            self.assertEqual(self.arena.usage().reserved, 0)
+        self.assertEqual(cache.read("k"), content("k", MiB))
 
 
 # Of a process of its own: it puts and reads blocks of a few keys, whose content tells the key, until it is killed or has done so many.
@@ -387,6 +468,24 @@ class TestProcesses(CacheStage):
         finally:
             stop.set()
             thread.join()
+
+    def test_a_cache_that_nobody_calls_answers_a_new_daemon(self):
+        """Else nobody's put would find room again, for as long as it is open."""
+        idle, writer = self.cache(), self.cache(namespace="writer")
+        self.lab.kill()
+        self.lab.start()
+        for i in range(20):
+            self.put_in_time(writer, str(i), bytes(MiB))
+        self.assertFalse(idle.closed)
+
+    def put_in_time(self, cache, key, data):
+        """Full means that who was there before was not heard of yet. That must end."""
+        deadline = time.monotonic() + 40
+        while True:
+            try:
+                return cache.put(key, data)
+            except pmemarena.FullError as error:
+                self.assertLess(time.monotonic(), deadline, f"nothing is evicted: {error}")
 
     def test_after_fork_the_child_opens_its_own(self):
         cache = self.cache(ready_bytes=MiB)
