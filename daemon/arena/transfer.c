@@ -87,17 +87,24 @@ static uint64_t find(uint64_t *at, const struct alloc *alloc, uint64_t off, uint
 	return 0;
 }
 
-/* Reads the next piece of @alloc, which @copy has in one extent too. Returns its length or -EIO. */
+/*
+ * Reads the next piece of @alloc, which @copy has in one extent too. What the copy has behind the
+ * end of @alloc, since its arena has larger pages, is to be zeroes. Returns its length or -EIO.
+ */
 static int64_t read_piece(uint8_t buf[STEP], uint64_t *at, const struct alloc *copy,
 			  struct arena *from, const struct alloc *alloc, uint64_t off, uint64_t len)
 {
-	uint64_t source = 0, nr = find(&source, alloc, off, len < STEP ? len : STEP);
-	int r;
+	uint64_t source = 0, most = len < STEP ? len : STEP, nr = find(&source, alloc, off, most);
+	bool is_behind = nr == 0;
+	int r = 0;
 
-	nr = find(at, copy, off, nr);
+	nr = find(at, copy, off, is_behind ? most : nr);
 	if (nr == 0)
 		return -EIO;
-	r = media_read(from->data, buf, source, nr);
+	if (is_behind)
+		memset(buf, 0, nr);
+	else
+		r = media_read(from->data, buf, source, nr);
 	return r < 0 ? r : (int64_t)nr;
 }
 
