@@ -30,7 +30,23 @@ static int check(const struct arena *arena, const struct alloc *alloc, struct wh
 		return why_set(why, -EINVAL, "it is not published: only what is can be moved");
 	if (alloc->is_poisoned)
 		return why_set(why, -EIO, "a page of it is bad: what was there cannot be copied");
+	/* Which processes of that host have it mapped is not known here. */
+	if (alloc->id < arena->abroad_limit)
+		return why_set(why, -EBUSY,
+			       "another host had this arena, and processes there may have it "
+			       "mapped yet: ask again when `pmemarenactl status` names no host "
+			       "that the arena waits for");
 	return 0;
+}
+
+int arena_transfer_check(const struct alloc *alloc, const struct alloc *copy, struct why *why)
+{
+	if (!alloc->is_poisoned && !copy->is_poisoned)
+		return 0;
+	return why_set(why, -EIO,
+		       "a page of %s went bad in the middle: nothing was moved%s",
+		       copy->is_poisoned ? "the copy" : "it",
+		       copy->is_poisoned ? "; move it again" : "");
 }
 
 static bool is_pinned(struct arena *arena, const struct alloc *alloc)

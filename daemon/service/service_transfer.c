@@ -103,8 +103,10 @@ static int free_original(struct service *service, struct alloc *alloc, struct wh
 static int finish(struct service *service, struct alloc *alloc, struct alloc *copy,
 		  struct why *why)
 {
-	int r = service->transfer.compares ? 0 : publish(service, alloc, copy, why);
+	int r = arena_transfer_check(alloc, copy, why);
 
+	if (r == 0 && !service->transfer.compares)
+		r = publish(service, alloc, copy, why);
 	if (r == 0)
 		r = free_original(service, alloc, why);
 	if (r == 0 && service->transfer.compares)
