@@ -116,18 +116,6 @@ static int finish(struct service *service, struct alloc *alloc, struct alloc *co
 
 /* ---- the beginning ---- */
 
-/* What a client would wait for, who asks has to ask again for. */
-static int not_yet(struct service *service, uint32_t index, int r, struct why *why)
-{
-	if (r == -EAGAIN)
-		return why_set(why, r, "there is room, but it is still being scrubbed; ask again");
-	if (r != -EINPROGRESS)
-		return r;
-	service_settle(service, index);
-	service_tell(service, index);
-	return why_set(why, -EAGAIN, "room is being made: ask again");
-}
-
 /* Reserves the copy for the owner of the original, with what it will be published with. */
 static int reserve(struct service *service, const struct alloc *alloc, uint32_t index,
 		   struct why *why)
@@ -138,6 +126,7 @@ static int reserve(struct service *service, const struct alloc *alloc, uint32_t 
 		.name_len = alloc->name_len,
 		.len = alloc_bytes(alloc),
 		.mode = alloc->mode,
+		.is_transfer = true,
 	};
 	const struct arena_attrs mode = { .which = ARENA_SET_MODE, .mode = alloc->mode };
 	struct caller caller;
@@ -146,8 +135,10 @@ static int reserve(struct service *service, const struct alloc *alloc, uint32_t 
 
 	if (r == 0)
 		r = arena_reserve(&copy, arena, &caller, &ask, why);
+	if (r == -EAGAIN)
+		return why_set(why, r, "there is room, but it is still being scrubbed; ask again");
 	if (r < 0)
-		return not_yet(service, index, r, why);
+		return why_fill(why, r);
 	service->transfer.to = (struct arena_place){ index, copy->slot, copy->id };
 	/* A mode of 0 means another one where something is reserved. */
 	if (alloc->mode == 0)
