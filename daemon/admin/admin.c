@@ -240,6 +240,18 @@ static bool send_event(struct connection *connection, struct json_object *params
 	return is_sent;
 }
 
+/* What was moved to an arena that the peer may not see is freed, as far as it is concerned. */
+static bool send_event_of(struct connection *connection, uint32_t arena,
+			  const struct arena_event *event)
+{
+	const struct service *service = connection->admin->service;
+	bool tells_place = event->kind == ARENA_MOVED &&
+			   admin_may_see(service, &connection->peer, connection->is_admin,
+					 event->to.arena);
+
+	return send_event(connection, admin_shape_event(service, arena, event, tells_place));
+}
+
 /*
  * Sends events of an arena to one connection. One that does not read loses events rather than
  * filling the memory of the daemon.
@@ -262,9 +274,7 @@ static void tell_one(struct connection *connection, uint32_t arena,
 	 * would take what it hears for complete.
 	 */
 	for (size_t i = 0; i < nr && !connection->has_lost; i++)
-		connection->has_lost =
-			!send_event(connection, admin_shape_event(connection->admin->service, arena,
-								  &events[i]));
+		connection->has_lost = !send_event_of(connection, arena, &events[i]);
 }
 
 static void tell(struct watcher *watcher, uint32_t arena, const struct arena_event *events,

@@ -182,10 +182,11 @@ struct json_object *admin_shape_alloc(const struct service *service, uint32_t in
 struct json_object *admin_shape_extents(const struct arena *arena, const struct alloc *alloc);
 /*
  * Shows an event as it was noted when it happened. The allocation is not looked at: it may be gone,
- * and another one may have its slot.
+ * and another one may have its slot. Of one that was moved it says where it is, or if not
+ * @tells_place that it was freed.
  */
 struct json_object *admin_shape_event(const struct service *service, uint32_t index,
-				      const struct arena_event *event);
+				      const struct arena_event *event, bool tells_place);
 struct json_object *admin_shape_arena_stats(const struct service *service, uint32_t index);
 /* Adds what the last start found wrong, and when something was mended last. */
 void admin_put_start(struct json_object *to, const struct arena_stats *stats);

@@ -206,7 +206,7 @@ struct json_object *admin_shape_extents(const struct arena *arena, const struct 
 }
 
 struct json_object *admin_shape_event(const struct service *service, uint32_t index,
-				      const struct arena_event *event)
+				      const struct arena_event *event, bool tells_place)
 {
 	static const char *const kinds[] = {
 		[ARENA_PUBLISHED] = "published", [ARENA_FREED] = "freed",
@@ -217,9 +217,11 @@ struct json_object *admin_shape_event(const struct service *service, uint32_t in
 		[ARENA_LEFT] = "arena-removed",
 		[ARENA_MOVED] = "moved",
 	};
+	bool is_moved = event->kind == ARENA_MOVED && tells_place;
+	bool is_freed = event->kind == ARENA_MOVED && !tells_place;
 	struct json_object *to = admin_shape();
 
-	shape_put_string(to, "event", kinds[event->kind]);
+	shape_put_string(to, "event", kinds[is_freed ? ARENA_FREED : event->kind]);
 	shape_put_string(to, "arena", service->arenas[index].name);
 	shape_put_u64(to, "slot", event->slot);
 	shape_put_u64(to, "id", event->id);
@@ -228,7 +230,7 @@ struct json_object *admin_shape_event(const struct service *service, uint32_t in
 	shape_put_u64(to, "uid", event->uid);
 	shape_put_u64(to, "gid", event->gid);
 	shape_put_u64(to, "mode", event->mode);
-	if (event->kind == ARENA_MOVED) {
+	if (is_moved) {
 		shape_put_string(to, "to_arena", service->arenas[event->to.arena].name);
 		shape_put_u64(to, "to_slot", event->to.slot);
 		shape_put_u64(to, "to_id", event->to.id);

@@ -39,6 +39,11 @@ struct arena_ask {
 	uint16_t attributes_len;
 	/* with publish: it may be freed, while nobody has it open or pinned, to make room */
 	bool     evictable;
+	/*
+	 * it is the copy of what is moved here: its owner has not more in the end, so that no limit
+	 * is in the way and nothing is evicted
+	 */
+	bool     is_transfer;
 };
 
 /*

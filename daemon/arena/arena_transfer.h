@@ -16,7 +16,8 @@
 /*
  * From here on nobody opens, pins or changes @alloc, until arena_transfer_end() or the end of the
  * daemon; who asks is told -EBUSY. Refused with a sentence: -EBUSY somebody has it open, pinned or
- * perhaps mapped; -EINVAL it is not published; -EIO a page of it is bad.
+ * perhaps mapped, on this host or another one; -EINVAL it is not published; -EIO a page of it is
+ * bad.
  */
 int arena_transfer_begin(struct arena *arena, struct alloc *alloc, struct why *why);
 void arena_transfer_end(struct arena *arena, struct alloc *alloc);
@@ -28,6 +29,8 @@ int arena_transfer_copy(struct arena *to, struct alloc *copy, struct arena *from
 			struct alloc *alloc, uint64_t off, uint64_t len);
 int arena_transfer_compare(struct arena *to, struct alloc *copy, struct arena *from,
 			   struct alloc *alloc, uint64_t off, uint64_t len);
+/* -EIO: a page of @alloc or of @copy went bad since; then the copy is no copy. */
+int arena_transfer_check(const struct alloc *alloc, const struct alloc *copy, struct why *why);
 /*
  * Frees @alloc, of which there is a durable copy at @to, with an event that says so; as
  * arena_free_alloc().

@@ -190,7 +190,7 @@ static int grow_pages(struct arena *arena, struct alloc *alloc, uint64_t more, s
 		.uid = alloc->uid,
 		.nr_pfns = more,
 		.max_extents = ALLOC_MAX_EXTENTS - nr_old,
-		.is_lease = alloc->is_lease,
+		.evicts_nobody = alloc->is_lease,
 		.except = alloc,
 	};
 	struct evict_claimed claimed;

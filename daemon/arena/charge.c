@@ -31,6 +31,18 @@ int charge_take(struct arena *arena, uint32_t uid, enum quota_kind kind, uint64_
 	return r;
 }
 
+int charge_take_anyway(struct arena *arena, uint32_t uid, enum quota_kind kind, uint64_t bytes)
+{
+	int r = quota_charge_anyway(arena->quota, uid, QUOTA_ALLOCATIONS, 1);
+
+	if (r < 0)
+		return r;
+	r = quota_charge_anyway(arena->quota, uid, kind, bytes);
+	if (r < 0)
+		quota_return(arena->quota, uid, QUOTA_ALLOCATIONS, 1);
+	return r;
+}
+
 void charge_return(struct arena *arena, const struct alloc *alloc)
 {
 	quota_return(arena->quota, alloc->uid, QUOTA_ALLOCATIONS, 1);

@@ -16,6 +16,8 @@ enum quota_kind charge_kind(const struct alloc *alloc);
  */
 int charge_take(struct arena *arena, uint32_t uid, enum quota_kind kind, uint64_t bytes,
 		struct why *why);
+/* Charges the same whatever the limits are. -ENOMEM, -EOVERFLOW; then neither is charged. */
+int charge_take_anyway(struct arena *arena, uint32_t uid, enum quota_kind kind, uint64_t bytes);
 /* Returns to the owner of @alloc what charge_take() charged for it. */
 void charge_return(struct arena *arena, const struct alloc *alloc);
 /*

@@ -7,7 +7,7 @@
  * freed, but its space waits for the pin, and another allocation is evicted too.
  *
  * A request evicts for its own user only, unless the arena says `evict = any`. A lease, which is
- * space taken ahead, evicts nobody.
+ * space taken ahead, evicts nobody, and neither does what is moved here from another arena.
  */
 #include <config.h>
 
@@ -332,15 +332,16 @@ int evict_claim(struct evict_claimed *out, struct arena *arena, const struct evi
 	 * While evict_is_due(), each request frees somewhat more than it takes, for the requests
 	 * after it. It has no use of that itself: what it takes must have been scrubbed already.
 	 */
-	if (!ask->is_lease)
+	if (!ask->evicts_nobody)
 		free_ahead(arena, ask->nr_pfns + ask->nr_pfns / 4, ask->except);
 	while (r == 0) {
 		r = claim(out, arena, ask);
 		/*
-		 * A lease is space that a client takes ahead without a need: it must not make other
-		 * clients give up theirs.
+		 * A lease is space that a client takes ahead without a need, and the copy of what
+		 * is moved is nothing that the owner asked for: neither must make clients give up
+		 * what they have.
 		 */
-		if (r != -ENOSPC || ask->is_lease)
+		if (r != -ENOSPC || ask->evicts_nobody)
 			return r;
 		r = make_room(arena, ask, &left, why);
 	}

@@ -12,7 +12,7 @@ struct evict_ask {
 	uint32_t uid;                   /* the user who wants it, and whose allocations may go */
 	uint64_t nr_pfns;               /* how many base pages it wants */
 	uint32_t max_extents;           /* the most extents that it can take */
-	bool     is_lease;              /* it is for a lease: nothing is evicted for it */
+	bool     evicts_nobody;         /* nothing is evicted for it, and no lease asked back */
 	bool     any_contents;          /* space that the user had last may come as it is */
 	const struct alloc *except;     /* an allocation that must not be freed for it; or NULL */
 };

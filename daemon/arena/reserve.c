@@ -30,7 +30,6 @@
 #include "daemon/clock.h"
 #include "lib/wire/size.h"
 
-
 /*
  * What lies behind ask->len in space that is handed out as it is was nobody's wish, and whoever
  * opens the allocation reads it: it is zeroed here. Where that would take the loop thread long, the
@@ -73,7 +72,7 @@ static int claim_space(struct alloc **out, struct arena *arena, const struct cal
 		.uid = caller->uid,
 		.nr_pfns = nr_pfns,
 		.max_extents = ask->contiguous ? 1 : ALLOC_MAX_EXTENTS,
-		.is_lease = ask->lease,
+		.evicts_nobody = ask->lease || ask->is_transfer,
 		.any_contents = may_have_contents(arena, ask, nr_pfns),
 	};
 	struct evict_claimed claimed;
@@ -179,13 +178,16 @@ int reserve_build(struct arena *arena, const struct caller *caller, struct alloc
 
 /*
  * Charges the user for one more allocation. At a limit, evictable allocations of the same user are
- * freed until the charge fits.
+ * freed until the charge fits. Of what is moved here the charge of the original comes back.
  */
-static int take_charge(struct arena *arena, uint32_t uid, enum quota_kind kind, uint64_t nr_pfns,
-		       struct why *why)
+static int take_charge(struct arena *arena, uint32_t uid, const struct arena_ask *ask,
+		       enum quota_kind kind, uint64_t nr_pfns, struct why *why)
 {
-	int r = charge_take(arena, uid, kind, nr_pfns << DESC_SHIFT, why);
+	int r;
 
+	if (ask->is_transfer)
+		return charge_take_anyway(arena, uid, kind, nr_pfns << DESC_SHIFT);
+	r = charge_take(arena, uid, kind, nr_pfns << DESC_SHIFT, why);
 	/* What the user freed is charged to it while somebody may have it pinned. */
 	if (r == -EDQUOT && ending_release_unpinned(arena))
 		r = charge_take(arena, uid, kind, nr_pfns << DESC_SHIFT, why);
@@ -221,7 +223,7 @@ static int reserve(struct alloc **out, struct arena *arena, const struct caller 
 		r = rules_name(arena, ask->name, ask->name_len, why);
 	if (r == 0)
 		r = rules_round_len(&nr_pfns, arena, ask->len, why);
-	if (r == 0)
+	if (r == 0 && !ask->is_transfer)
 		r = rules_not_above(arena, caller->uid, why);
 	/*
 	 * Leases that ended and are still held by this user are charged as bytes, not as leased
@@ -232,10 +234,10 @@ static int reserve(struct alloc **out, struct arena *arena, const struct caller 
 		r = quota_check(arena->quota, caller->uid, QUOTA_BYTES, UINT64_C(1) << DESC_SHIFT,
 				why);
 	if (r == 0)
-		r = take_charge(arena, caller->uid, kind, nr_pfns, why);
+		r = take_charge(arena, caller->uid, ask, kind, nr_pfns, why);
 	if (r < 0)
 		return r;
-	if (!ask->lease)
+	if (!ask->lease && !ask->is_transfer)
 		r = evict_for_slots(arena, caller->uid, nr_records_of(ask));
 	if (r == 0)
 		r = claim_space(&alloc, arena, caller, nr_pfns, ask, why);

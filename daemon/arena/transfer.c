@@ -30,7 +30,23 @@ static int check(const struct arena *arena, const struct alloc *alloc, struct wh
 		return why_set(why, -EINVAL, "it is not published: only what is can be moved");
 	if (alloc->is_poisoned)
 		return why_set(why, -EIO, "a page of it is bad: what was there cannot be copied");
+	/* Which processes of that host have it mapped is not known here. */
+	if (alloc->id < arena->abroad_limit)
+		return why_set(why, -EBUSY,
+			       "another host had this arena, and processes there may have it "
+			       "mapped yet: ask again when `pmemarenactl status` names no host "
+			       "that the arena waits for");
 	return 0;
+}
+
+int arena_transfer_check(const struct alloc *alloc, const struct alloc *copy, struct why *why)
+{
+	if (!alloc->is_poisoned && !copy->is_poisoned)
+		return 0;
+	return why_set(why, -EIO,
+		       "a page of %s went bad in the middle: nothing was moved%s",
+		       copy->is_poisoned ? "the copy" : "it",
+		       copy->is_poisoned ? "; move it again" : "");
 }
 
 static bool is_pinned(struct arena *arena, const struct alloc *alloc)
@@ -87,17 +103,24 @@ static uint64_t find(uint64_t *at, const struct alloc *alloc, uint64_t off, uint
 	return 0;
 }
 
-/* Reads the next piece of @alloc, which @copy has in one extent too. Returns its length or -EIO. */
+/*
+ * Reads the next piece of @alloc, which @copy has in one extent too. What the copy has behind the
+ * end of @alloc, since its arena has larger pages, is to be zeroes. Returns its length or -EIO.
+ */
 static int64_t read_piece(uint8_t buf[STEP], uint64_t *at, const struct alloc *copy,
 			  struct arena *from, const struct alloc *alloc, uint64_t off, uint64_t len)
 {
-	uint64_t source = 0, nr = find(&source, alloc, off, len < STEP ? len : STEP);
-	int r;
+	uint64_t source = 0, most = len < STEP ? len : STEP, nr = find(&source, alloc, off, most);
+	bool is_behind = nr == 0;
+	int r = 0;
 
-	nr = find(at, copy, off, nr);
+	nr = find(at, copy, off, is_behind ? most : nr);
 	if (nr == 0)
 		return -EIO;
-	r = media_read(from->data, buf, source, nr);
+	if (is_behind)
+		memset(buf, 0, nr);
+	else
+		r = media_read(from->data, buf, source, nr);
 	return r < 0 ? r : (int64_t)nr;
 }
 

@@ -13,7 +13,7 @@
 
 #include "lib/wire/wire.h"
 
-static uint32_t wire_event_kind(enum arena_event_kind kind, const struct client *client)
+static uint32_t wire_event_kind(const struct arena_event *event, const struct client *client)
 {
 	static const uint32_t kinds[] = {
 		[ARENA_PUBLISHED] = WIRE_EVENT_PUBLISHED,
@@ -29,6 +29,7 @@ static uint32_t wire_event_kind(enum arena_event_kind kind, const struct client 
 		[ARENA_LEFT] = WIRE_EVENT_ARENA_REMOVED,
 		[ARENA_MOVED] = WIRE_EVENT_MOVED,
 	};
+	enum arena_event_kind kind = event->kind;
 
 	/*
 	 * An older client does not know the word 'evicted'. To it the allocation is freed, which is
@@ -39,7 +40,9 @@ static uint32_t wire_event_kind(enum arena_event_kind kind, const struct client 
 	/* Told of a loss, a client looks at the arena again, and finds that it is not there. */
 	if (kind == ARENA_LEFT && !(client->seat->features & WIRE_SURVEYS))
 		return WIRE_EVENT_LOST;
-	if (kind == ARENA_MOVED && !(client->seat->features & WIRE_SURVEYS))
+	/* Where it is now is told only to who may know of that arena. */
+	if (kind == ARENA_MOVED && (!(client->seat->features & WIRE_SURVEYS) ||
+				    client->access[event->to.arena] == ACCESS_NONE))
 		return WIRE_EVENT_FREED;
 	return kinds[kind];
 }
@@ -56,7 +59,7 @@ size_t event_message_encode(uint8_t *buf, size_t *nr_told, const struct client *
 		struct wire_result result = {
 			.arena = arena, .slot = event->slot, .id = event->id, .len = event->len,
 			.uid = event->uid, .gid = event->gid, .mode = event->mode,
-			.flags = wire_event_kind(event->kind, client),
+			.flags = wire_event_kind(event, client),
 		};
 
 		if (result.flags == WIRE_EVENT_MOVED) {

@@ -50,6 +50,8 @@ static void give_up(struct service *service)
 
 	if (alloc)
 		arena_transfer_end(arena_at(service, transfer->from.arena), alloc);
+	if (copy && transfer->compares)
+		arena_transfer_end(arena_at(service, transfer->to.arena), copy);
 	if (copy && !transfer->compares &&
 	    own(&caller, service, transfer->to.arena, copy, &why) == 0) {
 		arena_abort(arena_at(service, transfer->to.arena), &caller, copy, true, &why);
@@ -101,26 +103,18 @@ static int free_original(struct service *service, struct alloc *alloc, struct wh
 static int finish(struct service *service, struct alloc *alloc, struct alloc *copy,
 		  struct why *why)
 {
-	int r = service->transfer.compares ? 0 : publish(service, alloc, copy, why);
+	int r = arena_transfer_check(alloc, copy, why);
 
+	if (r == 0 && !service->transfer.compares)
+		r = publish(service, alloc, copy, why);
 	if (r == 0)
 		r = free_original(service, alloc, why);
+	if (r == 0 && service->transfer.compares)
+		arena_transfer_end(arena_at(service, service->transfer.to.arena), copy);
 	return r;
 }
 
 /* ---- the beginning ---- */
-
-/* What a client would wait for, who asks has to ask again for. */
-static int not_yet(struct service *service, uint32_t index, int r, struct why *why)
-{
-	if (r == -EAGAIN)
-		return why_set(why, r, "there is room, but it is still being scrubbed; ask again");
-	if (r != -EINPROGRESS)
-		return r;
-	service_settle(service, index);
-	service_tell(service, index);
-	return why_set(why, -EAGAIN, "room is being made: ask again");
-}
 
 /* Reserves the copy for the owner of the original, with what it will be published with. */
 static int reserve(struct service *service, const struct alloc *alloc, uint32_t index,
@@ -132,6 +126,7 @@ static int reserve(struct service *service, const struct alloc *alloc, uint32_t 
 		.name_len = alloc->name_len,
 		.len = alloc_bytes(alloc),
 		.mode = alloc->mode,
+		.is_transfer = true,
 	};
 	const struct arena_attrs mode = { .which = ARENA_SET_MODE, .mode = alloc->mode };
 	struct caller caller;
@@ -140,8 +135,10 @@ static int reserve(struct service *service, const struct alloc *alloc, uint32_t 
 
 	if (r == 0)
 		r = arena_reserve(&copy, arena, &caller, &ask, why);
+	if (r == -EAGAIN)
+		return why_set(why, r, "there is room, but it is still being scrubbed; ask again");
 	if (r < 0)
-		return not_yet(service, index, r, why);
+		return why_fill(why, r);
 	service->transfer.to = (struct arena_place){ index, copy->slot, copy->id };
 	/* A mode of 0 means another one where something is reserved. */
 	if (alloc->mode == 0)
@@ -152,12 +149,16 @@ static int reserve(struct service *service, const struct alloc *alloc, uint32_t 
 	return r < 0 ? r : arena_give_evictable(arena, &caller, copy, alloc->is_evictable, why);
 }
 
-/* Is @other what the original would be there? Then a move that was cut had published it. */
-static bool is_alike(const struct alloc *alloc, const struct alloc *other)
+/* Is @other what the original would be in @to? Then a move that was cut had published it. */
+static bool is_alike(const struct alloc *alloc, const struct arena *to, const struct alloc *other)
 {
+	struct arena_need need = { 0 };
+
+	/* Its length there: the pages of the two arenas may differ. */
+	arena_add_need(&need, to, alloc_bytes(alloc));
 	return other->uid == alloc->uid && other->gid == alloc->gid &&
 	       other->mode == alloc->mode && other->is_evictable == alloc->is_evictable &&
-	       alloc_bytes(other) >= alloc_bytes(alloc) &&
+	       other->nr_pfns == need.nr_pfns &&
 	       other->attributes_len == alloc->attributes_len &&
 	       (!alloc->attributes_len ||
 		memcmp(other->attributes, alloc->attributes, alloc->attributes_len) == 0);
@@ -170,19 +171,29 @@ static int refuse_name(const struct service *service, uint32_t to, struct why *w
 		       service->arenas[to].name);
 }
 
-/* Takes the place in arena @to: a new reservation, or the copy that a move before had made. */
+/*
+ * Takes the place in arena @to: a new reservation, or the copy that a move before had made. That
+ * one is closed to all too: somebody could else write to what was compared already, and of two that
+ * differ the original would be freed.
+ */
 static int take_place(struct service *service, const struct alloc *alloc, uint32_t to,
 		      struct why *why)
 {
-	struct alloc *other = alloc->name_len ? arena_find_name(arena_at(service, to), alloc->name,
-								alloc->name_len)
-					      : NULL;
+	struct arena *arena = arena_at(service, to);
+	struct alloc *other =
+		alloc->name_len ? arena_find_name(arena, alloc->name, alloc->name_len) : NULL;
+	int r;
 
 	if (!other || other->state != ALLOC_PUBLISHED)
 		return reserve(service, alloc, to, why);
-	if (!is_alike(alloc, other))
+	if (!is_alike(alloc, arena, other))
 		return refuse_name(service, to, why);
+	r = arena_transfer_begin(arena, other, why);
+	if (r < 0)
+		return why_add(why, r, "arena %s has an allocation of that name, perhaps a copy: ",
+			       service->arenas[to].name);
 	service->transfer.compares = true;
+	service->transfer.size = alloc_bytes(other);
 	service->transfer.to = (struct arena_place){ to, other->slot, other->id };
 	return 0;
 }
@@ -234,11 +245,12 @@ static bool is_under_way(struct service *service, uint32_t from, const struct al
 			 uint32_t to)
 {
 	struct transfer *transfer = &service->transfer;
-	const struct alloc *original = find(service, &transfer->from);
+	const struct alloc *original = find(service, &transfer->from),
+			   *copy = find(service, &transfer->to);
 
 	/* An arena that went and came back knows nothing of the move: others may have written. */
-	if (transfer->is_running &&
-	    (!original || !original->is_moving || !find(service, &transfer->to)))
+	if (transfer->is_running && (!original || !original->is_moving || !copy ||
+				     (transfer->compares && !copy->is_moving)))
 		give_up(service);
 	return transfer->is_running && transfer->from.arena == from &&
 	       transfer->from.slot == alloc->slot && transfer->from.id == alloc->id &&

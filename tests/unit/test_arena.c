@@ -18,6 +18,7 @@
 #include "daemon/arena/arena_holder.h"
 #include "daemon/arena/arena_stats.h"
 #include "daemon/arena/arena_tick.h"
+#include "daemon/arena/arena_transfer.h"
 #include "tests/unit/arena_fixture.h"
 
 static void new_params(enum device_kind kind, uint64_t size, uint64_t page_size)
@@ -264,6 +265,29 @@ START_TEST(test_arena_free_split_page_that_goes_bad_is_left_to_everybody)
 }
 END_TEST
 
+/* ---- moved to another arena ---- */
+
+START_TEST(test_arena_transfer_notices_a_page_that_goes_bad)
+{
+	struct alloc *alloc, *copy;
+
+	new_params(DEVICE_FILE, 256 * MiB, 0);
+	open_arena();
+	alloc = create("x", 8 * KiB);
+	ck_assert_msg(reserve(&copy, "y", 8 * KiB, false) == 0, "%s", why.text);
+	ck_assert_msg(arena_transfer_begin(arena, alloc, &why) == 0, "%s", why.text);
+	ck_assert_int_eq(arena_transfer_copy(arena, copy, arena, alloc, 0, 8 * KiB), 0);
+	ck_assert_int_eq(arena_transfer_check(alloc, copy, &why), 0);
+	ck_assert_int_eq(arena_poison(arena, arena_extent(arena, copy, 0).off, 1, NULL), 0);
+	ck_assert_int_eq(arena_transfer_check(alloc, copy, &why), -EIO);
+	ck_assert_ptr_nonnull(strstr(why.text, "the copy"));
+	ck_assert_int_eq(arena_transfer_check(alloc, alloc, &why), 0);
+	ck_assert_int_eq(arena_poison(arena, arena_extent(arena, alloc, 0).off, 1, NULL), 0);
+	ck_assert_int_eq(arena_transfer_check(alloc, alloc, &why), -EIO);
+	arena_transfer_end(arena, alloc);
+}
+END_TEST
+
 /* ---- random histories ---- */
 
 #define SLOTS 64
@@ -399,6 +423,7 @@ static void add_tests(TCase *t)
 	tcase_add_test(t, test_arena_only_one_free_page_stays_split);
 	tcase_add_test(t, test_arena_free_split_page_is_nobodys_shortage);
 	tcase_add_test(t, test_arena_free_split_page_that_goes_bad_is_left_to_everybody);
+	tcase_add_test(t, test_arena_transfer_notices_a_page_that_goes_bad);
 	tcase_add_loop_test(t, test_arena_random_histories_survive_kills, 0, 9);
 }
 
