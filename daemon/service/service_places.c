@@ -191,7 +191,10 @@ int service_settle_place(struct service *service, uint32_t *index, struct why *w
 		exchange(service, *index, place);
 		places_rename(service->places, place, service->arenas[place].name);
 		if (service->arenas[*index].is_gone) {
-			/* The arena that had this number had this name, and most likely these users. */
+			/*
+			 * The arena that had this number had this name, and most likely these
+			 * users.
+			 */
 			service->config.arenas[*index] = service->config.arenas[place];
 			leave_blank(service, *index);
 		} else {
