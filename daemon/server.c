@@ -292,29 +292,23 @@ static bool is_hung_up(int sock)
 	return poll(&poll_fd, 1, 0) > 0;
 }
 
-static void go_on_with(struct server *server, struct passed *passed, bool hung_up)
+/*
+ * Takes over the connections that the service manager kept; their clients have noticed nothing.
+ * This comes before new clients are let in, which could otherwise take the last places. A
+ * connection that was hung up says nothing of its session: the client may have another one, which
+ * the service manager has too or did not take any more. The session is waited for, as one whose
+ * connection is missing; the service manager forgets such a connection by itself.
+ */
+static void go_on_with_sessions(struct server *server, struct passed *passed)
 {
 	for (size_t i = 0; i < passed->nr_sessions; i++) {
 		struct passed_session *session = &passed->sessions[i];
 
-		if (session->sock < 0 || is_hung_up(session->sock) != hung_up)
-			continue;
+		if (is_hung_up(session->sock))
+			continue;               /* passed_fini() closes it */
 		sessions_adopt(server->sessions, session->sock, session->number);
 		session->sock = -1;
 	}
-}
-
-/*
- * Takes over the connections that the service manager kept; their clients have noticed nothing.
- * This comes before new clients are let in, which could otherwise take the last places. A session
- * whose client connected again may be there twice, if the service manager did not hear that it
- * should forget the earlier connection: the living one comes first. Else the session would end
- * with the other.
- */
-static void go_on_with_sessions(struct server *server, struct passed *passed)
-{
-	go_on_with(server, passed, false);
-	go_on_with(server, passed, true);
 	if (passed->nr_sessions)
 		log_info("went on with %" PRIu32 " of %zu sessions of the daemon before",
 			 server->service->nr_sessions, passed->nr_sessions);

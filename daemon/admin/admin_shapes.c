@@ -91,7 +91,7 @@ static struct json_object *shape_device(const struct device_info *info)
 /* Adds how the arena comes and goes: whether it is drained, going, and in a file. */
 static void put_changes(struct json_object *to, const struct service *service, uint32_t index)
 {
-	shape_put_bool(to, "drained", places_is_drained(service->places, index));
+	shape_put_bool(to, "drained", service_is_drained(service, index));
 	shape_put_bool(to, "leaving", service->arenas[index].is_leaving);
 	shape_put_bool(to, "added", service->arenas[index].is_added);
 }
@@ -294,7 +294,7 @@ struct json_object *admin_shape_arena_stats(const struct service *service, uint3
 	shape_put_string(to, "state",
 			 served->arena ? state_name(arena_state(served->arena, &reason))
 				       : "offline");
-	shape_put_bool(to, "drained", places_is_drained(service->places, index));
+	shape_put_bool(to, "drained", service_is_drained(service, index));
 	memset(&stats, 0, sizeof(stats));
 	if (served->arena)
 		arena_stats(served->arena, &stats);

@@ -174,7 +174,7 @@ static void write_states(struct page *out, const struct service *service)
 	for (uint32_t i = 0; i < service->nr_arenas; i++) {
 		if (!service->arenas[i].is_gone)
 			put(out, "pmemarena_arena_drained{arena=\"%s\"} %d\n",
-			    service->arenas[i].name, places_is_drained(service->places, i));
+			    service->arenas[i].name, service_is_drained(service, i));
 	}
 }
 

@@ -301,7 +301,7 @@ static void write_arena(struct page *page, const struct service *service, uint32
 		put(page, ": ");
 		put_text(page, reason);
 	}
-	if (places_is_drained(service->places, index))
+	if (service_is_drained(service, index))
 		put(page, ", drained: no new space is handed out");
 	if (!served->arena) {
 		put(page, "</p>\n");

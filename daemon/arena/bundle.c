@@ -84,6 +84,7 @@ int arena_bundle_item(struct arena *arena, const struct caller *caller, struct a
 {
 	struct bundle *bundle = arena->bundle;
 	struct bundle_change *grown;
+	const struct hold *hold;
 
 	if (alloc && bundle_has(arena, alloc))
 		return why_set(why, -EINVAL,
@@ -96,7 +97,10 @@ int arena_bundle_item(struct arena *arena, const struct caller *caller, struct a
 	bundle->changes = grown;
 	if (!alloc)
 		return 0;
-	bundle->now.is_open = caller->holder && hold_find(caller->holder, alloc);
+	hold = caller->holder ? hold_find(caller->holder, alloc) : NULL;
+	bundle->now.is_open = hold;
+	bundle->now.was_closed = hold && hold->closed;
+	bundle->now.was_read_only = hold && hold->read_only;
 	return keep(&bundle->now, alloc);
 }
 

@@ -17,7 +17,8 @@ struct bundle_change {
 	struct alloc *gone;
 	bool is_free;                   /* `alloc` goes with the bundle */
 	bool is_unmapped;               /* of is_free, as in arena_free_alloc() */
-	bool is_open;                   /* the session had it open before */
+	/* the session had it open before; closed, and perhaps mapped; for reading alone */
+	bool is_open, was_closed, was_read_only;
 	/* as they were before; name and records are owned copies */
 	enum alloc_state state;
 	char    *name;

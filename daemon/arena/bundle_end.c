@@ -122,14 +122,21 @@ static void unpublish(struct arena *arena, struct alloc *alloc, const struct bun
 	alloc->is_lease = true;
 }
 
-/* An allocation that was found by its token, and opened, is closed if it was not open before. */
+/* An allocation that was found by its token, and opened, is open as it was before. */
 static void close_again(struct arena *arena, const struct caller *caller,
 			const struct bundle_change *change)
 {
 	struct hold *hold = caller->holder ? hold_find(caller->holder, change->alloc) : NULL;
 
-	if (hold && !change->is_open)
+	if (!hold)
+		return;
+	if (!change->is_open) {
 		hold_drop(arena, hold);
+		return;
+	}
+	hold->read_only = change->was_read_only;
+	if (change->was_closed)
+		hold_close(arena, hold);
 }
 
 static void undo(struct arena *arena, const struct caller *caller, struct bundle_change *change)

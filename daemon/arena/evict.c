@@ -16,6 +16,7 @@
 #include <errno.h>
 
 #include "daemon/arena/arena_trace.h"
+#include "daemon/arena/drain.h"
 #include "daemon/arena/ending.h"
 #include "daemon/arena/events.h"
 #include "daemon/arena/evictable.h"
@@ -23,6 +24,7 @@
 #include "daemon/arena/pins.h"
 #include "daemon/arena/retire.h"
 #include "daemon/arena/room.h"
+#include "daemon/arena/rules.h"
 #include "daemon/arena/settle.h"
 #include "lib/wire/size.h"
 
@@ -235,18 +237,44 @@ static bool is_above(const struct arena *arena, uint32_t uid, const struct arena
 	       quota_check(arena->quota, uid, QUOTA_BYTES, need->nr_pfns << DESC_SHIFT, &why) < 0;
 }
 
+/* May @uid have what @need says, once as much as it takes was evicted? */
+static bool may_have_all(const struct arena *arena, uint32_t uid, const struct arena_need *need)
+{
+	uint64_t nr = quota_limit(arena->quota, uid, QUOTA_ALLOCATIONS),
+		 bytes = quota_limit(arena->quota, uid, QUOTA_BYTES);
+	struct why why;
+
+	if (rules_serving(arena, true, &why) < 0 || drain_check(arena, &why) < 0 ||
+	    rules_not_above(arena, uid, &why) < 0)
+		return false;
+	/* What others lose does not lower this user's charge. */
+	if (arena->evict_any)
+		return !is_above(arena, uid, need);
+	return (!nr || need->nr <= nr) && (!bytes || need->nr_pfns <= bytes >> DESC_SHIFT);
+}
+
+/* The most calls of free_durably() for one batch: it may ask again. */
+#define MAX_ROUNDS 8u
+
 int evict_for_many(struct arena *arena, uint32_t uid, const struct arena_need *need,
 		   struct why *why)
 {
 	const struct evict_ask ask = { .uid = uid, .nr_pfns = need->nr_pfns };
 	uint32_t left = MAX_VICTIMS;
-	int r = make_slots(arena, uid, need->nr, need->nr);
+	int r;
 
+	/* Nobody loses anything for what is refused whatever is freed. */
+	if (!may_have_all(arena, uid, need))
+		return 0;
+	r = make_slots(arena, uid, need->nr, need->nr);
 	if (r == 0 && is_above(arena, uid, need))
 		ending_release_unpinned(arena);
-	while (r == 0 && is_above(arena, uid, need) &&
-	       evict_for_quota(arena, uid, need->nr_pfns) > 0)
-		;
+	for (uint32_t i = 0; r == 0 && is_above(arena, uid, need); i++) {
+		if (i == MAX_ROUNDS)
+			return say_later(arena, &ask, why);
+		if (evict_for_quota(arena, uid, need->nr_pfns) <= 0)
+			break;
+	}
 	while (r == 0 && nr_free_pfns(arena) < need->nr_pfns)
 		r = make_room(arena, &ask, &left, why);
 	/* What makes the allocations finds the same, and has a sentence for it. */

@@ -244,13 +244,21 @@ static int check_other(struct holder *holder, const struct window *wanted, struc
 
 	if (!own || own == wanted)
 		return 0;
-	/* Its process is alive, and asks for another one: it has none that a device writes to. */
 	if (has_mark(own))
 		return why_set(why, -EBUSY,
 			       "this session has a window in arena %s: close that one first, or "
 			       "use it",
 			       holder->arena->identity.name);
-	drop(own);
+	/*
+	 * This process is alive and asks for another one: it has none that a device writes to. Of
+	 * others that had it in common that is not known.
+	 */
+	if (own->nr_users > 1) {
+		window_leave(holder);
+		ledger_set_window(holder->arena->ledger, holder->entry, 0);
+	} else {
+		drop(own);
+	}
 	return 0;
 }
 

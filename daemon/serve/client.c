@@ -168,17 +168,21 @@ static bool may_go_on(const struct client *client, const struct service *service
 	return !holder || !arena_holder_writes(holder);
 }
 
+int client_take_part(struct client *client, struct service *service, uint32_t index)
+{
+	if (may_go_on(client, service, index))
+		return client_join(client, service, index);
+	client_lose(client, service, index);
+	return 0;
+}
+
 int client_rejoin(struct client *client, struct service *service)
 {
 	int r = 0;
 
 	for (uint32_t i = 0; r == 0 && i < service->nr_arenas; i++) {
-		if (!service->arenas[i].arena)
-			continue;
-		if (may_go_on(client, service, i))
-			r = client_join(client, service, i);
-		else
-			client_lose(client, service, i);
+		if (service->arenas[i].arena)
+			r = client_take_part(client, service, i);
 	}
 	client_await(client, service);
 	return r;

@@ -91,6 +91,8 @@ struct arena *client_arena(int *r, const struct client *client, const struct ser
  * still have what it had, and ends in the others. Returns 0, or -ENOMEM.
  */
 int client_rejoin(struct client *client, struct service *service);
+/* The same for arena @index alone, which has just opened. */
+int client_take_part(struct client *client, struct service *service, uint32_t index);
 /*
  * Ends the session's part in arena @index: what it reserved or has open there is given back. Other
  * arenas are untouched. Returns false if it had no part there.

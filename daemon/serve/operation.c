@@ -31,6 +31,12 @@ static bool is_made(const struct operation *op, const struct alloc *alloc)
 	       alloc->token == op->item.arg && alloc->uid == op->client->uid;
 }
 
+bool operation_was_made(const struct operation *op)
+{
+	return op->opcode == WIRE_RESERVE && op->item.arg &&
+	       is_made(op, arena_find_name(op->arena, op->name, (uint8_t)op->item.name_len));
+}
+
 /*
  * Checks the item's token. With @needs_name the token is looked for under the item's name, so there
  * must be one.

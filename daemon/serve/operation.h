@@ -55,6 +55,9 @@ enum access operation_needs(uint16_t opcode, uint32_t flags);
  */
 int operation_run(struct operation *op);
 
+/* Was what the RESERVE asks for made by an earlier request with the same token? */
+bool operation_was_made(const struct operation *op);
+
 /*
  * Is @alloc published, or does this client hold it? To all others, what a client has reserved does
  * not exist yet.

@@ -94,16 +94,19 @@ static int join(struct run *run, uint32_t *arena_out)
 	return r;
 }
 
-static struct arena_need need_of(const struct run *run)
+static struct arena_need need_of(struct run *run)
 {
+	struct operation op = operation_of(run);
 	struct wire_reader look = *run->reader;
 	struct arena_need need = { 0 };
-	struct wire_request item;
-	const char *name;
 
-	while (run->job->opcode == WIRE_RESERVE && wire_next_request(&look, &item, &name) > 0)
-		if (!(item.flags & WIRE_LEASE))
-			arena_add_need(&need, run->arena, item.len);
+	op.arena = run->arena;
+	while (run->job->opcode == WIRE_RESERVE &&
+	       wire_next_request(&look, &op.item, &op.name) > 0) {
+		/* What is there already needs no room: it could be what would be evicted for it. */
+		if (!(op.item.flags & WIRE_LEASE) && !operation_was_made(&op))
+			arena_add_need(&need, run->arena, op.item.len);
+	}
 	return need;
 }
 

@@ -258,7 +258,7 @@ void sessions_take_part(struct sessions *sessions)
 			if (sessions->service->arenas[i].arena &&
 			    arena_find_holder(sessions->service->arenas[i].arena,
 					      session->client.seat->number) &&
-			    client_join(&session->client, sessions->service, i) < 0)
+			    client_take_part(&session->client, sessions->service, i) < 0)
 				log_error("out of memory: a session of uid %" PRIu32
 					  " does not take part in arena %s",
 					  session->client.uid, sessions->service->arenas[i].name);

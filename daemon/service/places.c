@@ -205,7 +205,8 @@ int places_take(uint32_t *place, struct places *places, const char *name, struct
 	}
 	return why_set(why, -ENOSPC,
 		       "%d arenas have had a number, and none is given to a second one while "
-		       "somebody may still mean the first: stop all clients and restart the daemon",
+		       "somebody may still mean the first: stop all clients, remove the file "
+		       "`arenas` of the runtime directory, and restart the daemon",
 		       PLACES_MAX);
 }
 

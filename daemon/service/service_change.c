@@ -114,6 +114,23 @@ int service_add(struct service *service, uint32_t *index, char **section, const 
 
 /* ---- going ---- */
 
+bool service_is_drained(const struct service *service, uint32_t index)
+{
+	return service->arenas[index].is_leaving || places_is_drained(service->places, index);
+}
+
+/*
+ * Does somebody hold something of the arena? One that is offline goes as at a stop, whoever holds
+ * something: nothing of it is handed out until it is opened again, and then the ledger tells.
+ */
+static bool is_held(const struct served *served, struct why *why)
+{
+	const char *reason;
+
+	return served->arena && arena_state(served->arena, &reason) != ARENA_OFFLINE &&
+	       arena_is_held(served->arena, why);
+}
+
 int service_drain(struct service *service, uint32_t index, bool is_drained, struct why *why)
 {
 	struct served *served = &service->arenas[index];
@@ -158,7 +175,7 @@ int service_remove(struct service *service, uint32_t index, uint64_t *published,
 	struct arena_stats stats = { .nr_published = 0 };
 
 	memcpy(name, served->name, sizeof(name));
-	if (served->arena && arena_is_held(served->arena, why))
+	if (is_held(served, why))
 		return why_add(why, -EBUSY,
 			       "arena %s is not removed while somebody holds something of it "
 			       "(`pmemarenactl holders --arena %s`): ",
@@ -188,7 +205,7 @@ void service_remove_leaving(struct service *service)
 	for (uint32_t i = 0; i < service->nr_arenas; i++) {
 		const struct served *served = &service->arenas[i];
 
-		if (served->is_leaving && !(served->arena && arena_is_held(served->arena, &why)))
+		if (served->is_leaving && !is_held(served, &why))
 			service_remove(service, i, NULL, &why);
 	}
 }

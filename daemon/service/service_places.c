@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "daemon/arena/arena_drain.h"
+#include "daemon/log.h"
 #include "daemon/service/service.h"
 
 /* ---- places ---- */
@@ -35,8 +36,14 @@ void service_vacate(struct service *service, uint32_t index, const char *fmt, ..
 	vsnprintf(gone.reason, sizeof(gone.reason), fmt, ap);
 	va_end(ap);
 	*served = gone;
-	/* Who might use it still may hear that it is gone; all else of the section is void. */
-	service->config.arenas[index].name[0] = '\0';
+	/*
+	 * Who might use it still may hear that it is gone; all else of the section is void. Nobody
+	 * has heard of one that never was on line.
+	 */
+	if (places_has_uuid(service->places, index))
+		service->config.arenas[index].name[0] = '\0';
+	else
+		memset(&service->config.arenas[index], 0, sizeof(service->config.arenas[index]));
 	places_give_up(service->places, index);
 	count(service);
 }
@@ -52,24 +59,47 @@ static void leave_blank(struct service *service, uint32_t index)
 		       served->name);
 }
 
+/*
+ * Copies each section of the configuration to its place in @sections. One for which no number is
+ * left is not served: else a daemon with nothing but that arena too many would serve none. Returns
+ * the error of the first of these if no section has a place.
+ */
+static int place_sections(struct config_arena *sections, struct service *service, struct why *why)
+{
+	struct why each = { "" };
+	bool has_one = false;
+	int first = 0, r;
+
+	for (size_t i = 0; i < service->config.nr_arenas; i++) {
+		const struct config_arena *section = &service->config.arenas[i];
+		uint32_t place = places_find_name(service->places, section->name);
+
+		r = place == PLACES_NONE
+			    ? places_take(&place, service->places, section->name, &each)
+			    : 0;
+		if (r < 0) {
+			log_error("arena %s is not served: %s", section->name, each.text);
+			if (first == 0)
+				*why = each;
+			first = first ? first : r;
+			continue;
+		}
+		sections[place] = *section;
+		has_one = true;
+	}
+	return has_one ? 0 : first;
+}
+
 int service_lay_out(struct service *service, struct why *why)
 {
 	struct config_arena *sections = calloc(SERVICE_MAX_ARENAS, sizeof(*sections));
-	size_t nr = service->config.nr_arenas;
-	uint32_t place;
-	int r = 0;
+	int r;
 
 	service->arenas = calloc(SERVICE_MAX_ARENAS, sizeof(*service->arenas));
 	if (!sections || !service->arenas)
 		r = why_set(why, -ENOMEM, "out of memory");
-	for (size_t i = 0; r == 0 && i < nr; i++) {
-		place = places_find_name(service->places, service->config.arenas[i].name);
-		if (place == PLACES_NONE)
-			r = places_take(&place, service->places, service->config.arenas[i].name,
-					why);
-		if (r == 0)
-			sections[place] = service->config.arenas[i];
-	}
+	else
+		r = place_sections(sections, service, why);
 	if (r < 0) {
 		free(sections);
 		return r;
@@ -160,14 +190,20 @@ int service_settle_place(struct service *service, uint32_t *index, struct why *w
 	if (place != *index) {
 		exchange(service, *index, place);
 		places_rename(service->places, place, service->arenas[place].name);
-		if (service->arenas[*index].is_gone)
+		if (service->arenas[*index].is_gone) {
+			/*
+			 * The arena that had this number had this name, and most likely these
+			 * users.
+			 */
+			service->config.arenas[*index] = service->config.arenas[place];
 			leave_blank(service, *index);
-		else
+		} else {
 			places_rename(service->places, *index, service->arenas[*index].name);
+		}
 		*index = place;
 		served = &service->arenas[place];
 	}
-	arena_set_drained(served->arena, places_is_drained(service->places, place));
+	arena_set_drained(served->arena, service_is_drained(service, place));
 	return 0;
 }
 

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "daemon/arena/arena_drain.h"
 #include "daemon/log.h"
 #include "daemon/service/quotas.h"
 #include "daemon/service/service.h"
@@ -92,8 +93,9 @@ static void let_go(struct service *service, uint32_t index, struct service_kept 
 	struct why why = { "" };
 
 	memcpy(name, served->name, sizeof(name));
-	service_drain(service, index, true, &why);
 	served->is_leaving = true;
+	if (served->arena)
+		arena_set_drained(served->arena, true);
 	if (service_remove(service, index, NULL, &why) == 0)
 		say(kept, "arena %s was removed", name);
 	else
@@ -104,14 +106,16 @@ static void let_go(struct service *service, uint32_t index, struct service_kept 
 static void keep(struct service *service, uint32_t index, struct service_kept *kept)
 {
 	struct served *served = &service->arenas[index];
-	struct why why;
 
 	served->is_added = false;
 	if (!served->is_leaving)
 		return;
 	served->is_leaving = false;
-	service_drain(service, index, false, &why);
-	say(kept, "arena %s stays, and is not drained any more", served->name);
+	/* One that an administrator drained stays so. */
+	if (served->arena)
+		arena_set_drained(served->arena, service_is_drained(service, index));
+	say(kept, "arena %s stays, and is %s", served->name,
+	    service_is_drained(service, index) ? "still drained" : "not drained any more");
 }
 
 /* Lets those arenas go whose section is gone. What an administrator added never had one. */

@@ -147,12 +147,6 @@ void site_came(struct sites *sites, uint32_t arena)
 		sites->nr = arena + 1;
 }
 
-void site_went(struct sites *sites, uint32_t arena)
-{
-	sites->all[arena].is_hidden = true;
-	sites->all[arena].arena.state = WIRE_ARENA_OFFLINE;
-}
-
 void site_note(struct site *site, const struct wire_arena *arena, uint32_t index)
 {
 	if (is_known(arena) && is_sound(arena, index)) {
@@ -199,19 +193,32 @@ static void retire_door(struct sites *sites, struct door *door)
 	SLIST_INSERT_HEAD(&sites->old_doors, door, link);
 }
 
+/* What is mapped by a door keeps it until it is unmapped. */
+static void retire(struct sites *sites, struct site *site)
+{
+	for (int mode = 0; mode < 2; mode++) {
+		if (site->doors[mode])
+			retire_door(sites, site->doors[mode]);
+		site->doors[mode] = NULL;
+	}
+	atomic_store(&site->plane, NULL);
+	site->cannot_attach = false;
+}
+
 void site_forget(struct sites *sites)
 {
-	for (uint32_t i = 0; i < sites->nr; i++) {
-		struct site *site = &sites->all[i];
+	for (uint32_t i = 0; i < sites->nr; i++)
+		retire(sites, &sites->all[i]);
+}
 
-		for (int mode = 0; mode < 2; mode++) {
-			if (site->doors[mode])
-				retire_door(sites, site->doors[mode]);
-			site->doors[mode] = NULL;
-		}
-		atomic_store(&site->plane, NULL);
-		site->cannot_attach = false;
-	}
+void site_went(struct sites *sites, uint32_t arena)
+{
+	struct site *site = &sites->all[arena];
+
+	/* Else the device would look mapped by this process, and no other daemon could have it. */
+	retire(sites, site);
+	site->is_hidden = true;
+	site->arena.state = WIRE_ARENA_OFFLINE;
 }
 
 void site_init(struct sites *sites)
