@@ -228,29 +228,43 @@ int evict_for_quota(struct arena *arena, uint32_t uid, uint64_t nr_pfns)
 	return arena->evict_any ? 0 : free_durably(arena, &ask, nr_pfns, &left);
 }
 
-/* Is @uid above a limit when it gets what @need says? */
+/* Is @uid above a limit when it gets what @need says? -EDQUOT with a sentence. */
+static int check_quota(const struct arena *arena, uint32_t uid, const struct arena_need *need,
+		       struct why *why)
+{
+	int r = quota_check(arena->quota, uid, QUOTA_ALLOCATIONS, need->nr, why);
+
+	return r < 0 ? r
+		     : quota_check(arena->quota, uid, QUOTA_BYTES, need->nr_pfns << DESC_SHIFT,
+				   why);
+}
+
 static bool is_above(const struct arena *arena, uint32_t uid, const struct arena_need *need)
 {
 	struct why why;
 
-	return quota_check(arena->quota, uid, QUOTA_ALLOCATIONS, need->nr, &why) < 0 ||
-	       quota_check(arena->quota, uid, QUOTA_BYTES, need->nr_pfns << DESC_SHIFT, &why) < 0;
+	return check_quota(arena, uid, need, &why) < 0;
 }
 
 /* May @uid have what @need says, once as much as it takes was evicted? */
-static bool may_have_all(const struct arena *arena, uint32_t uid, const struct arena_need *need)
+static int check_need(const struct arena *arena, uint32_t uid, const struct arena_need *need,
+		      struct why *why)
 {
-	uint64_t nr = quota_limit(arena->quota, uid, QUOTA_ALLOCATIONS),
-		 bytes = quota_limit(arena->quota, uid, QUOTA_BYTES);
-	struct why why;
+	uint64_t nr = quota_may_reach(arena->quota, uid, QUOTA_ALLOCATIONS),
+		 bytes = quota_may_reach(arena->quota, uid, QUOTA_BYTES);
+	int r = rules_serving(arena, true, why);
 
-	if (rules_serving(arena, true, &why) < 0 || drain_check(arena, &why) < 0 ||
-	    rules_not_above(arena, uid, &why) < 0)
-		return false;
+	if (r == 0)
+		r = drain_check(arena, why);
+	if (r == 0)
+		r = rules_not_above(arena, uid, why);
+	if (r < 0)
+		return r;
 	/* What others lose does not lower this user's charge. */
-	if (arena->evict_any)
-		return !is_above(arena, uid, need);
-	return (!nr || need->nr <= nr) && (!bytes || need->nr_pfns <= bytes >> DESC_SHIFT);
+	if (arena->evict_any || (nr && need->nr > nr) ||
+	    (bytes && need->nr_pfns > bytes >> DESC_SHIFT))
+		r = check_quota(arena, uid, need, why);
+	return r;
 }
 
 /* The most calls of free_durably() for one batch: it may ask again. */
@@ -261,11 +275,11 @@ int evict_for_many(struct arena *arena, uint32_t uid, const struct arena_need *n
 {
 	const struct evict_ask ask = { .uid = uid, .nr_pfns = need->nr_pfns };
 	uint32_t left = MAX_VICTIMS;
-	int r;
+	int r = check_need(arena, uid, need, why);
 
 	/* Nobody loses anything for what is refused whatever is freed. */
-	if (!may_have_all(arena, uid, need))
-		return 0;
+	if (r < 0)
+		return r;
 	r = make_slots(arena, uid, need->nr, need->nr);
 	if (r == 0 && is_above(arena, uid, need))
 		ending_release_unpinned(arena);
