@@ -148,6 +148,8 @@ int service_lay_out(struct service *service, struct why *why);
  * whether it is drained. -ENOSPC with a sentence: no number is left; then it is closed again.
  */
 int service_settle_place(struct service *service, uint32_t *index, struct why *why);
+/* Does arena @index hand out no new space, since it is drained, or leaves? */
+bool service_is_drained(const struct service *service, uint32_t index);
 /* Nothing is served under the number @index any more; handles get the sentence @fmt. */
 void service_vacate(struct service *service, uint32_t index, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -167,8 +169,6 @@ int service_add(struct service *service, uint32_t *index, char **section, const 
 /* Adds what @section says, also if it cannot be opened yet: then it is waited for. -ENOSPC. */
 int service_add_section(struct service *service, uint32_t *index,
 			const struct config_arena *section, struct why *why);
-/* Does arena @index hand out no new space, since it is drained, or leaves? */
-bool service_is_drained(const struct service *service, uint32_t index);
 /* Hands out no new space in arena @index from now on, or does again. -EBUSY with a sentence. */
 int service_drain(struct service *service, uint32_t index, bool is_drained, struct why *why);
 /*

@@ -114,11 +114,6 @@ int service_add(struct service *service, uint32_t *index, char **section, const 
 
 /* ---- going ---- */
 
-bool service_is_drained(const struct service *service, uint32_t index)
-{
-	return service->arenas[index].is_leaving || places_is_drained(service->places, index);
-}
-
 /*
  * Does somebody hold something of the arena? One that is offline goes as at a stop, whoever holds
  * something: nothing of it is handed out until it is opened again, and then the ledger tells.

@@ -173,6 +173,11 @@ static int find_place(uint32_t *place, struct service *service, uint32_t index, 
 	return r;
 }
 
+bool service_is_drained(const struct service *service, uint32_t index)
+{
+	return service->arenas[index].is_leaving || places_is_drained(service->places, index);
+}
+
 int service_settle_place(struct service *service, uint32_t *index, struct why *why)
 {
 	struct served *served = &service->arenas[*index];
