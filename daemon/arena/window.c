@@ -250,10 +250,10 @@ static int check_other(struct holder *holder, const struct window *wanted, struc
 			       "use it",
 			       holder->arena->identity.name);
 	/*
-	 * This process is alive and asks for another one: it has none that a device writes to. Of
-	 * others that had it in common that is not known.
+	 * Of others that have it, or had it and are gone, nobody knows whether a device of theirs
+	 * still writes there.
 	 */
-	if (own->nr_users > 1) {
+	if (own->nr_users > 1 || is_in_grace(own)) {
 		window_leave(holder);
 		ledger_set_window(holder->arena->ledger, holder->entry, 0);
 	} else {
