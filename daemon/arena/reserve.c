@@ -10,10 +10,10 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "daemon/arena/arena_trace.h"
 #include "daemon/arena/charge.h"
+#include "daemon/arena/claim.h"
 #include "daemon/arena/deed.h"
 #include "daemon/arena/drain.h"
 #include "daemon/arena/ending.h"
@@ -28,76 +28,6 @@
 #include "daemon/arena/rules.h"
 #include "daemon/arena/settle.h"
 #include "daemon/clock.h"
-#include "lib/wire/size.h"
-
-/*
- * What lies behind ask->len in space that is handed out as it is was nobody's wish, and whoever
- * opens the allocation reads it: it is zeroed here. Where that would take the loop thread long, the
- * request is given space that was scrubbed.
- */
-#define MAX_REST (UINT64_C(64) << 10)
-
-static bool may_have_contents(const struct arena *arena, const struct arena_ask *ask,
-			      uint64_t nr_pfns)
-{
-	/* If the changes are undone, a published one no longer tells what it was given. */
-	return ask->any_contents && !arena->bundle &&
-	       (nr_pfns << DESC_SHIFT) - ask->len <= MAX_REST;
-}
-
-/* Puts back what was claimed, which nobody has seen. */
-static void unclaim(struct arena *arena, uint32_t uid, const struct extent *extents,
-		    const struct evict_claimed *claimed)
-{
-	for (uint32_t i = 0; i < claimed->nr; i++) {
-		if (claimed->has_contents)
-			space_unclaim_remains(arena->space, extents[i], uid);
-		else
-			space_unclaim(arena->space, extents[i], claimed->is_run);
-	}
-}
-
-static int zero_rest(struct arena *arena, const struct evict_claimed *claimed, uint64_t bytes)
-{
-	if (!claimed->has_contents || !bytes)
-		return 0;
-	return space_zero_end(arena->space, arena->scratch[claimed->nr - 1], bytes);
-}
-
-/* Claims space for the allocation: pages, marked as used in memory. */
-static int claim_space(struct alloc **out, struct arena *arena, const struct caller *caller,
-		       uint64_t nr_pfns, const struct arena_ask *ask, struct why *why)
-{
-	const struct evict_ask claim = {
-		.uid = caller->uid,
-		.nr_pfns = nr_pfns,
-		.max_extents = ask->contiguous ? 1 : ALLOC_MAX_EXTENTS,
-		.evicts_nobody = ask->lease || ask->is_transfer,
-		.any_contents = may_have_contents(arena, ask, nr_pfns),
-	};
-	struct evict_claimed claimed;
-	struct alloc *alloc;
-	int r;
-
-	r = evict_claim(&claimed, arena, &claim, why);
-	if (r == -EINPROGRESS)
-		return r;
-	if (r < 0)
-		return room_explain(arena, r, nr_pfns, ask->contiguous, why);
-	r = zero_rest(arena, &claimed, (nr_pfns << DESC_SHIFT) - ask->len);
-	if (r == 0)
-		r = alloc_new(&alloc, claimed.nr);
-	if (r < 0) {
-		unclaim(arena, caller->uid, arena->scratch, &claimed);
-		return room_explain(arena, r, nr_pfns, ask->contiguous, why);
-	}
-	memcpy(alloc->extents, arena->scratch, claimed.nr * sizeof(*alloc->extents));
-	alloc->nr_pfns = nr_pfns;
-	alloc->is_run = claimed.is_run;
-	alloc->has_contents = claimed.has_contents;
-	*out = alloc;
-	return 0;
-}
 
 /*
  * Writes the reservation into the ledger, so that the next daemon knows it after a kill; or stages
@@ -125,14 +55,6 @@ static int enter(struct arena *arena, const struct caller *caller, struct alloc 
 		ledger_remove(arena->ledger, alloc->entry);
 	}
 	return r;
-}
-
-static void undo_claim(struct arena *arena, const struct alloc *alloc, uint32_t uid)
-{
-	unclaim(arena, uid, alloc->extents,
-		&(struct evict_claimed){ .nr = alloc->nr_extents,
-					 .is_run = alloc->is_run,
-					 .has_contents = alloc->has_contents });
 }
 
 int reserve_build(struct arena *arena, const struct caller *caller, struct alloc *alloc,
@@ -202,13 +124,10 @@ static uint32_t nr_records_of(const struct arena_ask *ask)
 	return ask->publish ? table_slots_for(ask->name_len, 1, ask->attributes_len) : 0;
 }
 
-static int reserve(struct alloc **out, struct arena *arena, const struct caller *caller,
-		   const struct arena_ask *ask, struct why *why)
+/* May the caller have what it asks for, as far as rules and limits go? *nr_pfns: its length. */
+static int check_ask(uint64_t *nr_pfns, struct arena *arena, const struct caller *caller,
+		     const struct arena_ask *ask, struct why *why)
 {
-	enum quota_kind kind = ask->lease ? QUOTA_LEASED_BYTES : QUOTA_BYTES;
-	const struct hold open = { .read_only = false };
-	struct alloc *alloc = NULL;
-	uint64_t nr_pfns;
 	int r = rules_serving(arena, true, why);
 
 	if (r == 0)
@@ -222,7 +141,7 @@ static int reserve(struct alloc **out, struct arena *arena, const struct caller 
 	if (r == 0)
 		r = rules_name(arena, ask->name, ask->name_len, why);
 	if (r == 0)
-		r = rules_round_len(&nr_pfns, arena, ask->len, why);
+		r = rules_round_len(nr_pfns, arena, ask->len, why);
 	if (r == 0 && !ask->is_transfer)
 		r = rules_not_above(arena, caller->uid, why);
 	/*
@@ -233,6 +152,18 @@ static int reserve(struct alloc **out, struct arena *arena, const struct caller 
 	if (r == 0 && ask->lease && quota_withheld(arena->quota, caller->uid, QUOTA_BYTES))
 		r = quota_check(arena->quota, caller->uid, QUOTA_BYTES, UINT64_C(1) << DESC_SHIFT,
 				why);
+	return r;
+}
+
+static int reserve(struct alloc **out, struct arena *arena, const struct caller *caller,
+		   const struct arena_ask *ask, struct why *why)
+{
+	enum quota_kind kind = ask->lease ? QUOTA_LEASED_BYTES : QUOTA_BYTES;
+	const struct hold open = { .read_only = false };
+	struct alloc *alloc = NULL;
+	uint64_t nr_pfns;
+	int r = check_ask(&nr_pfns, arena, caller, ask, why);
+
 	if (r == 0)
 		r = take_charge(arena, caller->uid, ask, kind, nr_pfns, why);
 	if (r < 0)
@@ -245,7 +176,7 @@ static int reserve(struct alloc **out, struct arena *arena, const struct caller 
 		r = reserve_build(arena, caller, alloc, ask,
 				  !ask->publish || ask->keep_open ? &open : NULL, why);
 		if (r < 0) {
-			undo_claim(arena, alloc, caller->uid);
+			claim_undo(arena, alloc, caller->uid);
 			alloc_free(alloc);
 		}
 	}
@@ -316,7 +247,7 @@ void reserve_undo(struct arena *arena, struct alloc *alloc)
 		arena->owner_of_record[alloc->records[i]] = NULL;
 	plane_set(arena->plane, alloc->slot, 0);
 	charge_return(arena, alloc);
-	undo_claim(arena, alloc, alloc->uid);
+	claim_undo(arena, alloc, alloc->uid);
 	object_drop(arena, alloc);
 }
 

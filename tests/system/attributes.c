@@ -10,17 +10,10 @@
 
 #include <pmemarena.h>
 
+#include "tests/system/check.h"
+
 #define PAGE (UINT64_C(2) << 20)
 #define MANY 300
-
-#define CHECK(condition)                                                                           \
-	do {                                                                                       \
-		if (!(condition)) {                                                                \
-			fprintf(stderr, "line %d: %s (%s)\n", __LINE__, #condition, pma_message()); \
-			exit(1);                                                                   \
-		}                                                                                  \
-	} while (0)
-#define OK(call) CHECK((call) == 0)
 
 static uint8_t bytes[PMA_MAX_ATTRIBUTES + 1];
 

@@ -9,17 +9,10 @@
 
 #include <pmemarena.h>
 
+#include "tests/system/check.h"
+
 #define PAGE (UINT64_C(2) << 20)
 #define NR   8
-
-#define CHECK(condition)                                                                            \
-	do {                                                                                        \
-		if (!(condition)) {                                                                 \
-			fprintf(stderr, "line %d: %s (%s)\n", __LINE__, #condition, pma_message()); \
-			exit(1);                                                                    \
-		}                                                                                   \
-	} while (0)
-#define OK(call) CHECK((call) == 0)
 
 static const char *const names[NR] = { "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7" };
 

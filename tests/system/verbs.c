@@ -9,16 +9,9 @@
 
 #include <pmemarena.h>
 
-#define PAGE (UINT64_C(2) << 20)
+#include "tests/system/check.h"
 
-#define CHECK(condition)                                                                           \
-	do {                                                                                       \
-		if (!(condition)) {                                                                \
-			fprintf(stderr, "line %d: %s (%s)\n", __LINE__, #condition, pma_message()); \
-			exit(1);                                                                   \
-		}                                                                                  \
-	} while (0)
-#define OK(call) CHECK((call) == 0)
+#define PAGE (UINT64_C(2) << 20)
 
 static struct pma_handle named(struct pma *pma, const char *name)
 {
